@@ -1,0 +1,76 @@
+/**
+ * The errors that every room may throw, and the exit code that each one means.
+ *
+ * What only one room throws stands beside the function that throws it.
+ *
+ * @module
+ */
+
+/** What the process says with its exit code. */
+export const ExitCode = {
+  /** Done, or stopped as asked. */
+  ok: 0,
+  /** Failed: the message says why. */
+  failed: 1,
+  /** The command line is wrong. */
+  usage: 2,
+  /** A bug: please report it. */
+  bug: 70,
+  /** `cluster.kat` is wrong (EX_CONFIG), so that systemd does not restart for ever. */
+  config: 78,
+} as const;
+
+/** One of the exit codes in {@linkcode ExitCode}. */
+export type ExitCode = typeof ExitCode[keyof typeof ExitCode];
+
+/** Options of {@linkcode KatError}. */
+export interface KatErrorOptions {
+  /** The error that led to this one. */
+  readonly cause?: unknown;
+  /** What the user can do next, as one sentence. */
+  readonly hint?: string | undefined;
+}
+
+/**
+ * Expected trouble: the command line prints message and hint, never a stack.
+ *
+ * The message is sentence case without a full stop: what could not be done,
+ * then a colon and why.
+ */
+export class KatError extends Error {
+  override name = "KatError";
+  /** What the user can do next. */
+  readonly hint: string | undefined;
+  /** The exit code of a command that ends with this error. */
+  readonly exitCode: ExitCode = ExitCode.failed;
+
+  /** An error with a message for the user and, where there is one, a next step. */
+  constructor(message: string, options: KatErrorOptions = {}) {
+    super(message, { cause: options.cause });
+    this.hint = options.hint;
+  }
+}
+
+/** The command line is wrong. */
+export class UsageError extends KatError {
+  override name = "UsageError";
+  override readonly exitCode = ExitCode.usage;
+}
+
+/** The reason of the root signal once SIGTERM or SIGINT has come: not a failure. */
+export class ShutdownRequested extends Error {
+  override name = "ShutdownRequested";
+  /** The signal that asked, as `SIGTERM`. */
+  readonly signalName: string;
+
+  /** The reason for a stop that `signalName` asked for. */
+  constructor(signalName: string) {
+    super(`Stopped by ${signalName}`);
+    this.signalName = signalName;
+  }
+}
+
+/** Returns the text of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
