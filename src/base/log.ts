@@ -17,6 +17,8 @@ import {
   reset,
 } from "@logtape/logtape";
 
+import { escapeControls } from "./escape_controls.ts";
+
 /** The rooms that log; the category of each line. */
 export type LogRoom =
   | "agent"
@@ -177,13 +179,4 @@ function plain(value: unknown): string {
   return typeof value === "string" && !/^[^\s"=\p{Cc}\p{Cf}]+$/u.test(text)
     ? JSON.stringify(text)
     : text;
-}
-
-/** Nothing that a log line quotes may move the cursor or colour the terminal. */
-export function escapeControls(text: string): string {
-  return text.replace(
-    /[\p{Cc}\p{Cf}\u2028\u2029]/gu,
-    (control) =>
-      `\\u${(control.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`,
-  );
 }

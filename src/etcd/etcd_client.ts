@@ -1,0 +1,192 @@
+/**
+ * Calls to an etcd cluster through whichever member answers.
+ *
+ * It knows endpoints, deadlines and which call may be sent twice. What the
+ * answers mean is the store's business.
+ *
+ * @module
+ */
+
+import { Backoff } from "../base/backoff.ts";
+import { systemClock } from "../base/clock.ts";
+import { logger } from "../base/log.ts";
+import { EtcdCallError } from "./etcd_call_error.ts";
+import { EtcdConnection, type EtcdService } from "./etcd_connection.ts";
+import type { MessageStream } from "./message_stream.ts";
+
+/** Options of each call. */
+export interface EtcdCallOptions {
+  /** Ends the call; it then rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** How long the call may take with all its attempts. @default {5000} */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** How long a call may take unless its caller says otherwise. */
+const CALL_TIMEOUT_MS = 5_000;
+/**
+ * How long one attempt of a repeatable call may take at first; it doubles with
+ * each. A request behind an etcd leader that has just died hangs for 7 s (5 s
+ * and two election time-outs) at the member that forwarded it, while another
+ * try elsewhere is answered as soon as there is a new leader.
+ */
+const FIRST_ATTEMPT_MS = 1_000;
+
+/** The members of one cluster, as something to call. */
+export class EtcdClient implements Disposable {
+  readonly #connections: readonly EtcdConnection[];
+  readonly #log = logger("etcd");
+  #current = 0;
+  #closed = false;
+
+  /**
+   * A client of the members at `endpoints` (client URLs). Nothing is sent yet.
+   *
+   * The first endpoint is used while it answers: put the nearest first.
+   */
+  constructor(endpoints: readonly string[]) {
+    if (endpoints.length === 0) throw new TypeError("No endpoint was given");
+    this.#connections = endpoints.map((url) => new EtcdConnection(url));
+  }
+
+  /** The client URLs of the members, as given. */
+  get endpoints(): readonly string[] {
+    return this.#connections.map(({ endpoint }) => endpoint);
+  }
+
+  /** Whether the client has been closed. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /**
+   * Sends a request that may be sent again: a read, or a write that a second
+   * copy cannot change. Tries one member after the other until the time is over.
+   *
+   * @throws {EtcdCallError} with the last attempt's reason.
+   */
+  async repeatable<Response>(
+    service: EtcdService,
+    method: string,
+    request: unknown,
+    { signal, timeoutMs = CALL_TIMEOUT_MS }: EtcdCallOptions = {},
+  ): Promise<Response> {
+    return await this.#attempts(
+      { signal, timeoutMs, again: () => true },
+      (connection, attempt) =>
+        connection.call<Response>(service, method, request, attempt),
+    );
+  }
+
+  /**
+   * Sends a request once. Until it is sent another member is tried; from then
+   * on there is no second attempt, whatever happens.
+   *
+   * @throws {EtcdCallError} whose `outcome` says whether it may have been done.
+   */
+  async once<Response>(
+    service: EtcdService,
+    method: string,
+    request: unknown,
+    { signal, timeoutMs = CALL_TIMEOUT_MS }: EtcdCallOptions = {},
+  ): Promise<Response> {
+    return await this.#attempts(
+      { signal, timeoutMs, again: (error) => error.outcome === "not-done" },
+      (connection, _attempt, rest) =>
+        connection.call<Response>(service, method, request, rest),
+    );
+  }
+
+  /**
+   * Opens a stream to the member in use, or to another if that one is away.
+   *
+   * @throws {EtcdCallError} if no member can be reached in time.
+   */
+  async stream<Request, Response>(
+    service: EtcdService,
+    method: string,
+    { signal, timeoutMs = CALL_TIMEOUT_MS }: EtcdCallOptions = {},
+  ): Promise<MessageStream<Request, Response>> {
+    return await this.#attempts(
+      { signal, timeoutMs, again: () => true },
+      (connection, attempt) =>
+        connection.stream<Request, Response>(service, method, attempt),
+    );
+  }
+
+  /**
+   * Sends one request to one member, named by its endpoint, without a retry.
+   *
+   * @throws {EtcdCallError} as the member or the connection says.
+   */
+  async callMember<Response>(
+    endpoint: string,
+    call: { readonly service: EtcdService; readonly method: string },
+    { signal, timeoutMs = CALL_TIMEOUT_MS }: EtcdCallOptions = {},
+  ): Promise<Response> {
+    const connection = this.#connections.find((one) =>
+      one.endpoint === endpoint
+    );
+    if (!connection) throw new RangeError(`Not an endpoint: "${endpoint}"`);
+    return await connection.call(call.service, call.method, {}, {
+      signal,
+      timeoutMs,
+    });
+  }
+
+  /** Prefers another member from now on, if there is one: this one seems stuck. */
+  moveOn(): void {
+    this.#current = (this.#current + 1) % this.#connections.length;
+  }
+
+  /** Ends all connections, and with them every call and stream. */
+  [Symbol.dispose](): void {
+    this.#closed = true;
+    for (const connection of this.#connections) connection[Symbol.dispose]();
+  }
+
+  async #attempts<T>(
+    { signal, timeoutMs, again }: {
+      readonly signal: AbortSignal | undefined;
+      readonly timeoutMs: number;
+      readonly again: (error: EtcdCallError) => boolean;
+    },
+    attempt: (
+      connection: EtcdConnection,
+      one: { signal: AbortSignal | undefined; timeoutMs: number },
+      rest: { signal: AbortSignal | undefined; timeoutMs: number },
+    ) => Promise<T>,
+  ): Promise<T> {
+    const end = systemClock.nowMs() + timeoutMs;
+    const pauses = new Backoff({ firstMs: 50, maxMs: 500 });
+    let attemptMs = FIRST_ATTEMPT_MS;
+    while (true) {
+      const restMs = Math.max(1, end - systemClock.nowMs());
+      const index = this.#current;
+      const connection = this.#connections[index] as EtcdConnection;
+      try {
+        return await attempt(
+          connection,
+          { signal, timeoutMs: Math.min(attemptMs, restMs) },
+          { signal, timeoutMs: restMs },
+        );
+      } catch (error) {
+        if (!(error instanceof EtcdCallError)) throw error;
+        if (error.failure !== "unavailable") throw error;
+        // Only the first to notice moves on; others of the same moment follow.
+        if (index === this.#current) this.moveOn();
+        const pauseMs = pauses.nextMs();
+        if (
+          this.#closed || !again(error) ||
+          systemClock.nowMs() + pauseMs >= end
+        ) throw error;
+        this.#log.debug("A call to etcd is tried again", {
+          endpoint: error.endpoint,
+          reason: error.message,
+        });
+        await systemClock.sleep(pauseMs, { signal });
+        attemptMs *= 2;
+      }
+    }
+  }
+}

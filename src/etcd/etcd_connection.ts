@@ -1,0 +1,213 @@
+/**
+ * One connection to one etcd member, on etcd3's stubs.
+ *
+ * Of etcd3 only `Host` is used: the loaded protocol with a typed stub for each
+ * service. Its pool, retries, circuit breaker, leases, watchers and elections
+ * stay out, for they repeat writes, wait without a deadline and lose events.
+ *
+ * @module
+ */
+
+import {
+  Channel,
+  type Client,
+  connectivityState,
+  credentials,
+  Metadata,
+} from "@grpc/grpc-js";
+import { noop } from "cockatiel";
+import { Host } from "etcd3/lib/connection-pool.js";
+import { EtcdCallError, toCallError } from "./etcd_call_error.ts";
+import { type DuplexCall, MessageStream } from "./message_stream.ts";
+
+/** The services of etcd that are used. */
+export type EtcdService = "KV" | "Watch" | "Lease" | "Cluster" | "Maintenance";
+
+/** Options of {@linkcode EtcdConnection.call}. */
+export interface CallOptions {
+  /** Ends the wait; the promise rejects with its reason and the outcome is unknown. */
+  readonly signal?: AbortSignal | undefined;
+  /** How long this one attempt may take, connecting included, in milliseconds. */
+  readonly timeoutMs: number;
+}
+
+/** What a stub's unary method looks like. */
+type Unary = (
+  request: unknown,
+  metadata: Metadata,
+  options: { deadline: number },
+  callback: (error: Error | null, response: unknown) => void,
+) => { cancel(): void };
+
+/** What a stub's streaming method looks like. */
+type Streaming = (metadata: Metadata) => DuplexCall;
+
+/** How long to wait for a connection before the next member is asked. */
+const CONNECT_MS = 1_000;
+
+const CHANNEL_OPTIONS = {
+  // A member that is frozen or cut off is noticed within 13 s. etcd answers
+  // pings more frequent than 5 s with GOAWAY (--grpc-keepalive-min-time).
+  "grpc.keepalive_time_ms": 10_000,
+  "grpc.keepalive_timeout_ms": 3_000,
+  // The default of 4 MiB turns a large list into an error.
+  "grpc.max_receive_message_length": -1,
+  "grpc.max_send_message_length": -1,
+  // A member that has just been started again is found soon.
+  "grpc.initial_reconnect_backoff_ms": 50,
+  "grpc.min_reconnect_backoff_ms": 50,
+  "grpc.max_reconnect_backoff_ms": 1_000,
+  // Two stores in one process stay independent of each other.
+  "grpc.use_local_subchannel_pool": 1,
+} as const;
+
+/**
+ * A connection that opens when it is first used and again when it breaks.
+ *
+ * While it is open it holds one silent Watch stream. Without any stream, the
+ * HTTP/2 of Deno 2.9 can end the whole process when etcd says GOAWAY at its
+ * stop (denoland/deno#36788); and only with one does gRPC send the pings that
+ * find a dead peer.
+ */
+export class EtcdConnection implements Disposable {
+  /** The member's client URL. */
+  readonly endpoint: string;
+  readonly #channel: Channel;
+  readonly #host: Host;
+  readonly #metadata = new Metadata();
+  #anchor: MessageStream<unknown, unknown> | undefined;
+  #closed = false;
+
+  /** A connection to `endpoint`, as `http://127.0.0.1:2379`; nothing is sent yet. */
+  constructor(endpoint: string) {
+    this.endpoint = endpoint;
+    const address = new URL(endpoint).host;
+    const insecure = credentials.createInsecure();
+    this.#channel = new Channel(address, insecure, CHANNEL_OPTIONS);
+    const options = { channelOverride: this.#channel };
+    this.#host = new Host(address, insecure, options as never, noop);
+    // A member that has lost its quorum then says so instead of staying silent.
+    this.#metadata.set("hasleader", "true");
+  }
+
+  /**
+   * Sends one request and returns its answer, without any retry.
+   *
+   * @throws {EtcdCallError} sorted by whether it may have taken effect.
+   */
+  async call<Response>(
+    service: EtcdService,
+    method: string,
+    request: unknown,
+    { signal, timeoutMs }: CallOptions,
+  ): Promise<Response> {
+    const deadline = Date.now() + timeoutMs;
+    signal?.throwIfAborted();
+    await this.#connected(timeoutMs, signal);
+    const stub = this.#stub(service);
+    return await new Promise<Response>((resolve, reject) => {
+      const onAbort = () => {
+        reject(signal?.reason);
+        call.cancel();
+      };
+      const call = (stub[method] as Unary).call(
+        stub,
+        request,
+        this.#metadata,
+        { deadline },
+        (error, response) => {
+          signal?.removeEventListener("abort", onAbort);
+          if (error) reject(toCallError(error, this.endpoint));
+          else resolve(response as Response);
+        },
+      );
+      signal?.addEventListener("abort", onAbort, { once: true });
+    });
+  }
+
+  /**
+   * Opens a stream.
+   *
+   * @throws {EtcdCallError} if no connection can be had in time.
+   */
+  async stream<Request, Response>(
+    service: EtcdService,
+    method: string,
+    { signal, timeoutMs }: CallOptions,
+  ): Promise<MessageStream<Request, Response>> {
+    await this.#connected(timeoutMs, signal);
+    return this.#open(service, method);
+  }
+
+  /** Ends the connection; open calls and streams on it end. */
+  [Symbol.dispose](): void {
+    this.#closed = true;
+    this.#anchor?.[Symbol.dispose]();
+    this.#host.close();
+    this.#channel.close();
+  }
+
+  #stub(service: EtcdService): Client & Record<string, unknown> {
+    return this.#host.getServiceClient(service) as
+      & Client
+      & Record<string, unknown>;
+  }
+
+  #open<Request, Response>(
+    service: EtcdService,
+    method: string,
+  ): MessageStream<Request, Response> {
+    const stub = this.#stub(service);
+    const call = (stub[method] as Streaming).call(stub, this.#metadata);
+    return new MessageStream(
+      call,
+      (error) => toCallError(error, this.endpoint),
+    );
+  }
+
+  /** Resolves once requests can be sent; what fails before that is certainly not done. */
+  async #connected(
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const deadline = Date.now() + Math.min(timeoutMs, CONNECT_MS);
+    let failures = 0;
+    while (true) {
+      if (this.#closed) throw this.#notSent("the connection is closed");
+      const state = this.#channel.getConnectivityState(true);
+      if (state === connectivityState.READY) break;
+      if (state === connectivityState.TRANSIENT_FAILURE && failures++ > 0) {
+        throw this.#notSent("connection refused or lost");
+      }
+      await this.#stateChange(state, deadline, signal);
+    }
+    if (this.#anchor === undefined || this.#anchor.ended) {
+      this.#anchor = this.#open("Watch", "watch");
+    }
+  }
+
+  #stateChange(
+    state: connectivityState,
+    deadline: number,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const onAbort = () => reject(signal?.reason);
+      signal?.throwIfAborted();
+      signal?.addEventListener("abort", onAbort, { once: true });
+      this.#channel.watchConnectivityState(state, deadline, (error) => {
+        signal?.removeEventListener("abort", onAbort);
+        if (error) reject(this.#notSent("no connection in time"));
+        else resolve();
+      });
+    });
+  }
+
+  #notSent(why: string): EtcdCallError {
+    return new EtcdCallError(`Cannot reach etcd at ${this.endpoint}: ${why}`, {
+      failure: "unavailable",
+      outcome: "not-done",
+      endpoint: this.endpoint,
+    });
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * A gRPC duplex stream as something to read from, with back-pressure and
+ * without events that can kill the process.
+ *
+ * @module
+ */
+
+import type { EtcdCallError } from "./etcd_call_error.ts";
+
+/** What this module needs of gRPC's stream. */
+export interface DuplexCall {
+  /** Sends one message. */
+  write(message: unknown): boolean;
+  /** Ends the call; the server sees it as cancelled. */
+  cancel(): void;
+  /** Stops reading from the connection until resumed. */
+  pause(): unknown;
+  /** Reads again. */
+  resume(): unknown;
+  /** Registers a handler. */
+  on(event: string, handler: (argument: never) => void): unknown;
+}
+
+/** Messages that may wait to be taken before the connection is paused. */
+const WAITING_LIMIT = 16;
+
+/** One open stream: messages in order, then the reason it ended. */
+export class MessageStream<Request, Response> implements Disposable {
+  readonly #call: DuplexCall;
+  readonly #waiting: Response[] = [];
+  #taker: PromiseWithResolvers<Response | undefined> | undefined;
+  #ended = false;
+  #error: EtcdCallError | undefined;
+  #paused = false;
+
+  /** Wraps `call`; `toError` sorts what the transport reports. */
+  constructor(call: DuplexCall, toError: (error: unknown) => EtcdCallError) {
+    this.#call = call;
+    call.on("data", (response: Response) => this.#onData(response));
+    call.on("error", (error: Error) => this.#onEnd(toError(error)));
+    call.on("end", () => this.#onEnd(undefined));
+  }
+
+  /** Whether nothing more will come than what waits already. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Sends a message; after the end it is dropped, and `next` says why. */
+  write(message: Request): void {
+    if (!this.#ended) this.#call.write(message);
+  }
+
+  /**
+   * Resolves with the next message, or with `undefined` once the stream has
+   * ended without an error. One reader at a time.
+   *
+   * @throws {EtcdCallError} if the stream broke.
+   */
+  next(): Promise<Response | undefined> {
+    const response = this.#waiting.shift();
+    if (response !== undefined) {
+      if (this.#paused && this.#waiting.length === 0) {
+        this.#paused = false;
+        this.#call.resume();
+      }
+      return Promise.resolve(response);
+    }
+    if (this.#error) return Promise.reject(this.#error);
+    if (this.#ended) return Promise.resolve(undefined);
+    this.#taker = Promise.withResolvers();
+    return this.#taker.promise;
+  }
+
+  /** Ends the stream; a waiting reader gets `undefined`. */
+  [Symbol.dispose](): void {
+    this.#onEnd(undefined);
+    this.#call.cancel();
+  }
+
+  #onData(response: Response): void {
+    if (this.#ended) return;
+    const taker = this.#taker;
+    this.#taker = undefined;
+    if (taker) return taker.resolve(response);
+    this.#waiting.push(response);
+    if (this.#waiting.length >= WAITING_LIMIT && !this.#paused) {
+      this.#paused = true;
+      this.#call.pause();
+    }
+  }
+
+  #onEnd(error: EtcdCallError | undefined): void {
+    // gRPC reports one end up to three times; the first word counts.
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#error = error;
+    const taker = this.#taker;
+    this.#taker = undefined;
+    if (error) taker?.reject(error);
+    else taker?.resolve(undefined);
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * What etcd's refusals mean to the users of a store.
+ *
+ * @module
+ */
+
+import { EtcdCallError } from "../etcd/etcd_call_error.ts";
+import {
+  CompactedError,
+  OutcomeUnknownError,
+  StoreError,
+  StoreRequestError,
+  StoreUnavailableError,
+} from "./state_store.ts";
+
+/**
+ * Turns what a call to etcd threw into a {@linkcode StoreError}; an abort
+ * reason and a bug stay as they are.
+ *
+ * `what` says what could not be done, as `put "/a"`.
+ */
+export function toStoreError(error: unknown, what: string): unknown {
+  if (!(error instanceof EtcdCallError)) return error;
+  const message = `Cannot ${what}: ${error.message}`;
+  const options = { cause: error };
+  if (error.outcome === "unknown") {
+    return new OutcomeUnknownError(message, options);
+  }
+  switch (error.failure) {
+    case "unavailable":
+      return new StoreUnavailableError(message, options);
+    case "compacted":
+      return new CompactedError(message, 0n, error);
+    case "no-space":
+      return new StoreError(message, {
+        ...options,
+        hint:
+          "The etcd database is at its quota: raise spec.etcd.quotaBackendBytes or delete keys, compact and defragment with etcdctl",
+      });
+    case "no-lease":
+    case "refused":
+      return new StoreRequestError(message, options);
+  }
+}
+
+/**
+ * Runs a read, or a write that may be repeated: a missing answer leaves nothing
+ * open, so it means that the store was unavailable.
+ */
+export async function reading<T>(
+  what: string,
+  call: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    const mapped = toStoreError(error, what);
+    if (mapped instanceof OutcomeUnknownError) {
+      throw new StoreUnavailableError(mapped.message, { cause: error });
+    }
+    throw mapped;
+  }
+}
+
+/** Runs a write whose missing answer leaves open whether it was done. */
+export async function writing<T>(
+  what: string,
+  call: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw toStoreError(error, what);
+  }
+}

@@ -1,0 +1,248 @@
+/**
+ * The store on an etcd cluster.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import type {
+  ICompare,
+  IPutResponse,
+  IRangeRequest,
+  IRangeResponse,
+  IRequestOp,
+  ITxnResponse,
+} from "etcd3/lib/rpc.js";
+import { type Clock, systemClock } from "../base/clock.ts";
+import { EtcdClient } from "../etcd/etcd_client.ts";
+import { Candidate } from "./candidate.ts";
+import { EtcdElectionPort } from "./etcd_election_port.ts";
+import { reading, writing } from "./etcd_errors.ts";
+import { listRange } from "./etcd_list.ts";
+import { keyBytes, prefixRange, toKV } from "./etcd_range.ts";
+import { EtcdWatch } from "./etcd_watch.ts";
+import { ELECTION_PREFIX } from "./keys.ts";
+import {
+  type Compare,
+  type KV,
+  type Leadership,
+  type Listing,
+  type Op,
+  type StateStore,
+  StoreClosedError,
+  type StoreOptions,
+  type TransactionOptions,
+  type Watch,
+  type WatchOptions,
+} from "./state_store.ts";
+
+/** What an {@linkcode EtcdStore} is made from. */
+export interface EtcdStoreInit {
+  /** Client URLs of the members, the nearest first. */
+  readonly endpoints: readonly string[];
+  /** The clock that leases end by. @default {systemClock} */
+  readonly clock?: Clock;
+}
+
+/** {@linkcode StateStore} on etcd 3.4 to 3.7. */
+export class EtcdStore implements StateStore {
+  readonly #client: EtcdClient;
+  readonly #clock: Clock;
+  readonly #candidate: Candidate;
+  readonly #closed = new AbortController();
+  #closing: Promise<void> | undefined;
+
+  /** A store on the members at `endpoints`; nothing is sent yet. */
+  constructor({ endpoints, clock = systemClock }: EtcdStoreInit) {
+    this.#client = new EtcdClient(endpoints);
+    this.#clock = clock;
+    const port = new EtcdElectionPort(this.#client);
+    this.#candidate = new Candidate(this, port, clock);
+  }
+
+  /** The connection underneath, for what concerns members and not state. */
+  get client(): EtcdClient {
+    return this.#client;
+  }
+
+  async put(
+    key: string,
+    value: Uint8Array,
+    options?: StoreOptions,
+  ): Promise<bigint> {
+    this.#throwIfClosed();
+    const request = { key: keyBytes(key), value: asBuffer(value) };
+    const { header } = await writing(
+      `put "${key}"`,
+      () => this.#client.once<IPutResponse>("KV", "put", request, options),
+    );
+    return BigInt(header.revision);
+  }
+
+  async get(key: string, options?: StoreOptions): Promise<KV | undefined> {
+    const { kvs } = await this.#range(`get "${key}"`, {
+      key: keyBytes(key),
+    }, options);
+    return kvs[0] && toKV(kvs[0]);
+  }
+
+  async delete(key: string, options?: StoreOptions): Promise<void> {
+    this.#throwIfClosed();
+    await writing(
+      `delete "${key}"`,
+      () =>
+        this.#client.once("KV", "deleteRange", { key: keyBytes(key) }, options),
+    );
+  }
+
+  async list(prefix: string, options?: StoreOptions): Promise<Listing> {
+    return await listRange(
+      prefixRange(prefix),
+      (request) => this.#range(`list "${prefix}"`, request, options),
+    );
+  }
+
+  async watch(
+    keyOrPrefix: string,
+    { startRevision = 0n, signal }: WatchOptions = {},
+  ): Promise<Watch> {
+    this.#throwIfClosed();
+    signal?.throwIfAborted();
+    // "Now" is the cluster's, not that of a member that may lag behind it.
+    const start = startRevision > 0n
+      ? startRevision
+      : await this.#revision({ signal }) + 1n;
+    return await EtcdWatch.open({
+      client: this.#client,
+      clock: this.#clock,
+      keyOrPrefix,
+      startRevision: start,
+      signal: AbortSignal.any([
+        this.#closed.signal,
+        ...(signal ? [signal] : []),
+      ]),
+    });
+  }
+
+  async campaign(
+    leaderId: string,
+    leaseTtlSeconds: number,
+    { signal }: { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<Leadership> {
+    return await this.#candidate.campaign(leaderId, {
+      leaseTtlSeconds,
+      signal,
+    });
+  }
+
+  async resign(options?: StoreOptions): Promise<void> {
+    await this.#candidate.resign(options);
+  }
+
+  async getLeader(options?: StoreOptions): Promise<string | undefined> {
+    const { kvs } = await this.#range("read the leader", {
+      ...prefixRange(ELECTION_PREFIX),
+      sort_order: "Ascend",
+      sort_target: "Create",
+      limit: 1,
+    }, options);
+    return kvs[0]?.value.toString();
+  }
+
+  async doTransaction(
+    checks: readonly Compare[],
+    onSuccess: readonly Op[],
+    onFailure: readonly Op[],
+    { results, ...options }: TransactionOptions = {},
+  ): Promise<boolean> {
+    this.#throwIfClosed();
+    const request = {
+      compare: checks.map(toCompare),
+      success: onSuccess.map(toRequest),
+      failure: onFailure.map(toRequest),
+    };
+    const { succeeded, responses } = await writing(
+      "do a transaction",
+      () => this.#client.once<ITxnResponse>("KV", "txn", request, options),
+    );
+    const branch = succeeded ? onSuccess : onFailure;
+    branch.forEach(({ type }, index) => {
+      if (type !== "get") return;
+      const kv = responses[index]?.response_range.kvs[0];
+      results?.push(kv && toKV(kv));
+    });
+    return succeeded;
+  }
+
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(): Promise<void> {
+    await this.#candidate.close();
+    this.#closed.abort(new StoreClosedError());
+    this.#client[Symbol.dispose]();
+  }
+
+  async #range(
+    what: string,
+    request: IRangeRequest,
+    options: StoreOptions | undefined,
+  ): Promise<IRangeResponse> {
+    this.#throwIfClosed();
+    try {
+      return await reading(
+        what,
+        () => this.#client.repeatable("KV", "range", request, options),
+      );
+    } catch (error) {
+      this.#throwIfClosed();
+      throw error;
+    }
+  }
+
+  /** The cluster's revision now. */
+  async #revision(options: StoreOptions): Promise<bigint> {
+    const { header } = await this.#range("read the revision", {
+      key: keyBytes(ELECTION_PREFIX),
+      limit: 1,
+      keys_only: true,
+    }, options);
+    return BigInt(header.revision);
+  }
+
+  /** While it is closing, the resignation still goes through. */
+  #throwIfClosed(): void {
+    if (this.#closed.signal.aborted) throw new StoreClosedError();
+  }
+}
+
+function asBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
+}
+
+function toCompare({ key, expectedVersion }: Compare): ICompare {
+  // A missing key has modification revision 0 in a comparison.
+  return {
+    key: keyBytes(key),
+    target: "Mod",
+    result: "Equal",
+    mod_revision: expectedVersion.toString(),
+  };
+}
+
+function toRequest(op: Op): IRequestOp {
+  const key = keyBytes(op.key);
+  switch (op.type) {
+    case "put":
+      return { request_put: { key, value: asBuffer(op.value) } };
+    case "delete":
+      return { request_delete_range: { key } };
+    case "get":
+      return { request_range: { key } };
+  }
+}

@@ -1,0 +1,216 @@
+/**
+ * A watch on etcd that survives lost connections without gap or duplicate.
+ *
+ * @module
+ */
+
+import type { IWatchRequest, IWatchResponse } from "etcd3/lib/rpc.js";
+import { abortable, Deadline } from "../base/abortable.ts";
+import { Backoff } from "../base/backoff.ts";
+import type { Clock } from "../base/clock.ts";
+import { messageOf } from "../base/errors.ts";
+import { logger } from "../base/log.ts";
+import { EtcdCallError } from "../etcd/etcd_call_error.ts";
+import type { EtcdClient } from "../etcd/etcd_client.ts";
+import type { MessageStream } from "../etcd/message_stream.ts";
+import { reading } from "./etcd_errors.ts";
+import { keyBytes, prefixRange, toKV } from "./etcd_range.ts";
+import {
+  CompactedError,
+  StoreError,
+  StoreUnavailableError,
+  type Watch,
+  type WatchEvent,
+} from "./state_store.ts";
+
+/** What a watch needs. */
+export interface EtcdWatchInit {
+  /** The connection. */
+  readonly client: EtcdClient;
+  /** The clock for pauses between reconnects. */
+  readonly clock: Clock;
+  /** A key, or with a trailing `/` a prefix. */
+  readonly keyOrPrefix: string;
+  /** The first revision to deliver. */
+  readonly startRevision: bigint;
+  /** Ends the watch with its reason. */
+  readonly signal: AbortSignal;
+}
+
+type Stream = MessageStream<IWatchRequest, IWatchResponse>;
+
+/** How long a member may take to confirm a watch before another one is asked. */
+const OPEN_MS = 5_000;
+
+/**
+ * ```
+ *   opening ──created──▶ open ──event──▶ open (next = its revision + 1)
+ *      ▲                  │ stream broke or was cancelled: pause
+ *      └──────────────────┘
+ *   either ──compacted, aborted, closed──▶ over
+ * ```
+ *
+ * Each watch has a stream of its own, so that none can make another deaf. It
+ * resumes after the last *event*; the revisions in etcd's headers run ahead of
+ * the events that are still to come and say nothing.
+ */
+export class EtcdWatch implements Watch {
+  readonly #init: EtcdWatchInit;
+  readonly #closed = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #events: AsyncGenerator<WatchEvent, undefined>;
+  #stream: Stream | undefined;
+  #next: bigint;
+
+  private constructor(init: EtcdWatchInit) {
+    this.#init = init;
+    this.#next = init.startRevision;
+    this.#signal = AbortSignal.any([init.signal, this.#closed.signal]);
+    this.#events = this.#deliver();
+  }
+
+  /**
+   * Opens a watch; every change from the start revision on will be delivered.
+   *
+   * @throws {StoreError} if no member can be reached, or the start is compacted.
+   */
+  static async open(init: EtcdWatchInit): Promise<EtcdWatch> {
+    const watch = new EtcdWatch(init);
+    const what = `watch "${init.keyOrPrefix}"`;
+    watch.#stream = await reading(what, () => watch.#open());
+    return watch;
+  }
+
+  next(): Promise<IteratorResult<WatchEvent, undefined>> {
+    return this.#events.next();
+  }
+
+  async return(): Promise<IteratorResult<WatchEvent, undefined>> {
+    this.close();
+    return await this.#events.return(undefined);
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  close(): void {
+    this.#closed.abort();
+    this.#drop();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return();
+  }
+
+  async *#deliver(): AsyncGenerator<WatchEvent, undefined> {
+    const pauses = new Backoff({ firstMs: 50, maxMs: 2_000 });
+    try {
+      while (!this.#closed.signal.aborted) {
+        try {
+          this.#stream ??= await this.#open();
+          const response = await abortable(this.#stream.next(), this.#signal);
+          if (response === undefined) throw cancelled("the stream ended");
+          yield* this.#accept(response);
+          pauses.reset();
+        } catch (error) {
+          this.#drop();
+          if (this.#closed.signal.aborted) break;
+          this.#init.signal.throwIfAborted();
+          if (error instanceof CompactedError) throw error;
+          const expected = error instanceof EtcdCallError ||
+            error instanceof StoreError;
+          if (!expected) throw error;
+          this.#report(error);
+          await this.#init.clock.sleep(pauses.nextMs(), {
+            signal: this.#signal,
+          }).catch(() => {});
+        }
+      }
+    } finally {
+      this.#drop();
+    }
+    return undefined;
+  }
+
+  /** The events of one response; what a resumed stream repeats is left out. */
+  *#accept(response: IWatchResponse): Generator<WatchEvent> {
+    if (response.canceled) throw this.#cancellation(response);
+    const next = this.#next;
+    for (const { type, kv, prev_kv } of response.events) {
+      if (BigInt(kv.mod_revision) < next) continue;
+      // etcd never splits a revision over two responses, but a reader may stop
+      // between two events of one: only a whole response moves the mark.
+      yield {
+        type: type === "Delete" ? "delete" : "put",
+        kv: toKV(kv),
+        ...(prev_kv ? { prevKV: toKV(prev_kv) } : {}),
+      };
+    }
+    const last = response.events.at(-1);
+    if (last) this.#next = BigInt(last.kv.mod_revision) + 1n;
+  }
+
+  /** Opens a stream and waits until the member has confirmed the watch. */
+  async #open(): Promise<Stream> {
+    const { client, keyOrPrefix } = this.#init;
+    const isPrefix = keyOrPrefix === "" || keyOrPrefix.endsWith("/");
+    const range = isPrefix
+      ? prefixRange(keyOrPrefix)
+      : { key: keyBytes(keyOrPrefix) };
+    using deadline = new Deadline(
+      OPEN_MS,
+      () => cancelled("no member confirmed it in time"),
+      [this.#signal],
+    );
+    const stream: Stream = await client.stream("Watch", "watch", {
+      signal: deadline.signal,
+      timeoutMs: OPEN_MS,
+    });
+    try {
+      stream.write({
+        create_request: {
+          ...range,
+          start_revision: this.#next.toString(),
+          prev_kv: true,
+        },
+      });
+      const response = await abortable(stream.next(), deadline.signal);
+      if (response === undefined) throw cancelled("the stream ended");
+      if (response.canceled) throw this.#cancellation(response);
+      return stream;
+    } catch (error) {
+      stream[Symbol.dispose]();
+      if (!this.#signal.aborted) client.moveOn();
+      throw error;
+    }
+  }
+
+  #cancellation(response: IWatchResponse): StoreError {
+    const compacted = BigInt(response.compact_revision);
+    const what = `Cannot watch "${this.#init.keyOrPrefix}"`;
+    return compacted > 0n
+      ? new CompactedError(
+        `${what} from revision ${this.#next}: it is compacted up to ${compacted}`,
+        compacted,
+      )
+      : cancelled(response.cancel_reason || "the member cancelled it");
+  }
+
+  #report(error: unknown): void {
+    logger("store").debug("A watch is opened again", {
+      key: this.#init.keyOrPrefix,
+      revision: this.#next,
+      reason: messageOf(error),
+    });
+  }
+
+  #drop(): void {
+    this.#stream?.[Symbol.dispose]();
+    this.#stream = undefined;
+  }
+}
+
+function cancelled(why: string): StoreUnavailableError {
+  return new StoreUnavailableError(`The watch was interrupted: ${why}`);
+}

@@ -1,0 +1,23 @@
+/**
+ * Every key that the agent writes, in one place.
+ *
+ * The rest of `/kat/` is kept free for what builds on the store.
+ *
+ * @module
+ */
+
+/** Which layout of keys the store holds. */
+export const SCHEMA_VERSION_KEY = "/kat/schema_version";
+/** The layout that this agent knows. */
+export const SCHEMA_VERSION = "1";
+/** The cluster's UUID: made once, never changed. */
+export const CLUSTER_UID_KEY = "/kat/config/cluster_uid";
+/** The whole `spec` of `cluster.kat` with its defaults, as JSON. */
+export const CLUSTER_CONFIG_KEY = "/kat/config/cluster_config";
+/** The candidates' keys; the one with the lowest create revision leads. */
+export const ELECTION_PREFIX = "/kat/leader_election/";
+
+/** The key of the candidate that holds a lease; the layout of Go's `clientv3/concurrency`. */
+export function electionKey(leaseId: bigint): string {
+  return `${ELECTION_PREFIX}${BigInt.asUintN(64, leaseId).toString(16)}`;
+}

@@ -1,0 +1,206 @@
+/**
+ * A lease that is kept alive, and known to be over before the store can say so.
+ *
+ * @module
+ */
+
+import { abortable, Deadline } from "../base/abortable.ts";
+import { Backoff } from "../base/backoff.ts";
+import type { Clock } from "../base/clock.ts";
+import { messageOf } from "../base/errors.ts";
+import { logger } from "../base/log.ts";
+import {
+  LeadershipLostError,
+  type StoreOptions,
+  StoreUnavailableError,
+} from "./state_store.ts";
+
+/** What a backend grants. */
+export interface GrantedLease {
+  /** Names the lease. */
+  readonly id: bigint;
+  /** Its time to live as granted, in milliseconds; not always what was asked for. */
+  readonly ttlMs: number;
+}
+
+/** One stream of renewals. */
+export interface KeepAlive extends Disposable {
+  /** Asks for a renewal. */
+  beat(): void;
+  /** Resolves with the TTL that the answer grants, 0 if the lease is gone; rejects if the stream broke. */
+  next(): Promise<number>;
+}
+
+/** What a lease needs of a backend. */
+export interface LeasePort {
+  /** Makes a lease. Once more does no harm: an unused one expires. */
+  grantLease(ttlSeconds: number, options: StoreOptions): Promise<GrantedLease>;
+  /** Ends a lease and deletes its keys. */
+  revokeLease(id: bigint, options: StoreOptions): Promise<void>;
+  /** Opens a stream of renewals, preferably to another member than one that just failed. */
+  openKeepAlive(id: bigint, options: StoreOptions): Promise<KeepAlive>;
+  /** Called when a stream seemed stuck. */
+  moveOn(): void;
+}
+
+/** Options of {@linkcode Lease.grant}. */
+export interface LeaseOptions {
+  /** Ends the wait for the grant. */
+  readonly signal?: AbortSignal | undefined;
+  /** The clock that the lease ends by. */
+  readonly clock: Clock;
+}
+
+/** How long giving a lease back may take; later it expires by itself. */
+const RELEASE_MS = 2_000;
+
+/**
+ * A lease with its renewal.
+ *
+ * ```
+ *  granted ──reply──▶ valid until sent + TTL − margin ──reply──▶ … later
+ *                        │ clock passes it, or the store says "gone"
+ *                        ▼
+ *                       lost (for ever; a new campaign takes a new lease)
+ * ```
+ *
+ * The time of validity is counted from before the request that was answered
+ * was *sent*. etcd counts from when it handled that request, which is later,
+ * and a new etcd leader extends all leases, so this clock runs out first; the
+ * margin covers what two clocks of a quartz's quality can drift in one TTL,
+ * and the time that an abort needs to be noticed.
+ */
+export class Lease {
+  /** Names the lease in the store. */
+  readonly id: bigint;
+  /** The granted time to live, in milliseconds. */
+  readonly ttlMs: number;
+  readonly #port: LeasePort;
+  readonly #clock: Clock;
+  readonly #lost = new AbortController();
+  readonly #ended = new AbortController();
+  readonly #log = logger("store");
+  readonly #loops: Promise<unknown>;
+  #expiresAtMs: number;
+
+  private constructor(
+    port: LeasePort,
+    clock: Clock,
+    granted: GrantedLease & { readonly sentMs: number },
+  ) {
+    this.id = granted.id;
+    this.ttlMs = granted.ttlMs;
+    this.#port = port;
+    this.#clock = clock;
+    this.#expiresAtMs = validUntil(granted.sentMs, granted.ttlMs);
+    this.#loops = Promise.all([this.#renew(), this.#expire()]);
+  }
+
+  /**
+   * Takes a lease and starts to renew it.
+   *
+   * @throws {StoreError} if none is granted.
+   */
+  static async grant(
+    port: LeasePort,
+    ttlSeconds: number,
+    { clock, signal }: LeaseOptions,
+  ): Promise<Lease> {
+    const sentMs = clock.nowMs();
+    const granted = await port.grantLease(ttlSeconds, { signal });
+    return new Lease(port, clock, { ...granted, sentMs });
+  }
+
+  /**
+   * Aborts with a {@linkcode LeadershipLostError} when the lease must be taken
+   * for lost. Reading it looks at the clock, for timers may be late.
+   */
+  get signal(): AbortSignal {
+    if (this.#clock.nowMs() >= this.#expiresAtMs) this.#loseByClock();
+    return this.#lost.signal;
+  }
+
+  /** Stops renewing and gives the lease back, as far as the store can be reached. */
+  async release(): Promise<void> {
+    this.#ended.abort();
+    await this.#loops;
+    try {
+      await this.#port.revokeLease(this.id, { timeoutMs: RELEASE_MS });
+    } catch (error) {
+      this.#log.debug("A lease was left to expire", {
+        reason: messageOf(error),
+      });
+    }
+  }
+
+  async #renew(): Promise<void> {
+    const signal = AbortSignal.any([this.#ended.signal, this.#lost.signal]);
+    const replyMs = Math.min(1_000, this.ttlMs / 5);
+    const pauses = new Backoff({ firstMs: 50, maxMs: this.ttlMs / 10 });
+    while (!signal.aborted) {
+      try {
+        using stream = await this.#port.openKeepAlive(this.id, {
+          signal,
+          timeoutMs: replyMs,
+        });
+        while (await this.#beat(stream, replyMs, signal)) {
+          pauses.reset();
+          await this.#clock.sleep(this.ttlMs / 3, { signal });
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#log.debug("A lease renewal is tried again", {
+          reason: messageOf(error),
+        });
+        this.#port.moveOn();
+        await this.#clock.sleep(pauses.nextMs(), { signal }).catch(() => {});
+      }
+    }
+  }
+
+  /** One renewal; returns false once the lease is lost. */
+  async #beat(
+    stream: KeepAlive,
+    replyMs: number,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const sentMs = this.#clock.nowMs();
+    stream.beat();
+    using deadline = new Deadline(
+      replyMs,
+      () => new StoreUnavailableError("A lease renewal was not answered"),
+      [signal],
+    );
+    const ttlMs = await abortable(stream.next(), deadline.signal);
+    if (ttlMs <= 0) {
+      this.#lose("the store no longer knows its lease");
+      return false;
+    }
+    this.#expiresAtMs = validUntil(sentMs, ttlMs);
+    return true;
+  }
+
+  async #expire(): Promise<void> {
+    const signal = AbortSignal.any([this.#ended.signal, this.#lost.signal]);
+    while (!signal.aborted) {
+      // Renewals move the end, and a timer may fire early: look again each time.
+      const restMs = this.#expiresAtMs - this.#clock.nowMs();
+      if (restMs <= 0) return this.#loseByClock();
+      await this.#clock.sleep(restMs, { signal }).catch(() => {});
+    }
+  }
+
+  #loseByClock(): void {
+    this.#lose("its lease could not be renewed in time");
+  }
+
+  #lose(reason: string): void {
+    if (this.#lost.signal.aborted || this.#ended.signal.aborted) return;
+    this.#lost.abort(new LeadershipLostError(reason));
+  }
+}
+
+/** Until when an answer to a request sent at `sentMs` may be relied on. */
+function validUntil(sentMs: number, ttlMs: number): number {
+  return sentMs + ttlMs - Math.max(500, ttlMs / 10);
+}

@@ -1,0 +1,273 @@
+/**
+ * The one interface to state, and its promises. Nothing above it knows etcd.
+ *
+ * Outcomes are three: done, certainly not done, unknown. A write that may have
+ * been done is never sent again behind the caller's back: it rejects with
+ * {@linkcode OutcomeUnknownError}, and the caller reads or compares to find out.
+ *
+ * What it does not promise: that two writes of different callers are seen in
+ * the order in which they were started, that a watch delivers within any time,
+ * or that holding a {@linkcode Leadership} is proof of being the leader: see there.
+ *
+ * @module
+ */
+
+import { KatError } from "../base/errors.ts";
+
+/** A key with its value, as it was at one moment. */
+export interface KV {
+  /** The key. */
+  readonly key: string;
+  /** The value; empty for the `kv` of a delete event. */
+  readonly value: Uint8Array;
+  /** The store's revision at which the key was last changed; rises with each change. */
+  readonly version: bigint;
+}
+
+/** All keys with a prefix, by key, at one revision. */
+export type Listing = readonly KV[] & {
+  /** The store's revision that the list shows; a watch from the one after it misses nothing. */
+  readonly revision: bigint;
+};
+
+/** A change of one key. */
+export interface WatchEvent {
+  /** What happened. */
+  readonly type: "put" | "delete";
+  /** The key after the change; of a delete, the key with an empty value and the delete's revision. */
+  readonly kv: KV;
+  /** The key before the change, whenever the store can still give it. */
+  readonly prevKV?: KV;
+}
+
+/** A condition of a transaction. */
+export interface Compare {
+  /** The key to look at. */
+  readonly key: string;
+  /** 0: the key must not exist; greater: its version must equal this. */
+  readonly expectedVersion: bigint;
+}
+
+/** One operation of a transaction. */
+export type Op =
+  | { readonly type: "put"; readonly key: string; readonly value: Uint8Array }
+  | { readonly type: "delete"; readonly key: string }
+  | { readonly type: "get"; readonly key: string };
+
+/** Options of every call. */
+export interface StoreOptions {
+  /**
+   * Ends the wait; the call then rejects with the signal's reason. A write that
+   * was already sent may still be done.
+   */
+  readonly signal?: AbortSignal | undefined;
+  /** How long the call may take, in milliseconds. @default {5000} */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** Options of {@linkcode StateStore.watch}. */
+export interface WatchOptions {
+  /** The first revision to deliver; 0 (the default) means from now. */
+  readonly startRevision?: bigint;
+  /** Ends the watch: its iteration rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Options of {@linkcode StateStore.doTransaction}. */
+export interface TransactionOptions extends StoreOptions {
+  /** Filled with what the `get` operations of the branch that was taken found, in their order. */
+  readonly results?: (KV | undefined)[];
+}
+
+/**
+ * Events in the order of their revisions, without gap or duplicate, across
+ * lost connections. Ends when it is closed; rejects when its signal aborts,
+ * when the store is closed, or with {@linkcode CompactedError}.
+ */
+export interface Watch
+  extends AsyncIterableIterator<WatchEvent, undefined>, AsyncDisposable {
+  /** Ends the watch: the iteration is done. */
+  close(): void;
+}
+
+/** The state of the cluster. All methods may be called at any time and at once. */
+export interface StateStore extends AsyncDisposable {
+  /**
+   * Sets a key. Returns the version it now has.
+   *
+   * @throws {StoreError} that says whether it may have been done.
+   */
+  put(key: string, value: Uint8Array, options?: StoreOptions): Promise<bigint>;
+  /**
+   * Reads a key; `undefined` if there is none. Linearizable: it shows every
+   * write that was acknowledged before the call.
+   *
+   * @throws {StoreError} if no member answers in time.
+   */
+  get(key: string, options?: StoreOptions): Promise<KV | undefined>;
+  /**
+   * Deletes a key; deleting a missing key succeeds.
+   *
+   * @throws {StoreError} that says whether it may have been done.
+   */
+  delete(key: string, options?: StoreOptions): Promise<void>;
+  /**
+   * Lists the keys that start with `prefix`, any number of them, as they were
+   * at one revision. An empty prefix means all keys.
+   *
+   * @throws {StoreError} if no member answers in time.
+   */
+  list(prefix: string, options?: StoreOptions): Promise<Listing>;
+  /**
+   * Watches a key, or with a trailing `/` (or an empty string) all keys that
+   * start with it. Resolves once every change from here on will be delivered.
+   *
+   * @throws {StoreError} if no member answers in time, or the start revision is compacted.
+   */
+  watch(keyOrPrefix: string, options?: WatchOptions): Promise<Watch>;
+  /**
+   * Waits until `leaderId` leads, and resolves with its term. It goes on trying
+   * through every kind of trouble until its signal aborts or the store closes.
+   *
+   * The store may grant another TTL than asked for; what it grants is what counts.
+   * A store takes part in one campaign at a time.
+   */
+  campaign(
+    leaderId: string,
+    leaseTtlSeconds: number,
+    options?: { readonly signal?: AbortSignal | undefined },
+  ): Promise<Leadership>;
+  /** Gives up the term that this store's last campaign won; nothing happens if there is none. */
+  resign(options?: StoreOptions): Promise<void>;
+  /**
+   * Says who leads; `undefined` if nobody does. Linearizable, and outdated the
+   * moment it is known.
+   *
+   * @throws {StoreError} if no member answers in time.
+   */
+  getLeader(options?: StoreOptions): Promise<string | undefined>;
+  /**
+   * Applies `onSuccess` if all `checks` hold (and returns true), else
+   * `onFailure` (and returns false), as one step at one revision.
+   *
+   * @throws {StoreRequestError} if the store refuses it (over 128 operations,
+   * a key written twice, too large): then nothing was applied.
+   * @throws {StoreError} that says whether it may have been done.
+   */
+  doTransaction(
+    checks: readonly Compare[],
+    onSuccess: readonly Op[],
+    onFailure: readonly Op[],
+    options?: TransactionOptions,
+  ): Promise<boolean>;
+  /** Ends the store: a term is resigned, watches and calls end. Idempotent. */
+  close(): Promise<void>;
+}
+
+/**
+ * One term as leader, valid until its signal aborts.
+ *
+ * Holding this object is not proof of leadership: a paused process can outlive
+ * its term without knowing. What may not happen twice is therefore written
+ * through {@linkcode Leadership.doTransaction}, or with {@linkcode Leadership.guard}
+ * among the checks of a transaction; the store then refuses it once the term is over.
+ *
+ * The term ends, on the agent's own clock, before the store can have given the
+ * lead to another.
+ */
+export interface Leadership extends AsyncDisposable {
+  /** Who leads in this term. */
+  readonly leaderId: string;
+  /** Names the term; every later term has a higher one. */
+  readonly fence: bigint;
+  /** Holds as long as the term does: put it among the checks of a transaction. */
+  readonly guard: Compare;
+  /**
+   * Aborts when the term ends, with a {@linkcode LeadershipLostError} or, after
+   * a resignation, with a {@linkcode ResignedError}. Reading it looks at the
+   * clock, so that it is right also when a timer is late.
+   */
+  readonly signal: AbortSignal;
+  /**
+   * Applies `onSuccess` if the term still holds and all `checks` do: returns
+   * true. Returns false if a check failed.
+   *
+   * @throws {LeadershipLostError} if the term is over: nothing was applied.
+   * @throws {StoreError} as {@linkcode StateStore.doTransaction} does.
+   */
+  doTransaction(
+    checks: readonly Compare[],
+    onSuccess: readonly Op[],
+    options?: TransactionOptions,
+  ): Promise<boolean>;
+  /**
+   * Ends the term and tells the store, so that the next leader need not wait
+   * for the lease to expire. End what the leader does first. Idempotent; what
+   * the store cannot be told within its time, it finds out by the lease.
+   */
+  resign(options?: StoreOptions): Promise<void>;
+}
+
+/** Whether a call that failed may have taken effect. */
+export type Outcome = "not-done" | "unknown";
+
+/** A call to the store failed. */
+export class StoreError extends KatError {
+  override name = "StoreError";
+  /** Whether it may have taken effect. */
+  readonly outcome: Outcome = "not-done";
+}
+
+/** The store cannot be reached or cannot serve now; nothing was done, trying again may help. */
+export class StoreUnavailableError extends StoreError {
+  override name = "StoreUnavailableError";
+}
+
+/** A write was sent and its answer is missing: it may have been done, or be done yet. */
+export class OutcomeUnknownError extends StoreError {
+  override name = "OutcomeUnknownError";
+  override readonly outcome = "unknown";
+}
+
+/** The store understood the request and will not accept it; nothing was done. */
+export class StoreRequestError extends StoreError {
+  override name = "StoreRequestError";
+}
+
+/** The revision asked for is no longer kept: list, then watch from there. */
+export class CompactedError extends StoreError {
+  override name = "CompactedError";
+  /** The oldest revision that can still be watched, or 0 if the store does not say. */
+  readonly compactRevision: bigint;
+
+  /** What was asked for lies before `compactRevision`. */
+  constructor(message: string, compactRevision: bigint, cause?: unknown) {
+    super(message, { cause });
+    this.compactRevision = compactRevision;
+  }
+}
+
+/** The store was closed. */
+export class StoreClosedError extends StoreError {
+  override name = "StoreClosedError";
+
+  /** The one message that there is to give. */
+  constructor() {
+    super("The store is closed");
+  }
+}
+
+/** The term was taken away; the reason that {@linkcode Leadership.signal} aborts with. */
+export class LeadershipLostError extends KatError {
+  override name = "LeadershipLostError";
+}
+
+/** The term was given up; the reason that {@linkcode Leadership.signal} aborts with. */
+export class ResignedError extends KatError {
+  override name = "ResignedError";
+
+  /** The one message that there is to give. */
+  constructor() {
+    super("Resigned leadership");
+  }
+}

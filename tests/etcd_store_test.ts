@@ -1,0 +1,184 @@
+import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import { EtcdStore } from "../src/store/etcd_store.ts";
+import {
+  OutcomeUnknownError,
+  StoreUnavailableError,
+} from "../src/store/state_store.ts";
+import { eventually } from "./support/eventually.ts";
+import { runContract } from "./support/run_contract.ts";
+import {
+  bytes,
+  electionContract,
+  storeContract,
+} from "./support/state_store_contract.ts";
+import { startTcpProxy } from "./support/tcp_proxy.ts";
+import { startTestEtcd } from "./support/test_etcd.ts";
+
+runContract("EtcdStore", [...storeContract, ...electionContract], async () => {
+  const etcd = await startTestEtcd();
+  return {
+    open: () => new EtcdStore({ endpoints: [etcd.endpoint] }),
+    compact: async (revision: bigint) => {
+      await etcd.ctl("compaction", revision.toString());
+    },
+    [Symbol.asyncDispose]: () => etcd[Symbol.asyncDispose](),
+  };
+});
+
+/** Writes `/n/<n>` for each number from `from` to `to`, one after the other. */
+async function writeNumbers(
+  store: EtcdStore,
+  from: number,
+  to: number,
+): Promise<void> {
+  for (let n = from; n < to; n++) {
+    await store.put(`/n/${String(n).padStart(6, "0")}`, bytes(`${n}`));
+  }
+}
+
+/** What each number's event looks like, in order. */
+function numbers(count: number): string[] {
+  return Array.from(
+    { length: count },
+    (_, n) => `/n/${String(n).padStart(6, "0")}`,
+  );
+}
+
+Deno.test("EtcdStore.watch() has no gap and no duplicate across kill -9 of etcd", async () => {
+  await using etcd = await startTestEtcd();
+  await using store = new EtcdStore({ endpoints: [etcd.endpoint] });
+  await using watch = await store.watch("/n/");
+  const seen: string[] = [];
+  const reading = (async () => {
+    for await (const { kv } of watch) {
+      seen.push(kv.key);
+      if (seen.length === 900) break;
+    }
+  })();
+
+  await writeNumbers(store, 0, 300);
+  await etcd.kill();
+  await etcd.restart();
+  await writeNumbers(store, 300, 600);
+  await etcd.kill();
+  await etcd.restart();
+  await writeNumbers(store, 600, 900);
+  await reading;
+
+  deepStrictEqual(seen, numbers(900));
+});
+
+Deno.test("EtcdStore.watch() has no gap and no duplicate when cut while it catches up", async () => {
+  await using etcd = await startTestEtcd();
+  await using direct = new EtcdStore({ endpoints: [etcd.endpoint] });
+  await writeNumbers(direct, 0, 1);
+  const { revision } = await direct.list("/n/");
+  // etcd sends a backlog in parts of about 1,000 revisions.
+  for (let from = 1; from < 6_000; from += 100) {
+    await Promise.all(
+      Array.from(
+        { length: 100 },
+        (_, n) => direct.put(`/n/backlog`, bytes(`${from + n}`)),
+      ),
+    );
+  }
+  await using proxy = startTcpProxy(etcd.port);
+  await using store = new EtcdStore({ endpoints: [proxy.endpoint] });
+  await using watch = await store.watch("/n/", {
+    startRevision: revision + 1n,
+  });
+
+  const versions: bigint[] = [];
+  for await (const { kv } of watch) {
+    versions.push(kv.version);
+    if (versions.length % 700 === 0) proxy.cut();
+    if (versions.length === 6_000) break;
+  }
+
+  deepStrictEqual(
+    versions,
+    Array.from({ length: 6_000 }, (_, n) => revision + 1n + BigInt(n)),
+  );
+});
+
+Deno.test("EtcdStore.put() whose answer is lost rejects as unknown and is not sent again", async () => {
+  await using etcd = await startTestEtcd();
+  await using proxy = startTcpProxy(etcd.port);
+  await using direct = new EtcdStore({ endpoints: [etcd.endpoint] });
+  await using store = new EtcdStore({ endpoints: [proxy.endpoint] });
+  await store.get("/warm");
+  await using watch = await direct.watch("/a");
+
+  proxy.pauseAnswers();
+  const put = store.put("/a", bytes("once"));
+  strictEqual((await watch.next()).value?.kv.key, "/a");
+  proxy.cut();
+  proxy.resume();
+
+  await rejects(put, OutcomeUnknownError);
+  const after = await direct.put("/b", bytes("after"));
+  const first = await direct.get("/a");
+  strictEqual(first?.version, after - 1n, "the put was applied more than once");
+});
+
+Deno.test("EtcdStore.put() is certainly not done when no member can be reached", async () => {
+  await using etcd = await startTestEtcd();
+  await using store = new EtcdStore({ endpoints: [etcd.endpoint] });
+  await store.put("/a", bytes("before"));
+  await etcd.kill();
+
+  await rejects(
+    store.put("/a", bytes("after"), { timeoutMs: 1_000 }),
+    (error: unknown) =>
+      error instanceof StoreUnavailableError && error.outcome === "not-done",
+  );
+
+  await etcd.restart();
+  const kv = await store.get("/a");
+  strictEqual(new TextDecoder().decode(kv?.value), "before");
+});
+
+Deno.test("EtcdStore.get() goes on with another member when one does not answer", async () => {
+  await using etcd = await startTestEtcd();
+  await using proxy = startTcpProxy(etcd.port);
+  await using store = new EtcdStore({
+    endpoints: [proxy.endpoint, etcd.endpoint],
+  });
+  await store.put("/a", bytes("1"));
+  proxy.pause();
+  const kv = await store.get("/a", { timeoutMs: 20_000 });
+  strictEqual(new TextDecoder().decode(kv?.value), "1");
+});
+
+Deno.test("EtcdStore.get() ends by its deadline when etcd is frozen", async () => {
+  await using etcd = await startTestEtcd();
+  await using store = new EtcdStore({ endpoints: [etcd.endpoint] });
+  await store.put("/a", bytes("1"));
+  etcd.signal("SIGSTOP");
+  await rejects(store.get("/a", { timeoutMs: 500 }), StoreUnavailableError);
+  etcd.signal("SIGCONT");
+  await eventually(async () => strictEqual((await store.get("/a"))?.key, "/a"));
+});
+
+Deno.test("EtcdStore.close() with a watch and a term open lets the process end", async () => {
+  await using etcd = await startTestEtcd();
+  const script = `
+    import { EtcdStore } from ${
+    JSON.stringify(new URL("../src/store/etcd_store.ts", import.meta.url).href)
+  };
+    const store = new EtcdStore({ endpoints: [${
+    JSON.stringify(etcd.endpoint)
+  }] });
+    await store.watch("/n/");
+    await store.campaign("script", 60);
+    await store.close();
+  `;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--ext=ts", script],
+    cwd: new URL("..", import.meta.url),
+    stdout: "null",
+    stderr: "inherit",
+  }).spawn();
+  strictEqual((await child.status).code, 0);
+  strictEqual(await etcd.ctl("get", "--prefix", "/kat/"), "");
+});

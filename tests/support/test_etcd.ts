@@ -1,0 +1,117 @@
+/**
+ * A real etcd for tests, started plainly: what tests of the store need, and
+ * what tests of the agent compare it with.
+ *
+ * @module
+ */
+
+import { strictEqual } from "node:assert/strict";
+import { etcdBinaries } from "./etcd_binaries.ts";
+import { eventually } from "./eventually.ts";
+import { freePorts } from "./free_ports.ts";
+import { tempDir } from "./temp_dir.ts";
+
+/** A running etcd; disposing ends it and removes its data. */
+export interface TestEtcd extends AsyncDisposable {
+  /** Its client URL. */
+  readonly endpoint: string;
+  /** Its client port. */
+  readonly port: number;
+  /** Runs `etcdctl` on it and returns what it prints. */
+  readonly ctl: (...args: string[]) => Promise<string>;
+  /** Starts `etcdctl` on it as a process that goes on. */
+  readonly startCtl: (...args: string[]) => Deno.ChildProcess;
+  /** Sends a signal to it. */
+  readonly signal: (signal: Deno.Signal) => void;
+  /** Ends it with SIGKILL and waits for the end. */
+  readonly kill: () => Promise<void>;
+  /** Starts it again on the same data and port, and waits until it serves. */
+  readonly restart: () => Promise<void>;
+}
+
+/** Starts an etcd on a free port and waits until it serves. */
+export async function startTestEtcd(
+  flags: readonly string[] = [],
+): Promise<TestEtcd> {
+  const dir = await tempDir();
+  const [port = 0, peerPort = 0] = freePorts(2);
+  const endpoint = `http://127.0.0.1:${port}`;
+  let child = spawn();
+
+  function spawn(): Deno.ChildProcess {
+    const peerUrl = `http://127.0.0.1:${peerPort}`;
+    return new Deno.Command(etcdBinaries.etcd, {
+      args: [
+        "--name=test",
+        `--data-dir=${dir.path}/data`,
+        `--listen-client-urls=${endpoint}`,
+        `--advertise-client-urls=${endpoint}`,
+        `--listen-peer-urls=${peerUrl}`,
+        `--initial-advertise-peer-urls=${peerUrl}`,
+        `--initial-cluster=test=${peerUrl}`,
+        "--heartbeat-interval=10",
+        "--election-timeout=100",
+        `--log-outputs=${dir.path}/etcd.log`,
+        "--logger=zap",
+        ...flags,
+      ],
+      clearEnv: true,
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+  }
+
+  async function serving(): Promise<void> {
+    await eventually(async () => {
+      const response = await fetch(`${endpoint}/health`);
+      const { health } = await response.json();
+      strictEqual(health, "true");
+    });
+  }
+
+  const ctlOptions = (args: readonly string[]): Deno.CommandOptions => ({
+    args: [`--endpoints=${endpoint}`, ...args],
+    clearEnv: true,
+    env: { ETCDCTL_API: "3" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  });
+
+  await serving();
+  return {
+    endpoint,
+    port,
+    async ctl(...args) {
+      const command = new Deno.Command(
+        etcdBinaries.etcdctl,
+        ctlOptions(args),
+      );
+      const { code, stdout, stderr } = await command.output();
+      strictEqual(code, 0, new TextDecoder().decode(stderr));
+      return new TextDecoder().decode(stdout).trim();
+    },
+    startCtl: (...args) =>
+      new Deno.Command(etcdBinaries.etcdctl, ctlOptions(args)).spawn(),
+    signal: (signal) => child.kill(signal),
+    async kill() {
+      child.kill("SIGKILL");
+      await child.status;
+    },
+    async restart() {
+      child = spawn();
+      await serving();
+    },
+    async [Symbol.asyncDispose]() {
+      try {
+        child.kill("SIGCONT");
+        child.kill("SIGKILL");
+      } catch {
+        // It has ended already.
+      }
+      await child.status;
+      await dir[Symbol.asyncDispose]();
+    },
+  };
+}
