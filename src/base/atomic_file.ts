@@ -31,9 +31,10 @@ export async function writeFileAtomic(
         createNew: true,
         mode,
       });
-      const writer = file.writable.getWriter();
-      await writer.write(new TextEncoder().encode(text));
-      writer.releaseLock();
+      const bytes = new TextEncoder().encode(text);
+      for (let written = 0; written < bytes.length;) {
+        written += await file.write(bytes.subarray(written));
+      }
       await file.sync();
     }
     await Deno.rename(temporary, path);

@@ -141,8 +141,11 @@ export function formatText(record: LogRecord, colors: boolean): string {
   const time = new Date(record.timestamp).toISOString();
   const level = record.level.toUpperCase().padEnd(7);
   const room = (record.category.at(-1) ?? "").padEnd(8);
+  const template = String(record.rawMessage);
   const fields = Object.entries(record.properties)
-    .filter(([, value]) => value !== undefined)
+    .filter(([name, value]) =>
+      value !== undefined && !template.includes(`{${name}}`)
+    )
     .map(([name, value]) => ` ${name}=${plain(value)}`)
     .join("");
   const sentence = escapeControls(messageText(record));

@@ -1,0 +1,319 @@
+/**
+ * Puts a node together: directory, etcd, store, cluster, election. Starts them
+ * in the order of the lines and stops them in the reverse.
+ *
+ * @module
+ */
+
+import { KatError } from "../base/errors.ts";
+import { logger } from "../base/log.ts";
+import type { ClusterSpec } from "../cluster/cluster_config.ts";
+import { compareSpecs } from "../cluster/compare_specs.ts";
+import type { EtcdBinaries } from "../etcd/etcd_binaries.ts";
+import {
+  assertUnlocked,
+  createDataDir,
+  inspectEtcdDataDir,
+} from "../etcd/etcd_data_dir.ts";
+import { endOrphan, findOrphan } from "../etcd/etcd_pid_file.ts";
+import { type EtcdProcess, startEtcd } from "../etcd/etcd_process.ts";
+import { EtcdSupervisor } from "../etcd/etcd_supervisor.ts";
+import { versionText } from "../etcd/etcd_version.ts";
+import { checkWritable } from "../etcd/writable_dir.ts";
+import { assertPortsFree } from "../etcd/port_holder.ts";
+import type { Duties } from "../election/election.ts";
+import { EtcdStore } from "../store/etcd_store.ts";
+import type { StateStore } from "../store/state_store.ts";
+import {
+  applySpec,
+  type ClusterRecord,
+  establishCluster,
+  readCluster,
+  refuseFixed,
+  untilAnswered,
+} from "./cluster_record.ts";
+import {
+  DataDirectory,
+  type DataPaths,
+  dataPaths,
+  inspectDataDirectory,
+} from "./data_directory.ts";
+import {
+  clientEndpoints,
+  isLoopback,
+  planMember,
+  wantedPorts,
+} from "./member_plan.ts";
+import { reportMissingPeers } from "./missing_peers.ts";
+import type { NodeRecord } from "./node_record.ts";
+import { participate } from "./participate.ts";
+import type { WantedNode } from "./wanted_node.ts";
+
+/** What an agent needs besides. */
+export interface AgentOptions {
+  /** The data directory, absolute. */
+  readonly dataDir: string;
+  /** Finds the etcd to run, downloading it if need be. */
+  readonly findEtcd: (spec: ClusterSpec) => Promise<EtcdBinaries>;
+  /** What the leader does. @default {nothing} */
+  readonly duties?: Duties | undefined;
+  /** Ends the agent, in order. */
+  readonly signal: AbortSignal;
+}
+
+/** How long an etcd that an earlier agent left may take to end. */
+const ORPHAN_GRACE_MS = 5_000;
+/** The longest time that timers can take; a member with peers waits for them as long as it takes. */
+const FOREVER_MS = 2 ** 31 - 1;
+/** How long a member without peers may take to serve; it takes 0.2 s on a small machine. */
+const ALONE_MS = 60_000;
+
+/**
+ * Makes a cluster, or one of its first nodes, and serves; takes up where it
+ * left off if the directory holds the same node of the same cluster.
+ *
+ * @throws {KatError} if the directory, the settings or the machine do not
+ * allow it; what was found is then as it was.
+ */
+export async function initNode(
+  wanted: WantedNode,
+  options: AgentOptions,
+): Promise<void> {
+  const known = await inspectDataDirectory(options.dataDir);
+  if (known) refuseAnother(known, wanted, options.dataDir);
+  await serveNode(
+    { state: "initialising", ...known, ...wanted },
+    { ...options, fresh: known === undefined, wantedSpec: wanted.spec },
+  );
+}
+
+/**
+ * Serves a node that was initialised before.
+ *
+ * @throws {KatError} if it was not, or cannot be served.
+ */
+export async function runNode(options: AgentOptions): Promise<void> {
+  const known = await inspectDataDirectory(options.dataDir);
+  if (known === undefined) {
+    throw new KatError(
+      `Cannot run: the data directory "${options.dataDir}" holds no node`,
+      {
+        hint:
+          "Make a cluster with kat-agent init --config FILE, or use an existing etcd with --endpoints",
+      },
+    );
+  }
+  await serveNode(known, { ...options, fresh: false });
+}
+
+interface ServeOptions extends AgentOptions {
+  /** Whether the directory has not been used before. */
+  readonly fresh: boolean;
+  /** What cluster.kat says; without it the cluster's own configuration holds. */
+  readonly wantedSpec?: ClusterSpec | undefined;
+}
+
+async function serveNode(
+  record: NodeRecord,
+  options: ServeOptions,
+): Promise<void> {
+  const { dataDir, fresh, signal } = options;
+  const paths = dataPaths(dataDir);
+  warnOfPlainHttp(record);
+
+  await using stack = new AsyncDisposableStack();
+  const found = fresh ? await prepareFresh(record, options) : undefined;
+  const directory = stack.use(await DataDirectory.open(dataDir));
+  await checkDataDir(record, paths);
+  await endLeftover(paths);
+  await assertPortsFree(wantedPorts(record));
+  const binaries = found ?? await options.findEtcd(record.spec);
+  signal.throwIfAborted();
+  await createDataDir(paths.etcd);
+  await directory.write(record);
+
+  const processOptions = {
+    binary: binaries.etcd,
+    version: binaries.version,
+    member: planMember(record, paths.etcd),
+    logFile: paths.etcdLog,
+    pidFile: paths.etcdPid,
+  };
+  const etcd = stack.use(await startEtcd(processOptions, { signal }));
+  await waitForMember(etcd, record, signal);
+  stack.use(new EtcdSupervisor(processOptions, etcd));
+  const store = stack.use(
+    new EtcdStore({ endpoints: clientEndpoints(record) }),
+  );
+  logger("agent").info("Successfully initialized etcd", {
+    version: versionText(binaries.version),
+    endpoint: clientEndpoints(record)[0],
+  });
+
+  const cluster = await joinCluster(store, record, options);
+  const spec = { ...cluster.spec, dataDir: record.spec.dataDir };
+  await directory.write({
+    ...record,
+    state: "ready",
+    clusterUid: cluster.uid,
+    spec,
+  });
+  await participate(store, {
+    nodeName: record.nodeName,
+    members: record.initialCluster,
+    leaseSeconds: spec.leaderLeaseSeconds,
+    duties: options.duties,
+    signal,
+  });
+}
+
+/** What can fail before a new directory is made, so that nothing is left of a failure. */
+async function prepareFresh(
+  record: NodeRecord,
+  { dataDir, findEtcd }: ServeOptions,
+): Promise<EtcdBinaries> {
+  await checkWritable(dataDir);
+  await assertPortsFree(wantedPorts(record));
+  return await findEtcd(record.spec);
+}
+
+/** The cluster in the store, made or found, and the same as before. */
+async function joinCluster(
+  store: StateStore,
+  record: NodeRecord,
+  { signal, wantedSpec }: ServeOptions,
+): Promise<ClusterRecord> {
+  const options = { signal };
+  if (record.state === "ready") {
+    const found = await untilAnswered(
+      options,
+      () => readCluster(store, options),
+    );
+    refuseAnotherStore(record, found);
+  } else {
+    const { uid, created } = await establishCluster(
+      store,
+      record.spec,
+      options,
+    );
+    const log = logger("agent");
+    if (created) log.info("Created the cluster", { uid });
+    else log.info("Found the cluster", { uid });
+  }
+  if (wantedSpec) await applySpec(store, wantedSpec, options);
+  const cluster = await untilAnswered(
+    options,
+    () => readCluster(store, options),
+  );
+  if (cluster === undefined) {
+    throw new KatError("Cannot serve: the cluster's UID vanished", {
+      hint: "Restore the store from a backup",
+    });
+  }
+  return cluster;
+}
+
+/** The node must be the same one: etcd would silently keep its old identity. */
+function refuseAnother(
+  known: NodeRecord,
+  wanted: WantedNode,
+  dataDir: string,
+): void {
+  const membersOf = ({ initialCluster }: WantedNode) =>
+    initialCluster.map(({ name, peerUrl }) => `${name}=${peerUrl}`).sort()
+      .join(",");
+  const settings = [
+    ["metadata.name", known.clusterName, wanted.clusterName],
+    ["--node-name", known.nodeName, wanted.nodeName],
+    ["--advertise-address", known.advertiseAddress, wanted.advertiseAddress],
+    ["--initial-cluster", membersOf(known), membersOf(wanted)],
+  ] as const;
+  refuseFixed(compareSpecs(known.spec, wanted.spec));
+  for (const [setting, before, now] of settings) {
+    if (before === now) continue;
+    throw new KatError(
+      `Cannot use the data directory "${dataDir}": it was made with ${setting} "${before}", not "${now}"`,
+      {
+        hint:
+          "Give the same value again, or an empty directory with --data-dir; nothing was touched",
+      },
+    );
+  }
+}
+
+/** A store that came back empty, or is another's, must not be filled or followed. */
+function refuseAnotherStore(
+  record: NodeRecord,
+  found: ClusterRecord | undefined,
+): void {
+  if (found?.uid === record.clusterUid) return;
+  throw new KatError(
+    `Cannot serve: this node belongs to cluster ${record.clusterUid}, and the store holds ${
+      found ? `cluster ${found.uid}` : "none"
+    }`,
+    {
+      hint: "Restore the store from a backup; nothing was changed in it",
+    },
+  );
+}
+
+/** Refuses an etcd directory that does not fit what the node remembers. */
+async function checkDataDir(
+  record: NodeRecord,
+  paths: DataPaths,
+): Promise<void> {
+  const { kind, reasons } = await inspectEtcdDataDir(paths.etcd);
+  const lost = record.state === "ready" && kind !== "member";
+  if (kind === "foreign" || lost) {
+    const why = kind === "absent" || kind === "empty"
+      ? "etcd's data is gone"
+      : reasons.join(", ");
+    throw new KatError(
+      `Cannot use the data directory "${paths.etcd}": ${why}`,
+      {
+        hint: lost
+          ? "Restore it from a backup; nothing was touched"
+          : "Move away what does not belong there; nothing was touched",
+      },
+    );
+  }
+  await checkWritable(paths.etcd);
+}
+
+/** Ends the etcd that an agent left behind when it was killed. */
+async function endLeftover(paths: DataPaths): Promise<void> {
+  const orphan = await findOrphan(paths.etcdPid, paths.etcd);
+  if (orphan) await endOrphan(orphan, { graceMs: ORPHAN_GRACE_MS });
+  await assertUnlocked(paths.etcd);
+}
+
+/** Waits until the member serves; with peers, as long as it takes, saying for whom. */
+async function waitForMember(
+  etcd: EtcdProcess,
+  { initialCluster, nodeName }: NodeRecord,
+  signal: AbortSignal,
+): Promise<void> {
+  const alone = initialCluster.length === 1;
+  const serving = new AbortController();
+  const reports = reportMissingPeers(initialCluster, {
+    nodeName,
+    signal: AbortSignal.any([signal, serving.signal]),
+  });
+  try {
+    await etcd.waitUntilServing({
+      signal,
+      timeoutMs: alone ? ALONE_MS : FOREVER_MS,
+    });
+  } finally {
+    serving.abort();
+    await reports;
+  }
+}
+
+function warnOfPlainHttp({ advertiseAddress }: NodeRecord): void {
+  if (isLoopback(advertiseAddress)) return;
+  logger("agent").warn(
+    "etcd is reachable from other machines without encryption or password: keep its ports inside a network you trust",
+    { address: advertiseAddress },
+  );
+}

@@ -1,0 +1,94 @@
+/**
+ * What a node remembers of itself between two runs: `node.json` in its data
+ * directory.
+ *
+ * It is written before etcd is first started, so that a directory tells whose
+ * it is from the first moment, and again once the cluster is known.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import { KatError } from "../base/errors.ts";
+import type { ClusterSpec } from "../cluster/cluster_config.ts";
+import { decodeSpec, orderSpec } from "../cluster/stored_spec.ts";
+
+/** A node's memory. */
+export interface NodeRecord {
+  /** `initialising` until the cluster's UID was found in the store. */
+  readonly state: "initialising" | "ready";
+  /** `metadata.name` of cluster.kat. */
+  readonly clusterName: string;
+  /** The cluster's UUID, once known. */
+  readonly clusterUid?: string | undefined;
+  /** The node's name, and its leader ID. */
+  readonly nodeName: string;
+  /** The IP address that the other nodes reach it at. */
+  readonly advertiseAddress: string;
+  /** The members that the cluster was made of, as `--initial-cluster` says them. */
+  readonly initialCluster: readonly {
+    readonly name: string;
+    readonly peerUrl: string;
+  }[];
+  /** The cluster's configuration as this node last knew it. */
+  readonly spec: ClusterSpec;
+}
+
+const FORMAT_VERSION = 1;
+
+const RecordSchema = v.object({
+  formatVersion: v.number(),
+  state: v.picklist(["initialising", "ready"]),
+  clusterName: v.string(),
+  clusterUid: v.optional(v.string()),
+  nodeName: v.string(),
+  advertiseAddress: v.string(),
+  initialCluster: v.array(v.object({ name: v.string(), peerUrl: v.string() })),
+  spec: v.record(v.string(), v.unknown()),
+});
+
+/** The text of `node.json`. */
+export function encodeNodeRecord({ spec, ...rest }: NodeRecord): string {
+  const whole = {
+    formatVersion: FORMAT_VERSION,
+    ...rest,
+    spec: orderSpec(spec),
+  };
+  return JSON.stringify(whole, undefined, 2) + "\n";
+}
+
+/**
+ * Reads the text of `node.json`; `path` is for the message.
+ *
+ * @throws {KatError} if it is damaged, or was written by a newer kat-agent.
+ */
+export function decodeNodeRecord(text: string, path: string): NodeRecord {
+  let raw: unknown;
+  try {
+    raw = JSON.parse(text);
+  } catch (error) {
+    throw damaged(path, "it is no JSON", error);
+  }
+  const parsed = v.safeParse(RecordSchema, raw);
+  if (!parsed.success) {
+    const issue = parsed.issues[0];
+    const where = v.getDotPath(issue);
+    throw damaged(path, where === null ? issue.message : `"${where}" is wrong`);
+  }
+  const { formatVersion, spec, ...rest } = parsed.output;
+  if (formatVersion !== FORMAT_VERSION) {
+    throw new KatError(
+      `Cannot read ${path}: it has format ${formatVersion}, and this kat-agent knows ${FORMAT_VERSION}`,
+      { hint: "Use the kat-agent that wrote it, or a newer one" },
+    );
+  }
+  return { ...rest, spec: decodeSpec(JSON.stringify(spec)) };
+}
+
+function damaged(path: string, why: string, cause?: unknown): KatError {
+  return new KatError(`Cannot read ${path}: ${why}`, {
+    cause,
+    hint:
+      "The data directory is damaged: restore it from a backup, or give an empty one with --data-dir",
+  });
+}

@@ -1,0 +1,72 @@
+/**
+ * An agent's life on a store: it campaigns, sees who leads, and notices when
+ * the store cannot be reached.
+ *
+ * @module
+ */
+
+import { messageOf } from "../base/errors.ts";
+import { logger } from "../base/log.ts";
+import { type Duties, runElection } from "../election/election.ts";
+import { observeLeader } from "../election/observe_leader.ts";
+import { type StateStore, StoreError } from "../store/state_store.ts";
+import { type ReachabilityOptions, watchStore } from "./watch_store.ts";
+
+/** Options of {@linkcode participate}. */
+export interface ParticipateOptions extends ReachabilityOptions {
+  /** The lease to ask for, in seconds. */
+  readonly leaseSeconds: number;
+  /** What the leader does. @default {nothing} */
+  readonly duties?: Duties | undefined;
+}
+
+/** Takes part until the signal aborts; a bug in one part ends them all. */
+export async function participate(
+  store: StateStore,
+  options: ParticipateOptions,
+): Promise<void> {
+  const { nodeName: leaderId, leaseSeconds, duties } = options;
+  const failed = new AbortController();
+  const signal = AbortSignal.any([options.signal, failed.signal]);
+  await reportNamesake(store, leaderId, signal);
+  const parts = [
+    runElection(store, {
+      leaderId,
+      leaseTtlSeconds: leaseSeconds,
+      duties: duties ?? (() => Promise.resolve()),
+      signal,
+    }),
+    observeLeader(store, { leaderId, signal }),
+    watchStore(store, { ...options, signal }),
+  ];
+  const results = await Promise.allSettled(
+    parts.map((part) =>
+      part.catch((error) => {
+        failed.abort(error);
+        throw error;
+      })
+    ),
+  );
+  for (const result of results) {
+    if (result.status === "rejected") throw result.reason;
+  }
+}
+
+/** Says why a node may wait although only its own name stands in the election. */
+async function reportNamesake(
+  store: StateStore,
+  leaderId: string,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    if (await store.getLeader({ signal }) !== leaderId) return;
+    logger("agent").info(
+      "The election still holds a term under this node's name: waiting for its lease to end, or for another agent of that name",
+      { leaderId },
+    );
+  } catch (error) {
+    if (signal.aborted) return;
+    if (!(error instanceof StoreError)) throw error;
+    logger("agent").debug("Cannot see who leads", { reason: messageOf(error) });
+  }
+}

@@ -1,0 +1,26 @@
+import { rejects, strictEqual } from "node:assert/strict";
+import { tempDir } from "../../tests/support/temp_dir.ts";
+import { writeFileAtomic } from "./atomic_file.ts";
+
+Deno.test("writeFileAtomic() makes a file that only its owner can read", async () => {
+  await using dir = await tempDir();
+  const path = `${dir.path}/file`;
+
+  await writeFileAtomic(path, "first");
+  await writeFileAtomic(path, "second");
+
+  strictEqual(await Deno.readTextFile(path), "second");
+  strictEqual(((await Deno.stat(path)).mode ?? 0) & 0o777, 0o600);
+});
+
+Deno.test("writeFileAtomic() leaves nothing behind when it fails", async () => {
+  await using dir = await tempDir();
+  const path = `${dir.path}/taken`;
+  await Deno.mkdir(`${path}/not-empty`, { recursive: true });
+
+  await rejects(writeFileAtomic(path, "text"));
+
+  const names = (await Array.fromAsync(Deno.readDir(dir.path)))
+    .map(({ name }) => name);
+  strictEqual(names.join(), "taken");
+});

@@ -1,0 +1,140 @@
+/**
+ * The table of commands: parse, dispatch; an error becomes a message and an
+ * exit code.
+ *
+ * @module
+ */
+
+import { or } from "@optique/core/constructs";
+import { runParser } from "@optique/core/facade";
+import { lineBreak, type Message, message, text } from "@optique/core/message";
+import type { Parser } from "@optique/core/parser";
+import { command } from "@optique/core/primitives";
+import { ExitCode, KatError, ShutdownRequested } from "../base/errors.ts";
+import { VERSION } from "../base/version.ts";
+import { PINNED_ETCD_VERSION } from "../cluster/pinned_etcd.ts";
+import type { Action, Command, Context } from "./command.ts";
+import { configCommand } from "./config.ts";
+import { etcdCommand } from "./etcd.ts";
+import { initCommand } from "./init.ts";
+import { runCommand } from "./run.ts";
+import { statusCommand } from "./status.ts";
+import { storeCommand } from "./store.ts";
+
+/** Every command, in the order in which help shows them. */
+export const COMMANDS: readonly Command[] = [
+  initCommand,
+  runCommand,
+  statusCommand,
+  configCommand,
+  storeCommand,
+  etcdCommand,
+];
+
+/** What {@linkcode runCli} is given besides the arguments. */
+export interface CliContext extends Context {
+  /** Writes what is said to the user about the command line. */
+  readonly stderr: (text: string) => void;
+}
+
+/**
+ * Runs one command line and returns its exit code. Expected trouble is printed
+ * as `kat-agent: MESSAGE` with a next step; a bug is thrown.
+ */
+export async function runCli(
+  args: readonly string[],
+  context: CliContext,
+): Promise<ExitCode> {
+  try {
+    const action = parse(args, context);
+    return typeof action === "function" ? await action(context) : action;
+  } catch (error) {
+    if (error instanceof ShutdownRequested) return ExitCode.ok;
+    if (!(error instanceof KatError)) throw error;
+    const hint = error.hint === undefined ? "" : `  ${error.hint}\n`;
+    context.stderr(`kat-agent: ${error.message}\n${hint}`);
+    return error.exitCode;
+  }
+}
+
+/** What the command line asks for, or the exit code if that is done already. */
+function parse(
+  args: readonly string[],
+  { stdout, stderr }: CliContext,
+): Action | ExitCode {
+  const printed: string[] = [];
+  const print = (exitCode: number): Action => async () => {
+    await stdout(printed.join(""));
+    return exitCode === 0 ? ExitCode.ok : ExitCode.usage;
+  };
+  return runParser(toParser(COMMANDS), "kat-agent", args, {
+    brief:
+      message`Runs etcd for a KAT cluster, keeps its state and elects its leader.`,
+    help: {
+      command: { names: ["help"] },
+      option: { names: ["--help", "-h"] },
+      onShow: print,
+    },
+    version: {
+      value: versionLine(),
+      command: { names: ["version"] },
+      option: { names: ["--version"] },
+      onShow: print,
+    },
+    completion: { command: { names: ["completion"] }, onShow: print },
+    aboveError: "none",
+    maxWidth: 80,
+    termWidth: 26,
+    commandList: "top-level",
+    usageLine: [{ type: "ellipsis" }],
+    footer: message`${
+      text("kat-agent help COMMAND shows options and examples.")
+    }`,
+    colors: false,
+    stdout: (line) => printed.push(`${line}\n`),
+    stderr: (line) => stderr(`${line.replace(/^Error: /, "kat-agent: ")}\n`),
+    onError: () => {
+      stderr("  Run kat-agent help to see what there is\n");
+      return ExitCode.usage;
+    },
+  });
+}
+
+function versionLine(): string {
+  const { os, arch } = Deno.build;
+  return `kat-agent ${VERSION} (etcd ${PINNED_ETCD_VERSION}, Deno ${Deno.version.deno}, ${os} ${arch})`;
+}
+
+/** The commands as one parser; which of them it is, the first words say. */
+function toParser(commands: readonly Command[]): Parser<"sync", Action> {
+  const names = commands.map(({ name }) => name).join(", ");
+  const errors = {
+    noMatch: message`Missing command: one of ${text(names)} is wanted.`,
+  };
+  const parsers: Parser<"sync", Action>[] = commands.map((one) =>
+    command(
+      one.name,
+      isGroup(one.parser) ? toParser(one.parser) : one.parser,
+      {
+        brief: message`${text(one.summary)}`,
+        description: message`${text(one.description)}`,
+        footer: examples(one),
+      },
+    )
+  );
+  return parsers.reduce((all, next) => or(all, next, { errors }));
+}
+
+/** Examples a line each, as they can be typed. */
+function examples({ examples }: Command): Message {
+  return [
+    text("Examples:"),
+    ...examples.flatMap((line) => [lineBreak(), text(`  ${line}`)]),
+  ];
+}
+
+function isGroup(
+  parser: Command["parser"],
+): parser is readonly Command[] {
+  return Array.isArray(parser);
+}

@@ -1,0 +1,39 @@
+/**
+ * What a command of kat-agent is.
+ *
+ * @module
+ */
+
+import type { Parser } from "@optique/core/parser";
+import type { ExitCode } from "../base/errors.ts";
+
+/** The world as a command sees it; nothing else of the process is touched. */
+export interface Context {
+  /** The environment variables. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Writes a result. Rejects if nobody can read it any more. */
+  readonly stdout: (text: string) => Promise<void>;
+  /** Writes a result's bytes as they are. */
+  readonly stdoutBytes: (bytes: Uint8Array) => Promise<void>;
+  /** Writes to a terminal for people, past the log; absent where stderr is none. */
+  readonly terminal: ((text: string) => void) | undefined;
+  /** Aborts with a `ShutdownRequested` when the program is to stop. */
+  readonly signal: AbortSignal;
+}
+
+/** One command, or a group of them. */
+export interface Command {
+  /** The word on the command line. */
+  readonly name: string;
+  /** One line for the list of commands. */
+  readonly summary: string;
+  /** What it does and how it ends, for its own help. */
+  readonly description: string;
+  /** Lines to type, each with what it does. */
+  readonly examples: readonly string[];
+  /** Its arguments, which give what to run; a group's are its commands. */
+  readonly parser: Parser<"sync", Action> | readonly Command[];
+}
+
+/** A command with its arguments, ready to run. */
+export type Action = (context: Context) => Promise<ExitCode>;

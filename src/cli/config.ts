@@ -1,0 +1,66 @@
+/**
+ * `kat-agent config`: checks a cluster.kat, or shows it with its defaults.
+ *
+ * @module
+ */
+
+import { object } from "@optique/core/constructs";
+import { map } from "@optique/core/modifiers";
+import { argument } from "@optique/core/primitives";
+import { ExitCode } from "../base/errors.ts";
+import type { ClusterConfig } from "../cluster/cluster_config.ts";
+import type { Command, Context } from "./command.ts";
+import { nonEmpty, plainText, usualDataDir } from "./options.ts";
+
+const options = object({
+  file: argument(nonEmpty("FILE"), {
+    description: plainText("The file to read, cluster.kat."),
+  }),
+});
+
+const validateCommand: Command = {
+  name: "validate",
+  summary: "Check a cluster.kat",
+  description:
+    "Prints every error of the file with its line, column and path and ends with 78, or says that it is valid and ends with 0.",
+  examples: ["kat-agent config validate cluster.kat"],
+  parser: map(options, ({ file }) => async (context) => {
+    const { name } = await read(file, context);
+    await context.stdout(`${file} is valid: cluster "${name}"\n`);
+    return ExitCode.ok;
+  }),
+};
+
+const showCommand: Command = {
+  name: "show",
+  summary: "Print a cluster.kat with its defaults filled in",
+  description:
+    "Prints YAML that says the same as the file and leaves nothing unsaid.",
+  examples: ["kat-agent config show cluster.kat"],
+  parser: map(options, ({ file }) => async (context) => {
+    const config = await read(file, context);
+    const { showClusterConfig } = await import(
+      "../cluster/show_cluster_config.ts"
+    );
+    await context.stdout(showClusterConfig(config));
+    return ExitCode.ok;
+  }),
+};
+
+/** See `kat-agent help config`. */
+export const configCommand: Command = {
+  name: "config",
+  summary: "Check or show a cluster.kat",
+  description: "Reads a cluster.kat without doing anything else.",
+  examples: ["kat-agent config validate cluster.kat"],
+  parser: [validateCommand, showCommand],
+};
+
+async function read(file: string, context: Context): Promise<ClusterConfig> {
+  const { readClusterConfig } = await import(
+    "../cluster/read_cluster_config.ts"
+  );
+  return await readClusterConfig(file, {
+    defaultDataDir: usualDataDir(context) ?? "/var/lib/kat",
+  });
+}

@@ -1,0 +1,80 @@
+/**
+ * `kat-agent etcd`: what concerns the etcd that the agent runs.
+ *
+ * @module
+ */
+
+import { object } from "@optique/core/constructs";
+import { map, optional } from "@optique/core/modifiers";
+import type { InferValue } from "@optique/core/parser";
+import { option } from "@optique/core/primitives";
+import { ExitCode } from "../base/errors.ts";
+import type { Command, Context } from "./command.ts";
+import { startCommandLog } from "./logging.ts";
+import {
+  cacheDir,
+  cacheDirOption,
+  nonEmpty,
+  plainText,
+  usualDataDir,
+} from "./options.ts";
+
+const options = object({
+  config: optional(option("--config", "-c", nonEmpty("FILE"), {
+    description: plainText(
+      "Take version, checksum and mirror from this cluster.kat.",
+    ),
+  })),
+  cacheDir: cacheDirOption,
+});
+
+const fetchCommand: Command = {
+  name: "fetch",
+  summary: "Get the pinned etcd ahead of time",
+  description:
+    "Downloads the release that init would download, checks it and puts it into the cache. Prints where etcd is. To bring it to a machine without network, copy the cache directory.",
+  examples: [
+    "kat-agent etcd fetch",
+    "kat-agent etcd fetch --config cluster.kat --cache-dir ./cache",
+  ],
+  parser: map(options, (flags) => (context) => fetchEtcd(flags, context)),
+};
+
+/** See `kat-agent help etcd`. */
+export const etcdCommand: Command = {
+  name: "etcd",
+  summary: "Get etcd ahead of time",
+  description: "Manages the etcd that the agent runs.",
+  examples: ["kat-agent etcd fetch"],
+  parser: [fetchCommand],
+};
+
+async function fetchEtcd(
+  flags: InferValue<typeof options>,
+  context: Context,
+): Promise<ExitCode> {
+  const { readClusterConfig } = await import(
+    "../cluster/read_cluster_config.ts"
+  );
+  const { fetchEtcd } = await import("../etcd/find_etcd.ts");
+  const { showProgress } = await import("../etcd/show_progress.ts");
+  await using _log = await startCommandLog({}, context);
+
+  const config = flags.config === undefined
+    ? undefined
+    : await readClusterConfig(flags.config, {
+      defaultDataDir: usualDataDir(context) ?? "/var/lib/kat",
+    });
+  const etcd = config?.spec.etcd;
+  using progress = showProgress({ write: context.terminal });
+  const found = await fetchEtcd({
+    version: etcd?.version,
+    sha256: etcd?.sha256,
+    mirror: etcd?.mirror,
+    cacheDir: cacheDir(flags.cacheDir, context),
+    signal: context.signal,
+    onProgress: progress.update,
+  });
+  await context.stdout(`${found.etcd}\n`);
+  return ExitCode.ok;
+}

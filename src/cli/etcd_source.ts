@@ -1,0 +1,49 @@
+/**
+ * Which etcd a command runs, from its flags, the environment and cluster.kat.
+ *
+ * @module
+ */
+
+import type { ClusterSpec } from "../cluster/cluster_config.ts";
+import type { EtcdBinaries } from "../etcd/etcd_binaries.ts";
+import type { BinaryOrigin } from "../etcd/find_etcd.ts";
+import type { Context } from "./command.ts";
+import { cacheDir, valueOf } from "./options.ts";
+
+/** What the command line says of etcd. */
+export interface EtcdFlags {
+  /** `--etcd-binary`. */
+  readonly etcdBinary?: string | undefined;
+  /** `--cache-dir`. */
+  readonly cacheDir?: string | undefined;
+}
+
+/** Returns what finds the etcd for a node whose data is in `dataDir`. */
+export function etcdFinder(
+  flags: EtcdFlags,
+  context: Context & { readonly dataDir: string },
+): (spec: ClusterSpec) => Promise<EtcdBinaries> {
+  return async ({ etcd }) => {
+    const { findEtcd } = await import("../etcd/find_etcd.ts");
+    const { showProgress } = await import("../etcd/show_progress.ts");
+    const named: readonly [BinaryOrigin, string | undefined][] = [
+      ["flag", flags.etcdBinary],
+      ["environment", valueOf(undefined, "KAT_ETCD_BINARY", context)],
+      ["config", etcd.binary],
+    ];
+    const [binaryFrom, binary] = named.find(([, path]) => path !== undefined) ??
+      [];
+    using progress = showProgress({ write: context.terminal });
+    return await findEtcd({
+      binary,
+      binaryFrom,
+      version: etcd.version,
+      sha256: etcd.sha256,
+      mirror: etcd.mirror,
+      cacheDir: cacheDir(flags.cacheDir, context),
+      path: context.env.PATH,
+      signal: context.signal,
+      onProgress: progress.update,
+    });
+  };
+}

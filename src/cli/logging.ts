@@ -1,0 +1,57 @@
+/**
+ * How a command logs: to stderr, for people or for machines.
+ *
+ * @module
+ */
+
+import type { LogFormat } from "../base/log.ts";
+import { UsageError } from "../base/errors.ts";
+import type { Context } from "./command.ts";
+import { valueOf } from "./options.ts";
+
+/** What the command line says of the log. */
+export interface LoggingFlags {
+  /** `--log-format`. */
+  readonly logFormat?: LogFormat | undefined;
+  /** `--log-level`. */
+  readonly logLevel?: "debug" | "info" | "warning" | "error" | undefined;
+}
+
+const FORMATS: readonly string[] = ["text", "json"];
+const LEVELS: readonly string[] = ["debug", "info", "warning", "error"];
+
+/**
+ * Starts the log of a command; disposing writes out what waits.
+ *
+ * @throws {UsageError} if `KAT_LOG_FORMAT` or `KAT_LOG_LEVEL` says nothing known.
+ */
+export async function startCommandLog(
+  { logFormat, logLevel }: LoggingFlags,
+  context: Context,
+): Promise<AsyncDisposable> {
+  const { startLogging } = await import("../base/log.ts");
+  const { NO_COLOR, TERM } = context.env;
+  return await startLogging({
+    format: known(logFormat, "KAT_LOG_FORMAT", FORMATS, context) ?? "text",
+    level: known(logLevel, "KAT_LOG_LEVEL", LEVELS, context) ?? "info",
+    colors: context.terminal !== undefined && !NO_COLOR && TERM !== "dumb",
+    async write(bytes) {
+      for (let sent = 0; sent < bytes.length;) {
+        sent += await Deno.stderr.write(bytes.subarray(sent));
+      }
+    },
+  });
+}
+
+function known<T extends string>(
+  flag: T | undefined,
+  variable: `KAT_${string}`,
+  values: readonly string[],
+  context: Context,
+): T | undefined {
+  const value = valueOf(flag, variable, context);
+  if (value === undefined || values.includes(value)) return value as T;
+  throw new UsageError(`Cannot use ${variable}="${value}"`, {
+    hint: `Set it to one of ${values.join(", ")}`,
+  });
+}

@@ -1,0 +1,181 @@
+/**
+ * Options that several commands share, and where their values come from: the
+ * flag, else the variable of the same name, else a default.
+ *
+ * @module
+ */
+
+import { hostname } from "node:os";
+import { isAbsolute, join, resolve } from "node:path";
+import { type Message, message, text } from "@optique/core/message";
+import { optional } from "@optique/core/modifiers";
+import type { Parser } from "@optique/core/parser";
+import { option } from "@optique/core/primitives";
+import { choice, type ValueParser } from "@optique/core/valueparser";
+import { KatError, UsageError } from "../base/errors.ts";
+import { defaultDataDir } from "../cluster/default_data_dir.ts";
+import { parseNodeName } from "../cluster/node_settings.ts";
+import type { Context } from "./command.ts";
+
+/** Any value, shown as `metavar` in help. */
+export function anyText(metavar: string): ValueParser<"sync", string> {
+  return {
+    mode: "sync",
+    metavar: metavar as "VALUE",
+    placeholder: metavar,
+    parse: (input: string) => ({ success: true, value: input }),
+    format: (value: string) => value,
+  };
+}
+
+/** A value that is not empty, shown as `metavar` in help. */
+export function nonEmpty(metavar: string): ValueParser<"sync", string> {
+  return {
+    ...anyText(metavar),
+    parse: (input: string) =>
+      input === ""
+        ? { success: false, error: message`the value is empty` }
+        : { success: true, value: input },
+  };
+}
+
+/** An option with a value, that may be left out. */
+export function setting(
+  name: `--${string}`,
+  metavar: string,
+  description: string,
+): Parser<"sync", string | undefined, unknown> {
+  return optional(option(name, nonEmpty(metavar), {
+    description: plainText(description),
+  }));
+}
+
+/** A description without any mark-up. */
+export function plainText(words: string): Message {
+  return message`${text(words)}`;
+}
+
+/** `--data-dir`. */
+export const dataDirOption = setting(
+  "--data-dir",
+  "DIR",
+  "Where the node keeps its data. Default: spec.dataDir, else /var/lib/kat as root and ~/.local/share/kat as another user.",
+);
+/** `--node-name`. */
+export const nodeNameOption = setting(
+  "--node-name",
+  "NAME",
+  "The node's name and leader ID. Default: the host name.",
+);
+/** `--etcd-binary`. */
+export const etcdBinaryOption = setting(
+  "--etcd-binary",
+  "FILE",
+  "Run this etcd instead of fetching one.",
+);
+/** `--cache-dir`. */
+export const cacheDirOption = setting(
+  "--cache-dir",
+  "DIR",
+  "Where fetched releases are kept. Default: /var/cache/kat as root, else ~/.cache/kat.",
+);
+/** `--endpoints`. */
+export const endpointsOption = setting(
+  "--endpoints",
+  "URL,…",
+  "Client URLs of an existing etcd.",
+);
+/** `--log-format`. */
+export const logFormatOption = optional(
+  option("--log-format", choice(["text", "json"] as const), {
+    description: plainText("How log lines look. Default: text."),
+  }),
+);
+/** `--log-level`. */
+export const logLevelOption = optional(
+  option(
+    "--log-level",
+    choice(["debug", "info", "warning", "error"] as const),
+    { description: plainText("The lowest level to log. Default: info.") },
+  ),
+);
+
+/** A flag's value, else the variable's. An empty variable counts as none. */
+export function valueOf(
+  flag: string | undefined,
+  variable: `KAT_${string}`,
+  { env }: Context,
+): string | undefined {
+  return flag ?? (env[variable] || undefined);
+}
+
+/** `--data-dir` or `KAT_DATA_DIR`, made absolute; `undefined` if neither was given. */
+export function givenDataDir(
+  flag: string | undefined,
+  context: Context,
+): string | undefined {
+  const given = valueOf(flag, "KAT_DATA_DIR", context);
+  return given === undefined ? undefined : absolute(given, "--data-dir");
+}
+
+/** The data directory when no file says otherwise. */
+export function usualDataDir({ env }: Context): string | undefined {
+  return defaultDataDir({ uid: Deno.uid(), env });
+}
+
+/**
+ * The data directory of a node that exists.
+ *
+ * @throws {UsageError} if there is no default for this user.
+ */
+export function existingDataDir(
+  flag: string | undefined,
+  context: Context,
+): string {
+  const path = givenDataDir(flag, context) ?? usualDataDir(context);
+  if (path !== undefined) return path;
+  throw new UsageError("Cannot tell the data directory: HOME is not set", {
+    hint: "Give --data-dir DIR",
+  });
+}
+
+/** `--cache-dir`, `KAT_CACHE_DIR`, or where this user's caches belong; without a home, beside the data. */
+export function cacheDir(
+  flag: string | undefined,
+  context: Context & { readonly dataDir?: string | undefined },
+): string {
+  const given = valueOf(flag, "KAT_CACHE_DIR", context);
+  if (given !== undefined) return absolute(given, "--cache-dir");
+  if (Deno.uid() === 0) return "/var/cache/kat";
+  const { XDG_CACHE_HOME, HOME } = context.env;
+  if (XDG_CACHE_HOME && isAbsolute(XDG_CACHE_HOME)) {
+    return join(XDG_CACHE_HOME, "kat");
+  }
+  if (HOME && isAbsolute(HOME)) return join(HOME, ".cache", "kat");
+  if (context.dataDir !== undefined) return join(context.dataDir, "cache");
+  throw new UsageError("Cannot tell the cache directory: HOME is not set", {
+    hint: "Give --cache-dir DIR",
+  });
+}
+
+/**
+ * `--node-name`, `KAT_NODE_NAME` or the host name.
+ *
+ * @throws {UsageError} if it is no name for a node.
+ */
+export function nodeName(flag: string | undefined, context: Context): string {
+  const given = valueOf(flag, "KAT_NODE_NAME", context);
+  return parseNodeName(given ?? hostname().toLowerCase());
+}
+
+function absolute(path: string, flag: string): string {
+  if (path.includes("\0")) throw new UsageError(`${flag} holds a NUL`);
+  try {
+    return resolve(path);
+  } catch (error) {
+    throw new KatError(
+      `Cannot resolve ${flag} "${path}": the current directory is gone`,
+      { cause: error, hint: "Give an absolute path" },
+    );
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * `kat-agent run`: serves a node that was initialised before, or takes part on
+ * an etcd that somebody else runs.
+ *
+ * @module
+ */
+
+import { object } from "@optique/core/constructs";
+import { map } from "@optique/core/modifiers";
+import type { InferValue } from "@optique/core/parser";
+import { ExitCode, UsageError } from "../base/errors.ts";
+import type { Command, Context } from "./command.ts";
+import { etcdFinder } from "./etcd_source.ts";
+import { startCommandLog } from "./logging.ts";
+import {
+  cacheDirOption,
+  dataDirOption,
+  endpointsOption,
+  etcdBinaryOption,
+  existingDataDir,
+  logFormatOption,
+  logLevelOption,
+  nodeName,
+  nodeNameOption,
+  valueOf,
+} from "./options.ts";
+
+const options = object({
+  dataDir: dataDirOption,
+  endpoints: endpointsOption,
+  nodeName: nodeNameOption,
+  etcdBinary: etcdBinaryOption,
+  cacheDir: cacheDirOption,
+  logFormat: logFormatOption,
+  logLevel: logLevelOption,
+});
+
+/** See `kat-agent help run`. */
+export const runCommand: Command = {
+  name: "run",
+  summary: "Serve a node that was initialised before",
+  description:
+    "Starts the node in the data directory and takes part in the election until it is told to stop. With --endpoints it runs no etcd of its own and takes part on the one that is there.",
+  examples: [
+    "kat-agent run",
+    "kat-agent run --data-dir ./data",
+    "kat-agent run --endpoints http://127.0.0.1:2379 --node-name n2",
+  ],
+  parser: map(options, (flags) => (context) => run(flags, context)),
+};
+
+async function run(
+  flags: InferValue<typeof options>,
+  context: Context,
+): Promise<ExitCode> {
+  await using _log = await startCommandLog(flags, context);
+  const { signal } = context;
+  const endpoints = valueOf(flags.endpoints, "KAT_ENDPOINTS", context);
+  if (endpoints !== undefined) {
+    if (flags.dataDir !== undefined || flags.etcdBinary !== undefined) {
+      throw new UsageError(
+        "Cannot use --endpoints together with --data-dir or --etcd-binary",
+        { hint: "With --endpoints the node runs no etcd and keeps no data" },
+      );
+    }
+    const { parseEndpoints } = await import("../cluster/node_settings.ts");
+    const { runExternal } = await import("../agent/external_agent.ts");
+    await runExternal({
+      endpoints: parseEndpoints(endpoints),
+      nodeName: nodeName(flags.nodeName, context),
+      signal,
+    });
+    return ExitCode.ok;
+  }
+  if (flags.nodeName !== undefined) {
+    throw new UsageError("Cannot use --node-name without --endpoints", {
+      hint: "A node keeps the name that it was initialised with",
+    });
+  }
+  const dataDir = existingDataDir(flags.dataDir, context);
+  const { runNode } = await import("../agent/agent.ts");
+  await runNode({
+    dataDir,
+    findEtcd: etcdFinder(flags, { ...context, dataDir }),
+    signal,
+  });
+  return ExitCode.ok;
+}

@@ -1,0 +1,82 @@
+/**
+ * `kat-agent status`: how the cluster is, for people and for machines.
+ *
+ * @module
+ */
+
+import { object } from "@optique/core/constructs";
+import { map, optional } from "@optique/core/modifiers";
+import type { InferValue } from "@optique/core/parser";
+import { flag } from "@optique/core/primitives";
+import type { ClusterStatus } from "../agent/cluster_status.ts";
+import { ExitCode } from "../base/errors.ts";
+import type { Command, Context } from "./command.ts";
+import { dataDirOption, endpointsOption, plainText } from "./options.ts";
+import { table } from "./table.ts";
+import { findTarget } from "./target.ts";
+
+const options = object({
+  json: optional(flag("--json", {
+    description: plainText("Print JSON instead of text."),
+  })),
+  dataDir: dataDirOption,
+  endpoints: endpointsOption,
+});
+
+/** See `kat-agent help status`. */
+export const statusCommand: Command = {
+  name: "status",
+  summary: "Say how the cluster is, what is wrong and what to do",
+  description:
+    "Asks the cluster of the node in the data directory, or the one at --endpoints, for its UID, its leader with the fence of the term, and its members with version and size. Ends with 0 if all is well and with 1 if something is wrong.",
+  examples: [
+    "kat-agent status",
+    "kat-agent status --json --endpoints http://127.0.0.1:2379",
+  ],
+  parser: map(options, (flags) => (context) => status(flags, context)),
+};
+
+async function status(
+  flags: InferValue<typeof options>,
+  context: Context,
+): Promise<ExitCode> {
+  const { readStatus } = await import("../agent/cluster_status.ts");
+  const { endpoints, nodeName } = await findTarget(flags, context);
+  const found = await readStatus({
+    endpoints,
+    nodeName,
+    signal: context.signal,
+  });
+  await context.stdout(
+    flags.json ? JSON.stringify(found, undefined, 2) + "\n" : describe(found),
+  );
+  return found.problems.length === 0 ? ExitCode.ok : ExitCode.failed;
+}
+
+/** A status as text. */
+function describe(status: ClusterStatus): string {
+  const facts = table([
+    ["cluster", status.clusterUid ?? "unknown"],
+    ...(status.node === undefined ? [] : [["node", status.node]]),
+    ["leader", status.leader ?? "none"],
+    ["fence", status.fence ?? "none"],
+  ]);
+  const members = status.members.length === 0 ? "" : "\n" + table([
+    ["MEMBER", "URL", "ETCD", "SIZE", "STATE"],
+    ...status.members.map((member) => [
+      member.name || "(not started)",
+      member.url,
+      member.etcdVersion ?? "-",
+      member.dbBytes === undefined ? "-" : mebibytes(member.dbBytes),
+      member.healthy
+        ? `healthy${member.leadsEtcd ? ", leads etcd" : ""}`
+        : "does not answer",
+    ]),
+  ]);
+  const problems = status.problems.map((problem) => `\n! ${problem}\n`);
+  return facts + members + problems.join("");
+}
+
+function mebibytes(bytes: number): string {
+  return `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
+}

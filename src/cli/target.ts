@@ -1,0 +1,63 @@
+/**
+ * Which cluster a command looks at: the one at `--endpoints`, else that of the
+ * node in the data directory.
+ *
+ * @module
+ */
+
+import { KatError } from "../base/errors.ts";
+import type { EtcdStore } from "../store/etcd_store.ts";
+import type { Context } from "./command.ts";
+import { existingDataDir, valueOf } from "./options.ts";
+
+/** What the command line says of the target. */
+export interface TargetFlags {
+  /** `--data-dir`. */
+  readonly dataDir?: string | undefined;
+  /** `--endpoints`. */
+  readonly endpoints?: string | undefined;
+}
+
+/** Where a cluster is. */
+export interface Target {
+  /** Client URLs of the members. */
+  readonly endpoints: readonly string[];
+  /** The node whose data directory said so. */
+  readonly nodeName?: string;
+}
+
+/**
+ * Finds the cluster to look at.
+ *
+ * @throws {KatError} if no node and no endpoint is known.
+ */
+export async function findTarget(
+  flags: TargetFlags,
+  context: Context,
+): Promise<Target> {
+  const endpoints = valueOf(flags.endpoints, "KAT_ENDPOINTS", context);
+  if (endpoints !== undefined) {
+    const { parseEndpoints } = await import("../cluster/node_settings.ts");
+    return { endpoints: parseEndpoints(endpoints) };
+  }
+  const { inspectDataDirectory } = await import("../agent/data_directory.ts");
+  const { clientEndpoints } = await import("../agent/member_plan.ts");
+  const dataDir = existingDataDir(flags.dataDir, context);
+  const record = await inspectDataDirectory(dataDir);
+  if (record === undefined) {
+    throw new KatError(`Cannot find a node in "${dataDir}"`, {
+      hint: "Name its directory with --data-dir, or a cluster with --endpoints",
+    });
+  }
+  return { endpoints: clientEndpoints(record), nodeName: record.nodeName };
+}
+
+/** Opens the store of the cluster to look at. */
+export async function openStore(
+  flags: TargetFlags,
+  context: Context,
+): Promise<EtcdStore> {
+  const { endpoints } = await findTarget(flags, context);
+  const { EtcdStore } = await import("../store/etcd_store.ts");
+  return new EtcdStore({ endpoints });
+}

@@ -1,0 +1,99 @@
+/**
+ * Keeps a member running: starts it again when it ends by itself.
+ *
+ * @module
+ */
+
+import { abortable } from "../base/abortable.ts";
+import { Backoff } from "../base/backoff.ts";
+import { systemClock } from "../base/clock.ts";
+import { messageOf } from "../base/errors.ts";
+import { logger } from "../base/log.ts";
+import {
+  type EtcdProcess,
+  type EtcdProcessOptions,
+  startEtcd,
+} from "./etcd_process.ts";
+
+/** The pause after the first exit; it doubles with each. */
+const FIRST_PAUSE_MS = 250;
+/** The longest pause: soon enough for a person who mends something and waits. */
+const LONGEST_PAUSE_MS = 30_000;
+/** A member that ran this long was well: the pauses start anew. */
+const STABLE_MS = 60_000;
+
+/**
+ * ```
+ *   running ──exits by itself──▶ pausing ──growing, jittered──▶ running
+ *      └───────── disposed ─────────┴──▶ stopped
+ * ```
+ */
+export class EtcdSupervisor implements AsyncDisposable {
+  readonly #options: EtcdProcessOptions;
+  readonly #stopping = new AbortController();
+  readonly #pauses = new Backoff({
+    firstMs: FIRST_PAUSE_MS,
+    maxMs: LONGEST_PAUSE_MS,
+  });
+  readonly #loop: Promise<void>;
+  #current: EtcdProcess;
+
+  /** Takes charge of a process that serves, or is about to. */
+  constructor(options: EtcdProcessOptions, first: EtcdProcess) {
+    this.#options = options;
+    this.#current = first;
+    this.#loop = this.#supervise();
+  }
+
+  /** The process that was started last. */
+  get current(): EtcdProcess {
+    return this.#current;
+  }
+
+  /** Stops the member and no longer starts it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort(new Error("The member is stopped"));
+    await this.#loop;
+    await this.#current.stop();
+  }
+
+  async #supervise(): Promise<void> {
+    const log = logger("etcd");
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      const startedMs = systemClock.nowMs();
+      const exit = await abortable(this.#current.exited, signal)
+        .catch(() => undefined);
+      if (exit === undefined) return;
+      if (systemClock.nowMs() - startedMs > STABLE_MS) this.#pauses.reset();
+      const pauseMs = Math.round(this.#pauses.nextMs());
+      log.warn("etcd is started again", {
+        reason: (await this.#current.explainExit()).message,
+        times: this.#pauses.attempts,
+        pauseMs,
+      });
+      await systemClock.sleep(pauseMs, { signal }).catch(() => {});
+      await this.#restart();
+    }
+  }
+
+  async #restart(): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      try {
+        this.#current = await startEtcd(this.#options, { signal });
+        // If it ends before it serves, or never serves, the loop goes on alike.
+        await this.#current.waitUntilServing({ signal }).catch(() => {});
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        const pauseMs = Math.round(this.#pauses.nextMs());
+        logger("etcd").error("etcd cannot be started and is tried again", {
+          reason: messageOf(error),
+          pauseMs,
+        });
+        await systemClock.sleep(pauseMs, { signal }).catch(() => {});
+      }
+    }
+  }
+}
