@@ -7,6 +7,7 @@
 
 import { strictEqual } from "node:assert/strict";
 import { etcdBinaries } from "./etcd_binaries.ts";
+import { etcdctl } from "./etcdctl.ts";
 import { eventually } from "./eventually.ts";
 import { freePorts } from "./free_ports.ts";
 import { tempDir } from "./temp_dir.ts";
@@ -70,30 +71,20 @@ export async function startTestEtcd(
     });
   }
 
-  const ctlOptions = (args: readonly string[]): Deno.CommandOptions => ({
-    args: [`--endpoints=${endpoint}`, ...args],
-    clearEnv: true,
-    env: { ETCDCTL_API: "3" },
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  });
-
   await serving();
   return {
     endpoint,
     port,
-    async ctl(...args) {
-      const command = new Deno.Command(
-        etcdBinaries.etcdctl,
-        ctlOptions(args),
-      );
-      const { code, stdout, stderr } = await command.output();
-      strictEqual(code, 0, new TextDecoder().decode(stderr));
-      return new TextDecoder().decode(stdout).trim();
-    },
+    ctl: (...args) => etcdctl(endpoint, ...args),
     startCtl: (...args) =>
-      new Deno.Command(etcdBinaries.etcdctl, ctlOptions(args)).spawn(),
+      new Deno.Command(etcdBinaries.etcdctl, {
+        args: [`--endpoints=${endpoint}`, ...args],
+        clearEnv: true,
+        env: { ETCDCTL_API: "3" },
+        stdin: "null",
+        stdout: "piped",
+        stderr: "null",
+      }).spawn(),
     signal: (signal) => child.kill(signal),
     async kill() {
       child.kill("SIGKILL");

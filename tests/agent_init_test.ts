@@ -1,0 +1,198 @@
+import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { startAgent } from "./support/agent_process.ts";
+import { writeClusterFile } from "./support/cluster_file.ts";
+import { etcdctl } from "./support/etcdctl.ts";
+import { eventually } from "./support/eventually.ts";
+import { processesNaming } from "./support/processes.ts";
+import { tempDir } from "./support/temp_dir.ts";
+
+const UUID =
+  /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+Deno.test("init on a clean directory makes a cluster and leads it", async () => {
+  await using dir = await tempDir();
+  const file = await writeClusterFile(dir.path);
+  const data = `${dir.path}/data`;
+  await using agent = startAgent([
+    "init",
+    `--config=${file.path}`,
+    `--data-dir=${data}`,
+    "--node-name=n1",
+  ]);
+  const endpoint = `http://127.0.0.1:${file.clientPort}`;
+  await agent.logged("Successfully initialized etcd");
+  const became = await agent.logged("Became leader: ");
+
+  strictEqual(became.message, "Became leader: n1");
+  const mode = (await Deno.stat(`${data}/etcd`)).mode ?? 0;
+  strictEqual(mode & 0o777, 0o700);
+  strictEqual((await Deno.stat(`${data}/etcd/member/snap/db`)).isFile, true);
+  // Read back by etcd's own client.
+  const uid = await etcdctl(
+    endpoint,
+    "get",
+    "--print-value-only",
+    "/kat/config/cluster_uid",
+  );
+  match(uid, UUID);
+  const config = JSON.parse(
+    await etcdctl(
+      endpoint,
+      "get",
+      "--print-value-only",
+      "/kat/config/cluster_config",
+    ),
+  );
+  strictEqual(config.clusterCIDR, "10.100.0.0/16");
+  strictEqual(config.serviceCIDR, "10.200.0.0/16");
+  strictEqual(config.agentPort, 9116);
+  strictEqual(config.apiPort, 9115);
+  strictEqual(config.etcdClientPort, file.clientPort);
+  strictEqual(config.nodeSubnetBits, 7);
+  strictEqual(config.clusterDomain, "kat.cluster.local");
+  const [key, leader] = (await etcdctl(
+    endpoint,
+    "get",
+    "--prefix",
+    "/kat/leader_election/",
+  )).split("\n");
+  match(key ?? "", /^\/kat\/leader_election\/[0-9a-f]+$/);
+  strictEqual(leader, "n1");
+
+  const { code } = await agent.stop();
+  strictEqual(code, 0);
+  strictEqual(agent.lines.at(-1)?.message, "etcd stopped");
+  deepStrictEqual(await processesNaming(data), []);
+});
+
+Deno.test("run after a stop serves the same cluster with the same data in a later term", async () => {
+  await using dir = await tempDir();
+  const file = await writeClusterFile(dir.path);
+  const data = `${dir.path}/data`;
+  const endpoint = `http://127.0.0.1:${file.clientPort}`;
+  const facts = async () =>
+    await etcdctl(endpoint, "get", "--prefix", "/kat/config/");
+  const first = startAgent([
+    "init",
+    `--config=${file.path}`,
+    `--data-dir=${data}`,
+    "--node-name=n1",
+  ]);
+  const firstTerm = await first.logged("Became leader: n1");
+  const before = await facts();
+  await etcdctl(endpoint, "put", "/kat/workloads/a", "kept");
+  strictEqual((await first.stop()).code, 0);
+
+  const terms = [Number(firstTerm.fields.fence)];
+  const again = [
+    ["run", `--data-dir=${data}`],
+    ["init", `--config=${file.path}`, `--data-dir=${data}`, "--node-name=n1"],
+  ];
+  for (const args of again) {
+    const agent = startAgent(args);
+    const term = await agent.logged("Became leader: n1");
+    terms.push(Number(term.fields.fence));
+    strictEqual(await facts(), before);
+    strictEqual(
+      await etcdctl(endpoint, "get", "--print-value-only", "/kat/workloads/a"),
+      "kept",
+    );
+    strictEqual(
+      agent.lines.some(({ message }) => message === "Created the cluster"),
+      false,
+    );
+    strictEqual((await agent.stop()).code, 0);
+  }
+
+  deepStrictEqual(terms, [...new Set(terms)].sort((a, b) => a - b));
+});
+
+Deno.test("init applies a changed setting that may change, and says so", async () => {
+  await using dir = await tempDir();
+  const file = await writeClusterFile(dir.path);
+  const args = [
+    "init",
+    `--config=${file.path}`,
+    `--data-dir=${dir.path}/data`,
+    "--node-name=n1",
+  ];
+  const first = startAgent(args);
+  await first.logged("Became leader: n1");
+  await first.stop();
+
+  const text = await Deno.readTextFile(file.path);
+  await Deno.writeTextFile(
+    file.path,
+    text.replace("leaderLeaseSeconds: 5", "leaderLeaseSeconds: 7"),
+  );
+  await using second = startAgent(args);
+  const changed = await second.logged("Changed a setting of the cluster");
+  await second.logged("Became leader: n1");
+
+  strictEqual(changed.fields.field, "spec.leaderLeaseSeconds");
+  strictEqual(changed.fields.to, 7);
+  const stored = await etcdctl(
+    `http://127.0.0.1:${file.clientPort}`,
+    "get",
+    "--print-value-only",
+    "/kat/config/cluster_config",
+  );
+  strictEqual(JSON.parse(stored).leaderLeaseSeconds, 7);
+});
+
+Deno.test("an agent whose etcd is killed starts it again and leads on the same data", async () => {
+  await using dir = await tempDir();
+  const file = await writeClusterFile(dir.path);
+  const data = `${dir.path}/data`;
+  await using agent = startAgent([
+    "init",
+    `--config=${file.path}`,
+    `--data-dir=${data}`,
+    "--node-name=n1",
+  ]);
+  const endpoint = `http://127.0.0.1:${file.clientPort}`;
+  const started = await agent.logged("etcd started");
+  await agent.logged("Became leader: n1");
+  await etcdctl(endpoint, "put", "/kat/workloads/a", "kept");
+
+  const pid = Number(started.fields.pid);
+  const before = agent.lines.length;
+  Deno.kill(pid, "SIGKILL");
+  await agent.logged("etcd ended by itself", before);
+  await agent.logged("etcd serves", before);
+
+  await eventually(async () => {
+    strictEqual(
+      await etcdctl(endpoint, "get", "--print-value-only", "/kat/workloads/a"),
+      "kept",
+    );
+    match(
+      await etcdctl(endpoint, "get", "--prefix", "/kat/leader_election/"),
+      /n1$/,
+    );
+  });
+});
+
+Deno.test("run after the agent was killed ends the etcd that it left, and leads", async () => {
+  await using dir = await tempDir();
+  const file = await writeClusterFile(dir.path);
+  const data = `${dir.path}/data`;
+  const first = startAgent([
+    "init",
+    `--config=${file.path}`,
+    `--data-dir=${data}`,
+    "--node-name=n1",
+  ]);
+  const started = await first.logged("etcd started");
+  await first.logged("Became leader: n1");
+  first.kill("SIGKILL");
+  await first.ended;
+  const orphan = Number(started.fields.pid);
+  deepStrictEqual(await processesNaming(`${data}/etcd`), [orphan]);
+
+  await using second = startAgent(["run", `--data-dir=${data}`]);
+  await second.logged("Ending the etcd that an earlier agent left behind");
+  await second.logged("Became leader: n1");
+
+  strictEqual((await processesNaming(`${data}/etcd`)).includes(orphan), false);
+});

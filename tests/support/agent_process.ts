@@ -1,0 +1,222 @@
+/**
+ * kat-agent as a process: its log as events to wait for, and its end.
+ *
+ * @module
+ */
+
+import { fail } from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { etcdBinaries } from "./etcd_binaries.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+/** How long an event may take before a test gives up, in milliseconds. */
+const EVENT_MS = 60_000;
+
+/** One line of the log. */
+export interface LogLine {
+  /** The sentence. */
+  readonly message: string;
+  /** When it was logged, in milliseconds since 1970. */
+  readonly timeMs: number;
+  /** The level, as `info`. */
+  readonly level: string;
+  /** All fields of the line. */
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** How an agent ended. */
+export interface AgentEnd {
+  /** Its exit code; 128 and the signal's number if a signal ended it. */
+  readonly code: number;
+  /** The signal that ended it. */
+  readonly signal: string | null;
+  /** All that it wrote to stderr. */
+  readonly stderr: string;
+}
+
+/** A running agent; disposing stops it in order, or kills it if it does not stop. */
+export interface AgentProcess extends AsyncDisposable {
+  /** Its process ID. */
+  readonly pid: number;
+  /** Resolves when it has ended. */
+  readonly ended: Promise<AgentEnd>;
+  /** The lines that it has logged so far. */
+  readonly lines: readonly LogLine[];
+  /** The first line, from the `after`th on, whose message starts with `message`; waits for it. */
+  readonly logged: (message: string, after?: number) => Promise<LogLine>;
+  /** Sends it a signal. */
+  readonly kill: (signal: Deno.Signal) => void;
+  /** Sends SIGTERM and waits for its end. */
+  readonly stop: () => Promise<AgentEnd>;
+}
+
+/** Options of {@linkcode startAgent}. */
+export interface AgentOptions {
+  /** Its environment; PATH is empty unless it says otherwise. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** The command that runs the agent from its source, with the permissions of the product. */
+export function agentCommand(args: readonly string[]): [string, string[]] {
+  return [Deno.execPath(), [
+    "run",
+    "--frozen",
+    "--no-prompt",
+    `--config=${ROOT}deno.json`,
+    "-P=agent",
+    `${ROOT}main.ts`,
+    ...args,
+  ]];
+}
+
+/** Starts the agent with the etcd under test; its log is JSON. */
+export function startAgent(
+  args: readonly string[],
+  { env = {} }: AgentOptions = {},
+): AgentProcess {
+  const [command, commandArgs] = agentCommand(args);
+  const child = new Deno.Command(command, {
+    args: commandArgs,
+    clearEnv: true,
+    env: {
+      HOME: Deno.env.get("HOME") ?? "/",
+      ...denoEnvironment(),
+      KAT_LOG_FORMAT: "json",
+      KAT_ETCD_BINARY: etcdBinaries.etcd,
+      ...env,
+    },
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  const lines: LogLine[] = [];
+  let stderr = "";
+  let ended = false;
+  let changed = Promise.withResolvers<void>();
+
+  const reading = (async () => {
+    let rest = "";
+    for await (
+      const text of child.stderr.pipeThrough(new TextDecoderStream())
+    ) {
+      stderr += text;
+      const parts = (rest + text).split("\n");
+      rest = parts.pop() ?? "";
+      lines.push(...parts.map(parseLine).filter((line) => line !== undefined));
+      changed.resolve();
+      changed = Promise.withResolvers();
+    }
+  })();
+  const end = (async () => {
+    const { code, signal } = await child.status;
+    await reading;
+    ended = true;
+    changed.resolve();
+    return { code, signal, stderr };
+  })();
+
+  async function logged(message: string, after = 0): Promise<LogLine> {
+    const endMs = performance.now() + EVENT_MS;
+    while (true) {
+      const line = lines.slice(after).find((one) =>
+        one.message.startsWith(message)
+      );
+      if (line) return line;
+      if (ended) fail(`The agent ended before "${message}":\n${stderr}`);
+      const leftMs = endMs - performance.now();
+      if (leftMs <= 0) fail(`"${message}" was not logged:\n${stderr}`);
+      await within(changed.promise, leftMs);
+    }
+  }
+
+  function kill(signal: Deno.Signal): void {
+    try {
+      child.kill(signal);
+    } catch {
+      // It has ended already.
+    }
+  }
+
+  async function stop(): Promise<AgentEnd> {
+    kill("SIGTERM");
+    return await end;
+  }
+
+  return {
+    pid: child.pid,
+    ended: end,
+    lines,
+    logged,
+    kill,
+    stop,
+    async [Symbol.asyncDispose]() {
+      kill("SIGCONT");
+      kill("SIGTERM");
+      await within(end.then(() => {}), 20_000);
+      kill("SIGKILL");
+      await end;
+    },
+  };
+}
+
+/** What a command printed and how it ended. */
+export interface CommandResult {
+  /** Its exit code. */
+  readonly code: number;
+  /** Its standard output. */
+  readonly stdout: string;
+  /** Its standard error. */
+  readonly stderr: string;
+}
+
+/** Runs the agent's program to its end. */
+export async function runAgent(
+  args: readonly string[],
+  { env = {} }: AgentOptions = {},
+): Promise<CommandResult> {
+  const [command, commandArgs] = agentCommand(args);
+  const { code, stdout, stderr } = await new Deno.Command(command, {
+    args: commandArgs,
+    clearEnv: true,
+    env: {
+      HOME: Deno.env.get("HOME") ?? "/",
+      ...denoEnvironment(),
+      ...env,
+    },
+    stdin: "null",
+  }).output();
+  const decoder = new TextDecoder();
+  return {
+    code,
+    stdout: decoder.decode(stdout),
+    stderr: decoder.decode(stderr),
+  };
+}
+
+/** What Deno itself needs to find its cache; the agent reads none of it. */
+function denoEnvironment(): Record<string, string> {
+  const names = ["DENO_DIR", "XDG_CACHE_HOME", "NPM_CONFIG_REGISTRY"];
+  const entries = names.map((name) => [name, Deno.env.get(name)] as const)
+    .filter((entry): entry is [string, string] => entry[1] !== undefined);
+  return Object.fromEntries(entries);
+}
+
+function parseLine(text: string): LogLine | undefined {
+  if (!text.startsWith("{")) return undefined;
+  const fields = JSON.parse(text);
+  return {
+    message: fields.message,
+    timeMs: Date.parse(fields.time),
+    level: fields.level,
+    fields,
+  };
+}
+
+async function within(promise: Promise<void>, ms: number): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([promise, late]);
+  clearTimeout(timer);
+}
