@@ -35,8 +35,8 @@ export interface ClusterRecord {
 
 /** A setting of a running cluster was changed that may not change. */
 export class ConfigChangeError extends KatError {
-  override name = "ConfigChangeError";
-  override readonly exitCode = ExitCode.config;
+  /** 78: cluster.kat is what must change. */
+  override readonly exitCode: ExitCode = ExitCode.config;
 }
 
 interface Stored {

@@ -38,7 +38,6 @@ export interface KatErrorOptions {
  * then a colon and why.
  */
 export class KatError extends Error {
-  override name = "KatError";
   /** What the user can do next. */
   readonly hint: string | undefined;
   /** The exit code of a command that ends with this error. */
@@ -47,25 +46,26 @@ export class KatError extends Error {
   /** An error with a message for the user and, where there is one, a next step. */
   constructor(message: string, options: KatErrorOptions = {}) {
     super(message, { cause: options.cause });
+    this.name = new.target.name;
     this.hint = options.hint;
   }
 }
 
 /** The command line is wrong. */
 export class UsageError extends KatError {
-  override name = "UsageError";
-  override readonly exitCode = ExitCode.usage;
+  /** 2. */
+  override readonly exitCode: ExitCode = ExitCode.usage;
 }
 
 /** The reason of the root signal once SIGTERM or SIGINT has come: not a failure. */
 export class ShutdownRequested extends Error {
-  override name = "ShutdownRequested";
   /** The signal that asked, as `SIGTERM`. */
   readonly signalName: string;
 
   /** The reason for a stop that `signalName` asked for. */
   constructor(signalName: string) {
     super(`Stopped by ${signalName}`);
+    this.name = new.target.name;
     this.signalName = signalName;
   }
 }

@@ -4,21 +4,23 @@
  * @module
  */
 
-import type { LogFormat } from "../base/log.ts";
 import { UsageError } from "../base/errors.ts";
 import type { Context } from "./command.ts";
-import { valueOf } from "./options.ts";
+import {
+  LOG_FORMATS,
+  LOG_LEVELS,
+  type LogFormat,
+  type LogLevel,
+  valueOf,
+} from "./options.ts";
 
 /** What the command line says of the log. */
 export interface LoggingFlags {
   /** `--log-format`. */
   readonly logFormat?: LogFormat | undefined;
   /** `--log-level`. */
-  readonly logLevel?: "debug" | "info" | "warning" | "error" | undefined;
+  readonly logLevel?: LogLevel | undefined;
 }
-
-const FORMATS: readonly string[] = ["text", "json"];
-const LEVELS: readonly string[] = ["debug", "info", "warning", "error"];
 
 /**
  * Starts the log of a command; disposing writes out what waits.
@@ -32,8 +34,8 @@ export async function startCommandLog(
   const { startLogging } = await import("../base/log.ts");
   const { NO_COLOR, TERM } = context.env;
   return await startLogging({
-    format: known(logFormat, "KAT_LOG_FORMAT", FORMATS, context) ?? "text",
-    level: known(logLevel, "KAT_LOG_LEVEL", LEVELS, context) ?? "info",
+    format: known(logFormat, "KAT_LOG_FORMAT", LOG_FORMATS, context) ?? "text",
+    level: known(logLevel, "KAT_LOG_LEVEL", LOG_LEVELS, context) ?? "info",
     colors: context.terminal !== undefined && !NO_COLOR && TERM !== "dumb",
     async write(bytes) {
       for (let sent = 0; sent < bytes.length;) {

@@ -39,12 +39,24 @@ export function nonEmpty(metavar: string): ValueParser<"sync", string> {
   };
 }
 
+/** An option that may be left out. */
+export type Setting<T = string> = Parser<"sync", T | undefined, unknown>;
+
+/** The levels of the log, the lowest first. */
+export const LOG_LEVELS = ["debug", "info", "warning", "error"] as const;
+/** One of {@linkcode LOG_LEVELS}. */
+export type LogLevel = typeof LOG_LEVELS[number];
+/** The ways in which log lines can look. */
+export const LOG_FORMATS = ["text", "json"] as const;
+/** One of {@linkcode LOG_FORMATS}. */
+export type LogFormat = typeof LOG_FORMATS[number];
+
 /** An option with a value, that may be left out. */
 export function setting(
   name: `--${string}`,
   metavar: string,
   description: string,
-): Parser<"sync", string | undefined, unknown> {
+): Setting {
   return optional(option(name, nonEmpty(metavar), {
     description: plainText(description),
   }));
@@ -56,46 +68,46 @@ export function plainText(words: string): Message {
 }
 
 /** `--data-dir`. */
-export const dataDirOption = setting(
+export const dataDirOption: Setting = setting(
   "--data-dir",
   "DIR",
   "Where the node keeps its data. Default: spec.dataDir, else /var/lib/kat as root and ~/.local/share/kat as another user.",
 );
 /** `--node-name`. */
-export const nodeNameOption = setting(
+export const nodeNameOption: Setting = setting(
   "--node-name",
   "NAME",
   "The node's name and leader ID. Default: the host name.",
 );
 /** `--etcd-binary`. */
-export const etcdBinaryOption = setting(
+export const etcdBinaryOption: Setting = setting(
   "--etcd-binary",
   "FILE",
   "Run this etcd instead of fetching one.",
 );
 /** `--cache-dir`. */
-export const cacheDirOption = setting(
+export const cacheDirOption: Setting = setting(
   "--cache-dir",
   "DIR",
   "Where fetched releases are kept. Default: /var/cache/kat as root, else ~/.cache/kat.",
 );
 /** `--endpoints`. */
-export const endpointsOption = setting(
+export const endpointsOption: Setting = setting(
   "--endpoints",
   "URL,…",
   "Client URLs of an existing etcd.",
 );
 /** `--log-format`. */
-export const logFormatOption = optional(
-  option("--log-format", choice(["text", "json"] as const), {
+export const logFormatOption: Setting<LogFormat> = optional(
+  option("--log-format", choice(LOG_FORMATS), {
     description: plainText("How log lines look. Default: text."),
   }),
 );
 /** `--log-level`. */
-export const logLevelOption = optional(
+export const logLevelOption: Setting<LogLevel> = optional(
   option(
     "--log-level",
-    choice(["debug", "info", "warning", "error"] as const),
+    choice(LOG_LEVELS),
     { description: plainText("The lowest level to log. Default: info.") },
   ),
 );

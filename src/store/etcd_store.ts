@@ -178,6 +178,7 @@ export class EtcdStore implements StateStore {
     return this.#closing ??= this.#close();
   }
 
+  /** Ends the store as {@linkcode StateStore.close} does. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

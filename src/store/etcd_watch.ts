@@ -67,6 +67,8 @@ export class EtcdWatch implements Watch {
     this.#next = init.startRevision;
     this.#signal = AbortSignal.any([init.signal, this.#closed.signal]);
     this.#events = this.#deliver();
+    // Also when nobody is reading: an open stream would keep the connection.
+    this.#signal.addEventListener("abort", () => this.#drop(), { once: true });
   }
 
   /**
@@ -81,24 +83,27 @@ export class EtcdWatch implements Watch {
     return watch;
   }
 
+  /** The next event, as soon as there is one. */
   next(): Promise<IteratorResult<WatchEvent, undefined>> {
     return this.#events.next();
   }
 
+  /** Ends the watch, as leaving a loop does. */
   async return(): Promise<IteratorResult<WatchEvent, undefined>> {
     this.close();
     return await this.#events.return(undefined);
   }
 
+  /** The watch itself: its events can be read once. */
   [Symbol.asyncIterator](): this {
     return this;
   }
 
   close(): void {
     this.#closed.abort();
-    this.#drop();
   }
 
+  /** Ends the watch. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.return();
   }

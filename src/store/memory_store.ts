@@ -159,6 +159,7 @@ export class MemoryStore implements StateStore {
     return this.#closing ??= this.#close();
   }
 
+  /** Ends the store as {@linkcode StateStore.close} does. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

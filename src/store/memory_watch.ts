@@ -45,15 +45,18 @@ export class MemoryWatch implements Watch {
     this.#events = this.#deliver();
   }
 
+  /** The next event, as soon as there is one. */
   next(): Promise<IteratorResult<WatchEvent, undefined>> {
     return this.#events.next();
   }
 
+  /** Ends the watch, as leaving a loop does. */
   async return(): Promise<IteratorResult<WatchEvent, undefined>> {
     this.close();
     return await this.#events.return(undefined);
   }
 
+  /** The watch itself: its events can be read once. */
   [Symbol.asyncIterator](): this {
     return this;
   }
@@ -63,6 +66,7 @@ export class MemoryWatch implements Watch {
     this.#closed.abort();
   }
 
+  /** Ends the watch. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.return();
   }

@@ -213,30 +213,26 @@ export type Outcome = "not-done" | "unknown";
 
 /** A call to the store failed. */
 export class StoreError extends KatError {
-  override name = "StoreError";
   /** Whether it may have taken effect. */
   readonly outcome: Outcome = "not-done";
 }
 
 /** The store cannot be reached or cannot serve now; nothing was done, trying again may help. */
 export class StoreUnavailableError extends StoreError {
-  override name = "StoreUnavailableError";
 }
 
 /** A write was sent and its answer is missing: it may have been done, or be done yet. */
 export class OutcomeUnknownError extends StoreError {
-  override name = "OutcomeUnknownError";
+  /** It may have taken effect. */
   override readonly outcome = "unknown";
 }
 
 /** The store understood the request and will not accept it; nothing was done. */
 export class StoreRequestError extends StoreError {
-  override name = "StoreRequestError";
 }
 
 /** The revision asked for is no longer kept: list, then watch from there. */
 export class CompactedError extends StoreError {
-  override name = "CompactedError";
   /** The oldest revision that can still be watched, or 0 if the store does not say. */
   readonly compactRevision: bigint;
 
@@ -249,8 +245,6 @@ export class CompactedError extends StoreError {
 
 /** The store was closed. */
 export class StoreClosedError extends StoreError {
-  override name = "StoreClosedError";
-
   /** The one message that there is to give. */
   constructor() {
     super("The store is closed");
@@ -259,13 +253,10 @@ export class StoreClosedError extends StoreError {
 
 /** The term was taken away; the reason that {@linkcode Leadership.signal} aborts with. */
 export class LeadershipLostError extends KatError {
-  override name = "LeadershipLostError";
 }
 
 /** The term was given up; the reason that {@linkcode Leadership.signal} aborts with. */
 export class ResignedError extends KatError {
-  override name = "ResignedError";
-
   /** The one message that there is to give. */
   constructor() {
     super("Resigned leadership");

@@ -106,6 +106,7 @@ export class Term implements Leadership {
     return this.#resignation ??= this.#resign(options);
   }
 
+  /** Resigns. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.resign();
   }
