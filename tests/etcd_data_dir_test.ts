@@ -200,7 +200,9 @@ Deno.test("checkWritable() refuses a read-only, a small and a full file system",
   const cases: readonly [string, RegExp][] = [
     [`${mount("size=128m")} && ${check}`, /^ok$/],
     [
-      `${mount("size=128m")} && mount -o remount,ro ${dir.path} && ${check}`,
+      `${
+        mount("size=128m")
+      } && mount -o remount,ro,bind ${dir.path} && ${check}`,
       /: it is on a read-only file system$/,
     ],
     [`${mount("size=20m")} && ${check}`, /has 20 MB left, .* needs 64 MB$/],

@@ -122,9 +122,9 @@ async function serveNode(
   warnOfPlainHttp(record);
 
   await using stack = new AsyncDisposableStack();
+  await checkDataDir(record, paths);
   const found = fresh ? await prepareFresh(record, options) : undefined;
   const directory = stack.use(await DataDirectory.open(dataDir));
-  await checkDataDir(record, paths);
   await endLeftover(paths);
   await assertPortsFree(wantedPorts(record));
   const binaries = found ?? await options.findEtcd(record.spec);
@@ -170,9 +170,8 @@ async function serveNode(
 /** What can fail before a new directory is made, so that nothing is left of a failure. */
 async function prepareFresh(
   record: NodeRecord,
-  { dataDir, findEtcd }: ServeOptions,
+  { findEtcd }: ServeOptions,
 ): Promise<EtcdBinaries> {
-  await checkWritable(dataDir);
   await assertPortsFree(wantedPorts(record));
   return await findEtcd(record.spec);
 }

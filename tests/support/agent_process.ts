@@ -198,7 +198,8 @@ function denoEnvironment(): Record<string, string> {
   const names = ["DENO_DIR", "XDG_CACHE_HOME", "NPM_CONFIG_REGISTRY"];
   const entries = names.map((name) => [name, Deno.env.get(name)] as const)
     .filter((entry): entry is [string, string] => entry[1] !== undefined);
-  return Object.fromEntries(entries);
+  // The runtime's own warnings then come without colours.
+  return { ...Object.fromEntries(entries), NO_COLOR: "1" };
 }
 
 function parseLine(text: string): LogLine | undefined {

@@ -1,30 +1,32 @@
 /**
- * What a directory holds, as one value that tests can compare.
+ * Whether a directory was touched.
  *
  * @module
  */
 
 import { createHash } from "node:crypto";
-import { join } from "node:path";
 
-/** Returns each path under `root` with its mode and a hash of its content, sorted. */
-export async function treeHash(root: string): Promise<string[]> {
-  const lines: string[] = [];
-  async function walk(path: string): Promise<void> {
-    const { mode, isDirectory, isSymlink } = await Deno.lstat(path);
-    const bits = (mode ?? 0).toString(8);
-    if (isDirectory) {
-      lines.push(`${path}/ ${bits}`);
-      for await (const { name } of Deno.readDir(path)) {
-        await walk(join(path, name));
-      }
-    } else if (isSymlink) {
-      lines.push(`${path} -> ${await Deno.readLink(path)}`);
-    } else {
-      const hash = createHash("sha256").update(await Deno.readFile(path));
-      lines.push(`${path} ${bits} ${hash.digest("hex")}`);
-    }
+/** A fingerprint of all names, modes and contents under `path`; `absent` if there is nothing. */
+export async function treeHash(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  try {
+    await add(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "absent";
+    throw error;
   }
-  await walk(root);
-  return lines.sort();
+  return hash.digest("hex");
+
+  async function add(at: string): Promise<void> {
+    const info = await Deno.lstat(at);
+    const kind = info.isDirectory ? "d" : info.isSymlink ? "l" : "f";
+    hash.update(`${at}\0${kind}\0${info.mode}\0`);
+    if (info.isSymlink) hash.update(await Deno.readLink(at));
+    else if (info.isDirectory) {
+      const entries = await Array.fromAsync(Deno.readDir(at));
+      for (const name of entries.map((entry) => entry.name).sort()) {
+        await add(`${at}/${name}`);
+      }
+    } else if (info.isFile) hash.update(await Deno.readFile(at));
+  }
 }
