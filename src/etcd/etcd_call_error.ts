@@ -38,7 +38,6 @@ export interface EtcdCallErrorInit {
 
 /** A call to etcd failed. */
 export class EtcdCallError extends KatError {
-  override name = "EtcdCallError";
   /** Why it failed. */
   readonly failure: CallFailure;
   /** Whether it may have taken effect. */

@@ -1,0 +1,44 @@
+/**
+ * Whether an etcd member serves: one question over plain HTTP.
+ *
+ * @module
+ */
+
+import { get } from "node:http";
+
+/** Options of {@linkcode isServing}. */
+export interface IsServingOptions {
+  /** Gives up waiting for the answer. */
+  readonly signal: AbortSignal;
+}
+
+/** An answer is some 40 bytes; what is longer is not etcd's. */
+const MAX_ANSWER = 10_000;
+
+/**
+ * Asks the member at `clientUrl` whether it knows a leader and answers reads.
+ * A database that is full counts as serving: it must be reached to be repaired.
+ *
+ * Not by `fetch`, which would ask a proxy named in the environment.
+ *
+ * @throws {Error} if nothing answers there, or not in time.
+ */
+export function isServing(
+  clientUrl: string,
+  { signal }: IsServingOptions,
+): Promise<boolean> {
+  const url = new URL("/health?exclude=NOSPACE", clientUrl);
+  return new Promise((resolve, reject) => {
+    const request = get(url, { agent: false, signal }, (response) => {
+      let text = "";
+      response.setEncoding("utf8");
+      response.on("data", (part: string) => {
+        text += part;
+        if (text.length > MAX_ANSWER) request.destroy();
+      });
+      response.on("error", reject);
+      response.on("close", () => resolve(/"health":\s*"?true/.test(text)));
+    });
+    request.on("error", reject);
+  });
+}

@@ -1,0 +1,65 @@
+/**
+ * What is thrown when etcd does not start, does not serve, or ends by itself.
+ *
+ * @module
+ */
+
+import { KatError } from "../base/errors.ts";
+
+/** How a process ended: one of the two is set. */
+export interface EtcdExit {
+  /** Its exit code. */
+  readonly code: number | null;
+  /** The signal that ended it, as `SIGKILL`. */
+  readonly signal: string | null;
+}
+
+/**
+ * What is wrong, as far as it was recognised. `damaged` and `wrong-cluster`
+ * will not go away by starting again, and starting again may make them worse.
+ */
+export type EtcdFailure =
+  | "port-taken"
+  | "address-missing"
+  | "locked"
+  | "no-space"
+  | "read-only"
+  | "no-permission"
+  | "damaged"
+  | "wrong-flag"
+  | "wrong-cluster"
+  | "newer-data"
+  | "deadline"
+  | "unknown";
+
+/** Options of {@linkcode EtcdProcessError}. */
+export interface EtcdProcessErrorOptions {
+  /** The error that led to this one. */
+  readonly cause?: unknown;
+  /** What the user can do next, as one sentence. */
+  readonly hint: string;
+  /** What is wrong. */
+  readonly failure: EtcdFailure;
+  /** How etcd ended, if it did. */
+  readonly etcdExit?: EtcdExit | undefined;
+  /** The last lines of its log. */
+  readonly lastLines: readonly string[];
+}
+
+/** etcd did not start, or ended by itself. */
+export class EtcdProcessError extends KatError {
+  /** What is wrong, as far as it was recognised. */
+  readonly failure: EtcdFailure;
+  /** How etcd ended; undefined if it runs on, or never ran. */
+  readonly etcdExit: EtcdExit | undefined;
+  /** The last lines that this start wrote to etcd's log, oldest first, each at most 500 characters. */
+  readonly lastLines: readonly string[];
+
+  /** An error with what etcd left behind. */
+  constructor(message: string, options: EtcdProcessErrorOptions) {
+    super(message, options);
+    this.failure = options.failure;
+    this.etcdExit = options.etcdExit;
+    this.lastLines = options.lastLines;
+  }
+}
