@@ -173,6 +173,35 @@ Deno.test("an agent whose etcd is killed starts it again and leads on the same d
   });
 });
 
+Deno.test("run on a damaged log of etcd says so with etcd's own last words, and repairs nothing", async () => {
+  await using dir = await tempDir();
+  const file = await writeClusterFile(dir.path);
+  const data = `${dir.path}/data`;
+  const first = startAgent([
+    "init",
+    `--config=${file.path}`,
+    `--data-dir=${data}`,
+    "--node-name=n1",
+  ]);
+  await first.logged("Became leader: n1");
+  await first.stop();
+  const wal = `${data}/etcd/member/wal`;
+  const [log] = (await Array.fromAsync(Deno.readDir(wal)))
+    .filter(({ name }) => name.endsWith(".wal"));
+  const bytes = await Deno.readFile(`${wal}/${log?.name}`);
+  bytes[300] = (bytes[300] ?? 0) ^ 0xff;
+  await Deno.writeFile(`${wal}/${log?.name}`, bytes);
+
+  const agent = startAgent(["run", `--data-dir=${data}`]);
+  const { code, stderr } = await agent.ended;
+
+  strictEqual(code, 1);
+  match(stderr, /damaged/);
+  match(stderr, /^ {2}\| fatal: .*(?:crc mismatch|proto: )/m);
+  deepStrictEqual(await processesNaming(data), []);
+  deepStrictEqual(await Deno.readFile(`${wal}/${log?.name}`), bytes);
+});
+
 Deno.test("run after the agent was killed ends the etcd that it left, and leads", async () => {
   await using dir = await tempDir();
   const file = await writeClusterFile(dir.path);

@@ -29,6 +29,8 @@ export interface KatErrorOptions {
   readonly cause?: unknown;
   /** What the user can do next, as one sentence. */
   readonly hint?: string | undefined;
+  /** Lines of somebody else's words that explain more, shown below the message. */
+  readonly details?: readonly string[] | undefined;
 }
 
 /**
@@ -40,6 +42,8 @@ export interface KatErrorOptions {
 export class KatError extends Error {
   /** What the user can do next. */
   readonly hint: string | undefined;
+  /** Lines of somebody else's words that explain more. */
+  readonly details: readonly string[];
   /** The exit code of a command that ends with this error. */
   readonly exitCode: ExitCode = ExitCode.failed;
 
@@ -48,6 +52,7 @@ export class KatError extends Error {
     super(message, { cause: options.cause });
     this.name = new.target.name;
     this.hint = options.hint;
+    this.details = options.details ?? [];
   }
 }
 

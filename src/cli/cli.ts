@@ -10,6 +10,7 @@ import { runParser } from "@optique/core/facade";
 import { lineBreak, type Message, message, text } from "@optique/core/message";
 import type { Parser } from "@optique/core/parser";
 import { command } from "@optique/core/primitives";
+import { escapeControls } from "../base/escape_controls.ts";
 import { ExitCode, KatError, ShutdownRequested } from "../base/errors.ts";
 import { VERSION } from "../base/version.ts";
 import { PINNED_ETCD_VERSION } from "../cluster/pinned_etcd.ts";
@@ -51,8 +52,11 @@ export async function runCli(
   } catch (error) {
     if (error instanceof ShutdownRequested) return ExitCode.ok;
     if (!(error instanceof KatError)) throw error;
-    const hint = error.hint === undefined ? "" : `  ${error.hint}\n`;
-    context.stderr(`kat-agent: ${error.message}\n${hint}`);
+    const below = [error.hint, ...error.details.map((line) => `| ${line}`)]
+      .filter((line) => line !== undefined)
+      .map((line) => `  ${escapeControls(line)}\n`);
+    const message = error.message.split("\n").map(escapeControls).join("\n");
+    context.stderr(`kat-agent: ${message}\n${below.join("")}`);
     return error.exitCode;
   }
 }

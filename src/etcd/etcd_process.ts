@@ -6,6 +6,7 @@
  */
 
 import { abortable, Deadline } from "../base/abortable.ts";
+import { atHardExit } from "../base/hard_exit.ts";
 import { systemClock } from "../base/clock.ts";
 import { logger } from "../base/log.ts";
 import { explainExit, explainSilence } from "./etcd_diagnosis.ts";
@@ -133,6 +134,7 @@ export class EtcdProcess implements AsyncDisposable {
   readonly #options: EtcdProcessOptions;
   readonly #logTimer: ReturnType<typeof setInterval>;
   readonly #ended = new AbortController();
+  readonly #lastAct: Disposable;
   #rotation: Promise<void> = Promise.resolve();
   #state: EtcdProcessState = "starting";
   #exit: EtcdExit | undefined;
@@ -148,6 +150,7 @@ export class EtcdProcess implements AsyncDisposable {
     this.pid = pid;
     this.#logFile = logFile;
     this.#options = options;
+    this.#lastAct = atHardExit(() => Deno.kill(pid, "SIGKILL"));
     this.exited = exited.then((exit) => {
       this.#onExit(exit);
       return exit;
@@ -251,6 +254,7 @@ export class EtcdProcess implements AsyncDisposable {
   }
 
   #onExit(exit: EtcdExit): void {
+    this.#lastAct[Symbol.dispose]();
     clearTimeout(this.#killTimer);
     clearInterval(this.#logTimer);
     this.#exit = exit;

@@ -46,6 +46,19 @@ export interface EtcdProcessErrorOptions {
   readonly lastLines: readonly string[];
 }
 
+/** What a person wants of one line of etcd's log, which is JSON or, of a panic, plain text. */
+function plainLine(line: string): string {
+  // A line that was cut off in its middle is no JSON any more; its first fields stand.
+  const field = (name: string) =>
+    new RegExp(`"${name}":"((?:[^"\\\\]|\\\\.)*)"`).exec(line)?.[1];
+  const message = field("msg");
+  if (!line.startsWith("{") || message === undefined) return line;
+  const error = field("error");
+  return `${field("level")}: ${message}${
+    error === undefined ? "" : `: ${error}`
+  }`;
+}
+
 /** etcd did not start, or ended by itself. */
 export class EtcdProcessError extends KatError {
   /** What is wrong, as far as it was recognised. */
@@ -57,7 +70,7 @@ export class EtcdProcessError extends KatError {
 
   /** An error with what etcd left behind. */
   constructor(message: string, options: EtcdProcessErrorOptions) {
-    super(message, options);
+    super(message, { ...options, details: options.lastLines.map(plainLine) });
     this.failure = options.failure;
     this.etcdExit = options.etcdExit;
     this.lastLines = options.lastLines;
