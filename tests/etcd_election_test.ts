@@ -94,29 +94,32 @@ Deno.test("etcdctl elect waits for a candidate of ours and leads after it", asyn
   const term = await store.campaign("ours", 5);
   await using queue = await store.watch(`${PREFIX}/`);
   const elect = etcd.startCtl("elect", PREFIX, "theirs");
-  const elected = firstLine(elect.stdout);
+  const printed = readLines(elect);
   const { value: entered } = await queue.next();
   strictEqual(new TextDecoder().decode(entered?.kv.value), "theirs");
   strictEqual(await store.getLeader(), "ours");
 
   await term.resign();
 
-  ok((await elected).startsWith(`${PREFIX}/`));
+  ok((await printed.first).startsWith(`${PREFIX}/`));
   strictEqual(await store.getLeader(), "theirs");
   elect.kill("SIGTERM");
   await elect.status;
+  await printed.done;
 });
 
 Deno.test("a candidate of ours waits for etcdctl elect and leads after it", async () => {
   await using etcd = await startTestEtcd();
   await using store = new EtcdStore({ endpoints: [etcd.endpoint] });
   const elect = etcd.startCtl("elect", PREFIX, "theirs");
-  const key = await firstLine(elect.stdout);
+  const printed = readLines(elect);
+  const key = await printed.first;
   await using queue = await store.watch(`${PREFIX}/`);
   let elected = false;
   const waiting = store.campaign("ours", 5).finally(() => {
     elected = true;
   });
+  waiting.catch(() => {}); // If the test fails before it is awaited.
   const { value: entered } = await queue.next();
   strictEqual(new TextDecoder().decode(entered?.kv.value), "ours");
   strictEqual(elected, false);
@@ -125,6 +128,7 @@ Deno.test("a candidate of ours waits for etcdctl elect and leads after it", asyn
   // SIGTERM lets it resign, as Ctrl-C does.
   elect.kill("SIGTERM");
   await elect.status;
+  await printed.done;
   const term = await waiting;
 
   ok(key.startsWith(`${PREFIX}/`));
@@ -137,11 +141,18 @@ function leaseOf(key: string): string {
   return key.slice(key.lastIndexOf("/") + 1);
 }
 
-async function firstLine(stream: ReadableStream<Uint8Array>): Promise<string> {
-  let text = "";
-  for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
-    text += chunk;
-    if (text.includes("\n")) break;
-  }
-  return text.split("\n")[0] ?? "";
+/** The first line that a child prints; the rest is read too, for it must not meet a closed pipe. */
+function readLines(child: Deno.ChildProcess) {
+  const first = Promise.withResolvers<string>();
+  const done = (async () => {
+    let text = "";
+    for await (
+      const chunk of child.stdout.pipeThrough(new TextDecoderStream())
+    ) {
+      text += chunk;
+      if (text.includes("\n")) first.resolve(text.split("\n")[0] ?? "");
+    }
+    first.resolve(text);
+  })();
+  return { first: first.promise, done };
 }

@@ -126,6 +126,8 @@ Deno.test("EtcdStore.put() is certainly not done when no member can be reached",
   await using store = new EtcdStore({ endpoints: [etcd.endpoint] });
   await store.put("/a", bytes("before"));
   await etcd.kill();
+  // A write into a connection whose end was not noticed yet is rightly unknown.
+  await rejects(store.get("/a", { timeoutMs: 500 }), StoreUnavailableError);
 
   await rejects(
     store.put("/a", bytes("after"), { timeoutMs: 1_000 }),
