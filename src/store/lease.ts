@@ -81,6 +81,7 @@ export class Lease {
   readonly #ended = new AbortController();
   readonly #log = logger("store");
   readonly #loops: Promise<unknown>;
+  #shortened = new AbortController();
   #expiresAtMs: number;
 
   private constructor(
@@ -176,16 +177,21 @@ export class Lease {
       this.#lose("the store no longer knows its lease");
       return false;
     }
+    const before = this.#expiresAtMs;
     this.#expiresAtMs = validUntil(sentMs, ttlMs);
+    // The timer looks again when it fires; only an earlier end must wake it.
+    if (this.#expiresAtMs < before) this.#shortened.abort();
     return true;
   }
 
   async #expire(): Promise<void> {
-    const signal = AbortSignal.any([this.#ended.signal, this.#lost.signal]);
-    while (!signal.aborted) {
+    const over = AbortSignal.any([this.#ended.signal, this.#lost.signal]);
+    while (!over.aborted) {
       // Renewals move the end, and a timer may fire early: look again each time.
       const restMs = this.#expiresAtMs - this.#clock.nowMs();
       if (restMs <= 0) return this.#loseByClock();
+      this.#shortened = new AbortController();
+      const signal = AbortSignal.any([over, this.#shortened.signal]);
       await this.#clock.sleep(restMs, { signal }).catch(() => {});
     }
   }
