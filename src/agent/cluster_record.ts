@@ -49,6 +49,8 @@ interface Stored {
 export interface RecordOptions {
   /** Ends the wait for the store. */
   readonly signal: AbortSignal;
+  /** How long each question to it may take, in milliseconds. */
+  readonly timeoutMs?: number | undefined;
 }
 
 const encoder = new TextEncoder();

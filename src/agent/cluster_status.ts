@@ -79,10 +79,11 @@ export async function readStatus(
 ): Promise<ClusterStatus> {
   await using store = new EtcdStore({ endpoints });
   const node = nodeName === undefined ? {} : { node: nodeName };
+  const options = { signal, timeoutMs: ANSWER_MS };
   const problems: string[] = [];
   try {
-    const cluster = await readCluster(store, { signal });
-    const candidates = await store.list(ELECTION_PREFIX, { signal });
+    const cluster = await readCluster(store, options);
+    const candidates = await store.list(ELECTION_PREFIX, options);
     const leader = oldest(candidates);
     const members = await readMembers(store, signal);
     if (cluster === undefined) {

@@ -5,6 +5,8 @@ import { type KeepAlive, Lease, type LeasePort } from "./lease.ts";
 /** A backend that answers renewals when, and as, the test says. */
 class FakePort implements LeasePort {
   readonly ttlMs = 10_000;
+  /** Answers a beat that was left without an answer. */
+  answerLate: (ttlMs: number) => void = () => {};
   /** What a beat is answered with; `undefined` for not at all. */
   answer: number | undefined = 10_000;
   beats = 0;
@@ -27,6 +29,7 @@ class FakePort implements LeasePort {
       beat: () => {
         this.beats += 1;
         pending = Promise.withResolvers();
+        this.answerLate = pending.resolve;
         if (this.answer !== undefined) pending.resolve(this.answer);
       },
       next: () => pending.promise,
@@ -64,6 +67,20 @@ Deno.test("Lease is lost a margin before the TTL, counted from the last answered
   await clock.advance(1);
   strictEqual(lease.signal.aborted, true);
   match(String(lease.signal.reason), /could not be renewed in time/);
+  await lease.release();
+});
+
+Deno.test("Lease counts from when a renewal was sent, however late its answer comes", async () => {
+  const { clock, port, lease } = await grant();
+  let lostAtMs = 0;
+  lease.signal.addEventListener("abort", () => lostAtMs = clock.nowMs());
+  await clock.advance(0);
+  port.answer = undefined;
+  await clock.advance(3_400); // The second beat went out at a third of the TTL.
+  clock.jump(600);
+  port.answerLate(10_000);
+  await clock.advance(20_000);
+  strictEqual(Math.round(lostAtMs), Math.round(10_000 / 3 + 9_000));
   await lease.release();
 });
 

@@ -14,6 +14,7 @@ import {
 import {
   CompactedError,
   type KV,
+  LeadershipLostError,
   type StateStore,
   StoreClosedError,
   StoreRequestError,
@@ -576,6 +577,23 @@ export const electionContract: readonly ContractCase[] = [
         /Resigned leadership/,
       );
       strictEqual(await store.get(`${prefix}a`), undefined);
+    },
+  },
+  {
+    name:
+      "Leadership.doTransaction() is refused at once when the leader's key is gone",
+    async run({ store, another, prefix }) {
+      const term = await store.campaign("first", 5);
+      await another().delete(term.guard.key);
+      // Whether the leader has noticed by now or not.
+      await rejects(
+        term.doTransaction([], [
+          { type: "put", key: `${prefix}a`, value: bytes("stale") },
+        ]),
+        LeadershipLostError,
+      );
+      strictEqual(await store.get(`${prefix}a`), undefined);
+      strictEqual(term.signal.aborted, true);
     },
   },
   {
