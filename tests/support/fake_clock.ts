@@ -36,8 +36,8 @@ export class FakeClock implements Clock {
 
   /** Lets time pass, waking each sleeper at its moment and letting it act before the next. */
   async advance(ms: number): Promise<void> {
-    const endMs = this.#nowMs + ms;
     await settle();
+    const endMs = this.#nowMs + ms;
     while (true) {
       const next = [...this.#sleepers]
         .filter(({ atMs }) => atMs <= endMs)
@@ -48,7 +48,7 @@ export class FakeClock implements Clock {
       next.wake();
       await settle();
     }
-    this.#nowMs = endMs;
+    this.#nowMs = Math.max(this.#nowMs, endMs);
     await settle();
   }
 

@@ -1,0 +1,95 @@
+import { deepStrictEqual, rejects } from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { FakeClock } from "../../tests/support/fake_clock.ts";
+import type { EtcdClient } from "../etcd/etcd_client.ts";
+import { EtcdWatch } from "./etcd_watch.ts";
+import { CompactedError } from "./state_store.ts";
+
+/** What a member answers on one stream, in order; then the stream ends. */
+type Script = readonly Record<string, unknown>[];
+
+const CREATED = { created: true, canceled: false, events: [] };
+
+function events(...revisions: number[]): Record<string, unknown> {
+  return {
+    canceled: false,
+    compact_revision: "0",
+    events: revisions.map((revision) => ({
+      type: "Put",
+      kv: {
+        key: Buffer.from("/a"),
+        value: Buffer.from(`${revision}`),
+        mod_revision: `${revision}`,
+      },
+      prev_kv: null,
+    })),
+  };
+}
+
+/** A client whose streams follow scripts; it remembers from where each was asked to start. */
+function scripted(...scripts: Script[]) {
+  const starts: string[] = [];
+  const client = {
+    moveOn() {},
+    stream() {
+      const script = [...scripts.shift() ?? []];
+      return Promise.resolve({
+        write: ({ create_request }: Record<string, Record<string, string>>) =>
+          void starts.push(create_request?.start_revision ?? ""),
+        next: () => Promise.resolve(script.shift()),
+        [Symbol.dispose]: () => {},
+      });
+    },
+  } as unknown as EtcdClient;
+  return { client, starts };
+}
+
+async function open(client: EtcdClient) {
+  const clock = new FakeClock();
+  const watch = await EtcdWatch.open({
+    client,
+    clock,
+    keyOrPrefix: "/a",
+    startRevision: 5n,
+    signal: new AbortController().signal,
+  });
+  return { clock, watch };
+}
+
+Deno.test("EtcdWatch resumes after the last event and delivers nothing twice that a member repeats", async () => {
+  const { client, starts } = scripted(
+    [CREATED, events(5, 6), events(7)],
+    [CREATED, events(6, 7, 8)],
+    [CREATED, events(9)],
+  );
+  const { clock, watch } = await open(client);
+  const versions: bigint[] = [];
+  while (versions.length < 5) {
+    const next = watch.next();
+    await clock.advance(10_000);
+    versions.push((await next).value?.kv.version ?? 0n);
+  }
+  deepStrictEqual(versions, [5n, 6n, 7n, 8n, 9n]);
+  deepStrictEqual(starts, ["5", "8", "9"]);
+  watch.close();
+});
+
+Deno.test("EtcdWatch tells compaction apart from a cancellation that can be mended", async () => {
+  const cancelled = { ...events(), canceled: true, cancel_reason: "busy" };
+  const compacted = { ...cancelled, compact_revision: "12" };
+  const { client, starts } = scripted(
+    [CREATED, events(5), cancelled],
+    [CREATED, events(6), compacted],
+  );
+  const { clock, watch } = await open(client);
+  await watch.next();
+  const second = watch.next();
+  await clock.advance(10_000);
+  deepStrictEqual((await second).value?.kv.version, 6n);
+  await rejects(
+    watch.next(),
+    (error: unknown) =>
+      error instanceof CompactedError && error.compactRevision === 12n,
+  );
+  deepStrictEqual(starts, ["5", "6"]);
+});
