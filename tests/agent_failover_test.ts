@@ -99,6 +99,16 @@ Deno.test("both agents recover when the leader and its etcd stop and come back",
   );
 });
 
+Deno.test("an agent whose etcd cannot be reached says so, and takes part once it can", async () => {
+  await using etcd = await startTestEtcd();
+  await makeCluster(etcd.endpoint, 5);
+  await etcd.kill();
+  await using agent = runOn(etcd.endpoint, "n1");
+  await agent.logged("Waiting for the store");
+  await etcd.restart();
+  await agent.logged("Became leader: n1");
+});
+
 Deno.test("a leader that is cut off loses its term before another agent leads", async () => {
   await using etcd = await startTestEtcd();
   await makeCluster(etcd.endpoint, 4);

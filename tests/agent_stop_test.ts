@@ -51,6 +51,30 @@ Deno.test("SIGTERM at any moment of the start leaves no etcd behind and a usable
   await agent.logged("Became leader: n1");
 });
 
+Deno.test("SIGKILL at any moment of the start leaves a directory that init completes", async () => {
+  await using dir = await tempDir();
+  const file = await writeClusterFile(dir.path);
+  const data = `${dir.path}/data`;
+  const args = [
+    "init",
+    `--config=${file.path}`,
+    `--data-dir=${data}`,
+    "--node-name=n1",
+  ];
+  // Each round ends right after another name has appeared.
+  for (const name of ["agent.lock", "node.json", "etcd", "etcd.pid"]) {
+    await Deno.remove(data, { recursive: true }).catch(() => {});
+    const agent = startAgent(args);
+    await eventually(() => Deno.lstat(`${data}/${name}`), { everyMs: 1 });
+    agent.kill("SIGKILL");
+    await agent.ended;
+
+    const again = startAgent(args);
+    await again.logged("Became leader: n1");
+    strictEqual((await again.stop()).code, 0, name);
+  }
+});
+
 Deno.test("a second SIGINT ends the agent at once, and its etcd with it", async () => {
   await using dir = await tempDir();
   const file = await writeClusterFile(dir.path);

@@ -73,6 +73,49 @@ Deno.test("Leadership lasts while its lease is renewed, across a cut connection"
   await term.resign();
 });
 
+Deno.test("a term outlives a cut connection although the other endpoint is dead", async () => {
+  await using etcd = await startTestEtcd();
+  await using proxy = startTcpProxy(etcd.port);
+  // Takes connections and never answers, as a frozen machine does.
+  await using dead = startTcpProxy(etcd.port);
+  dead.pause();
+  await using store = new EtcdStore({
+    endpoints: [proxy.endpoint, dead.endpoint],
+  });
+  await using witness = new EtcdStore({ endpoints: [etcd.endpoint] });
+  const term = await store.campaign("first", 9);
+  const timer = (await etcd.ctl("lease", "grant", "12")).split(" ")[1] ?? "";
+  await etcd.ctl("put", `--lease=${timer}`, "/timer", "runs");
+  await using watch = await witness.watch("/timer");
+
+  proxy.cut();
+  strictEqual((await watch.next()).value?.type, "delete");
+
+  strictEqual(term.signal.aborted, false);
+});
+
+Deno.test("a store leads again after its etcd was made anew, whose terms count from the start", async () => {
+  await using etcd = await startTestEtcd();
+  await using store = new EtcdStore({ endpoints: [etcd.endpoint] });
+  for (let round = 0; round < 3; round++) {
+    await etcd.kill();
+    await etcd.restart();
+  }
+  const before = await store.campaign("first", 2);
+  await etcd.kill();
+  await etcd.restart({ wiped: true });
+  await store.resign();
+  const term = await store.campaign("first", 2);
+  // Longer than the lease, by the server's clock.
+  const timer = (await etcd.ctl("lease", "grant", "5")).split(" ")[1] ?? "";
+  await etcd.ctl("put", `--lease=${timer}`, "/timer", "runs");
+  await using watch = await store.watch("/timer");
+  strictEqual((await watch.next()).value?.type, "delete");
+
+  ok(before.signal.aborted);
+  strictEqual(term.signal.aborted, false);
+});
+
 Deno.test("a term outlives a restart of etcd that is shorter than the lease", async () => {
   await using etcd = await startTestEtcd();
   await using store = new EtcdStore({ endpoints: [etcd.endpoint] });

@@ -1,7 +1,15 @@
-import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import {
+  deepStrictEqual,
+  match,
+  ok,
+  rejects,
+  strictEqual,
+} from "node:assert/strict";
 import { EtcdStore } from "../src/store/etcd_store.ts";
 import {
   OutcomeUnknownError,
+  StoreClosedError,
+  StoreError,
   StoreUnavailableError,
 } from "../src/store/state_store.ts";
 import { eventually } from "./support/eventually.ts";
@@ -138,6 +146,73 @@ Deno.test("EtcdStore.put() is certainly not done when no member can be reached",
   await etcd.restart();
   const kv = await store.get("/a");
   strictEqual(new TextDecoder().decode(kv?.value), "before");
+});
+
+Deno.test("EtcdStore.put() over the quota never says that it is not done when it is", async () => {
+  await using etcd = await startTestEtcd(["--quota-backend-bytes=20000000"]);
+  await using store = new EtcdStore({ endpoints: [etcd.endpoint] });
+  const value = new Uint8Array(60_000);
+  const refused = new Set<string>();
+  let next = 0;
+  async function writer(): Promise<void> {
+    for (let misses = 0; misses < 3;) {
+      const key = `/q/${next++}`;
+      try {
+        await store.put(key, value, { timeoutMs: 30_000 });
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+        misses += 1;
+        match(error.hint ?? "", /quota/);
+        if (error.outcome === "not-done") refused.add(key);
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: 32 }, writer));
+
+  const stored = (await store.list("/q/", { timeoutMs: 30_000 }))
+    .map(({ key }) => key);
+  ok(next > stored.length, "the quota was never met");
+  deepStrictEqual(stored.filter((key) => refused.has(key)), []);
+});
+
+Deno.test("EtcdStore.list() goes on when large values come after many small ones", async () => {
+  await using etcd = await startTestEtcd();
+  await using store = new EtcdStore({ endpoints: [etcd.endpoint] });
+  for (let from = 0; from < 2_000; from += 100) {
+    await store.doTransaction(
+      [],
+      Array.from({ length: 100 }, (_, n) => ({
+        type: "put",
+        key: `/l/a${String(from + n).padStart(5, "0")}`,
+        value: bytes("x"),
+      })),
+      [],
+    );
+  }
+  const large = new Uint8Array(1024 * 1024);
+  for (let n = 0; n < 200; n++) {
+    await store.put(`/l/b${n}`, large, { timeoutMs: 20_000 });
+  }
+  const kvs = await store.list("/l/");
+  strictEqual(kvs.length, 2_200);
+});
+
+Deno.test("EtcdStore.close() ends the calls that are under way", async () => {
+  await using etcd = await startTestEtcd();
+  const store = new EtcdStore({ endpoints: [etcd.endpoint] });
+  await store.get("/warm");
+  etcd.signal("SIGSTOP");
+  const get = store.get("/a", { timeoutMs: 600_000 });
+  const put = store.put("/a", bytes("1"), { timeoutMs: 600_000 });
+  const ended = Promise.allSettled([get, put]);
+  await store.close();
+  const [read, written] = await ended;
+  ok(read.status === "rejected" && read.reason instanceof StoreClosedError);
+  ok(
+    written.status === "rejected" &&
+      written.reason instanceof OutcomeUnknownError,
+  );
+  etcd.signal("SIGCONT");
 });
 
 Deno.test("EtcdStore.get() goes on with another member when one does not answer", async () => {

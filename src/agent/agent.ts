@@ -129,8 +129,8 @@ async function serveNode(
   await assertPortsFree(wantedPorts(record));
   const binaries = found ?? await options.findEtcd(record.spec);
   signal.throwIfAborted();
-  await createDataDir(paths.etcd);
   await directory.write(record);
+  await createDataDir(paths.etcd);
 
   const processOptions = {
     binary: binaries.etcd,

@@ -176,7 +176,8 @@ export async function untilAnswered<T>(
       const again = error instanceof OutcomeUnknownError ||
         error instanceof StoreUnavailableError;
       if (!again) throw error;
-      logger("agent").debug("The store is asked again", {
+      const level = pauses.attempts === 0 ? "warn" : "debug";
+      logger("agent")[level]("Waiting for the store", {
         reason: error.message,
       });
       await systemClock.sleep(pauses.nextMs(), { signal });

@@ -7,7 +7,7 @@
  */
 
 import { join } from "node:path";
-import { writeFileAtomic } from "../base/atomic_file.ts";
+import { isTemporary, writeFileAtomic } from "../base/atomic_file.ts";
 import { KatError } from "../base/errors.ts";
 import { createDataDir } from "../etcd/etcd_data_dir.ts";
 import {
@@ -67,7 +67,8 @@ export async function inspectDataDirectory(
   if (names.includes("node.json")) {
     return decodeNodeRecord(await read(paths.record), paths.record);
   }
-  const foreign = names.filter((name) => !HARMLESS.has(name)).sort();
+  const foreign = names
+    .filter((name) => !HARMLESS.has(name) && !isTemporary(name)).sort();
   if (foreign.length === 0) return undefined;
   throw new KatError(
     `Cannot use the data directory "${root}": it holds "${

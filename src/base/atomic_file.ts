@@ -12,6 +12,11 @@ export interface WriteFileAtomicOptions {
   readonly mode?: number;
 }
 
+/** Whether a name is one that {@linkcode writeFileAtomic} leaves when it is killed. */
+export function isTemporary(name: string): boolean {
+  return /\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$/.test(name);
+}
+
 /**
  * Replaces `path` with `text`: temporary file beside it, fsync, rename, fsync
  * of the directory. A reader sees the old text or the new one.

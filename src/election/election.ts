@@ -67,6 +67,19 @@ export async function runElection(
   }
 }
 
+/** How often it is said that the leader's work should have ended. */
+const REMINDER_MS = 10_000;
+
+/** Says so as long as the work of a term goes on after its end, for nobody can lead meanwhile. */
+async function remind(over: AbortSignal, ended: AbortSignal): Promise<void> {
+  await Promise.race([aborted(over), aborted(ended)]);
+  while (!ended.aborted) {
+    await systemClock.sleep(REMINDER_MS, { signal: ended }).catch(() => {});
+    if (ended.aborted) return;
+    logger("election").warn("The leader's work has not ended with its term");
+  }
+}
+
 /** One term, from its first log line to its last; false if its duties failed. */
 async function lead(
   leadership: Leadership,
@@ -76,18 +89,29 @@ async function lead(
   const { fence } = leadership;
   const over = AbortSignal.any([signal, leadership.signal]);
   let failure: unknown;
+  let lost = false;
+  const onLoss = () => {
+    const reason = messageOf(leadership.signal.reason);
+    log.warn("Lost leadership: {reason}", { reason, leaderId, fence });
+    lost = true;
+  };
   log.info("Became leader: {leaderId}", { leaderId, fence });
   onTerm?.(leadership);
+  aborted(over).then(() => onTerm?.(undefined));
+  leadership.signal.addEventListener("abort", onLoss, { once: true });
+  if (leadership.signal.aborted && !lost) onLoss();
+  const reminders = new AbortController();
+  const reminding = remind(over, reminders.signal);
   try {
     await duties(leadership, over);
     await aborted(over);
   } catch (error) {
     if (!over.aborted) failure = error;
   }
-  onTerm?.(undefined);
-  if (leadership.signal.aborted) {
-    const reason = messageOf(leadership.signal.reason);
-    log.warn("Lost leadership: {reason}", { reason, leaderId, fence });
+  reminders.abort();
+  await reminding;
+  leadership.signal.removeEventListener("abort", onLoss);
+  if (lost) {
     await leadership.resign();
     return true;
   }

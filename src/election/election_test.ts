@@ -44,6 +44,32 @@ Deno.test("runElection() gives the lease back only after the duties have ended",
   strictEqual(await store.getLeader(), undefined);
 });
 
+Deno.test("runElection() says at once that a term is lost, also when its duties do not end", async () => {
+  await using store = new MemoryStore();
+  const script = scriptedDuties();
+  const stop = new AbortController();
+  const told: boolean[] = [];
+  const over = Promise.withResolvers<void>();
+  const running = runElection(store, {
+    leaderId: "n1",
+    leaseTtlSeconds: 5,
+    duties: script.duties,
+    onTerm: (term) => {
+      told.push(term !== undefined);
+      if (!term) over.resolve();
+    },
+    signal: stop.signal,
+  });
+  const { guard } = await script.began;
+  await store.delete(guard.key);
+  await over.promise;
+  deepStrictEqual(told, [true, false]);
+
+  stop.abort(new Error("stop"));
+  script.letEnd();
+  await running;
+});
+
 Deno.test("runElection() campaigns again after a lost term, with a higher fence", async () => {
   await using store = new MemoryStore();
   const stop = new AbortController();

@@ -90,9 +90,10 @@ const COMPACTED = "etcdserver: mvcc: required revision has been compacted";
 /** Sorts what gRPC reports of a call that had been sent to `endpoint`. */
 export function toCallError(error: unknown, endpoint: string): EtcdCallError {
   const { code, details } = error as ServiceError;
-  const outcome = NOT_DONE.has(code) || details === NO_LEADER
-    ? "not-done"
-    : "unknown";
+  // Over its quota etcd may apply a write and answer with the same words as
+  // when it refuses one beforehand.
+  const refused = NOT_DONE.has(code) && details !== NO_SPACE;
+  const outcome = refused || details === NO_LEADER ? "not-done" : "unknown";
   return new EtcdCallError(`${details} (${endpoint})`, {
     failure: failureOf(code, details),
     outcome,

@@ -17,6 +17,8 @@ import {
 } from "@grpc/grpc-js";
 import { noop } from "cockatiel";
 import { Host } from "etcd3/lib/connection-pool.js";
+import { abortable } from "../base/abortable.ts";
+import { systemClock } from "../base/clock.ts";
 import { EtcdCallError, toCallError } from "./etcd_call_error.ts";
 import { type DuplexCall, MessageStream } from "./message_stream.ts";
 
@@ -42,6 +44,8 @@ type Unary = (
 /** What a stub's streaming method looks like. */
 type Streaming = (metadata: Metadata) => DuplexCall;
 
+/** The pause before a silent stream that ended is opened again. */
+const ANCHOR_PAUSE_MS = 500;
 /** How long to wait for a connection before the next member is asked. */
 const CONNECT_MS = 1_000;
 
@@ -75,8 +79,9 @@ export class EtcdConnection implements Disposable {
   readonly #channel: Channel;
   readonly #host: Host;
   readonly #metadata = new Metadata();
-  #anchor: MessageStream<unknown, unknown> | undefined;
-  #closed = false;
+  readonly #calls = new Set<{ cancel(): void }>();
+  readonly #closed = new AbortController();
+  #anchoring: Promise<void> | undefined;
 
   /** A connection to `endpoint`, as `http://127.0.0.1:2379`; nothing is sent yet. */
   constructor(endpoint: string) {
@@ -104,6 +109,7 @@ export class EtcdConnection implements Disposable {
     const deadline = Date.now() + timeoutMs;
     signal?.throwIfAborted();
     await this.#connected(timeoutMs, signal);
+    signal?.throwIfAborted();
     const stub = this.#stub(service);
     return await new Promise<Response>((resolve, reject) => {
       const onAbort = () => {
@@ -116,11 +122,13 @@ export class EtcdConnection implements Disposable {
         this.#metadata,
         { deadline },
         (error, response) => {
+          this.#calls.delete(call);
           signal?.removeEventListener("abort", onAbort);
           if (error) reject(toCallError(error, this.endpoint));
           else resolve(response as Response);
         },
       );
+      this.#calls.add(call);
       signal?.addEventListener("abort", onAbort, { once: true });
     });
   }
@@ -141,8 +149,8 @@ export class EtcdConnection implements Disposable {
 
   /** Ends the connection; open calls and streams on it end. */
   [Symbol.dispose](): void {
-    this.#closed = true;
-    this.#anchor?.[Symbol.dispose]();
+    this.#closed.abort(new Error("The connection is closed"));
+    for (const call of this.#calls) call.cancel();
     this.#host.close();
     this.#channel.close();
   }
@@ -173,7 +181,9 @@ export class EtcdConnection implements Disposable {
     const deadline = Date.now() + Math.min(timeoutMs, CONNECT_MS);
     let failures = 0;
     while (true) {
-      if (this.#closed) throw this.#notSent("the connection is closed");
+      if (this.#closed.signal.aborted) {
+        throw this.#notSent("the connection is closed");
+      }
       const state = this.#channel.getConnectivityState(true);
       if (state === connectivityState.READY) break;
       if (state === connectivityState.TRANSIENT_FAILURE && failures++ > 0) {
@@ -181,8 +191,20 @@ export class EtcdConnection implements Disposable {
       }
       await this.#stateChange(state, deadline, signal);
     }
-    if (this.#anchor === undefined || this.#anchor.ended) {
-      this.#anchor = this.#open("Watch", "watch");
+    this.#anchoring ??= this.#keepAnchored().finally(() => {
+      this.#anchoring = undefined;
+    });
+  }
+
+  /** Holds a silent stream as long as the connection is up; a member without quorum ends it now and then. */
+  async #keepAnchored(): Promise<void> {
+    const { signal } = this.#closed;
+    const isUp = () =>
+      this.#channel.getConnectivityState(false) === connectivityState.READY;
+    while (!signal.aborted && isUp()) {
+      using anchor = this.#open<unknown, unknown>("Watch", "watch");
+      await abortable(anchor.next(), signal).catch(() => {});
+      await systemClock.sleep(ANCHOR_PAUSE_MS, { signal }).catch(() => {});
     }
   }
 

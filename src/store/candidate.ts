@@ -107,8 +107,10 @@ export class Candidate {
 
   /** See {@linkcode StateStore.resign}. */
   async resign(options: StoreOptions = {}): Promise<void> {
-    await this.#term?.resign(options);
-    this.#term = undefined;
+    const term = this.#term;
+    await term?.resign(options);
+    // The next campaign may have been won meanwhile.
+    if (this.#term === term) this.#term = undefined;
   }
 
   /** Ends a campaign and resigns a term. */

@@ -39,13 +39,16 @@ export class EtcdElectionPort implements ElectionPort {
     ttlSeconds: number,
     options: StoreOptions,
   ): Promise<GrantedLease> {
-    const { ID, TTL } = await reading(
+    const { ID, TTL, header } = await reading(
       "get a lease",
       () =>
         this.#client.repeatable<ILeaseGrantResponse>("Lease", "leaseGrant", {
           TTL: ttlSeconds,
         }, options),
     );
+    // A grant goes through raft, so this is the term now, also where etcd was
+    // restored and counts anew.
+    this.#raftTerm = BigInt(header.raft_term);
     return { id: BigInt(ID), ttlMs: Number(TTL) * 1_000 };
   }
 

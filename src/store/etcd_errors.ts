@@ -13,6 +13,9 @@ import {
   StoreUnavailableError,
 } from "./state_store.ts";
 
+const QUOTA_HINT =
+  "The etcd database is at its quota: raise spec.etcd.quotaBackendBytes, or delete keys, then compact and defragment with etcdctl";
+
 /**
  * Turns what a call to etcd threw into a {@linkcode StoreError}; an abort
  * reason and a bug stay as they are.
@@ -22,7 +25,8 @@ import {
 export function toStoreError(error: unknown, what: string): unknown {
   if (!(error instanceof EtcdCallError)) return error;
   const message = `Cannot ${what}: ${error.message}`;
-  const options = { cause: error };
+  const hint = error.failure === "no-space" ? QUOTA_HINT : undefined;
+  const options = { cause: error, hint };
   if (error.outcome === "unknown") {
     return new OutcomeUnknownError(message, options);
   }
@@ -32,11 +36,7 @@ export function toStoreError(error: unknown, what: string): unknown {
     case "compacted":
       return new CompactedError(message, 0n, error);
     case "no-space":
-      return new StoreError(message, {
-        ...options,
-        hint:
-          "The etcd database is at its quota: raise spec.etcd.quotaBackendBytes or delete keys, compact and defragment with etcdctl",
-      });
+      return new StoreError(message, options);
     case "no-lease":
     case "refused":
       return new StoreRequestError(message, options);
@@ -56,7 +56,8 @@ export async function reading<T>(
   } catch (error) {
     const mapped = toStoreError(error, what);
     if (mapped instanceof OutcomeUnknownError) {
-      throw new StoreUnavailableError(mapped.message, { cause: error });
+      const { message, hint } = mapped;
+      throw new StoreUnavailableError(message, { cause: error, hint });
     }
     throw mapped;
   }

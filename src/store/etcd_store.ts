@@ -71,7 +71,7 @@ export class EtcdStore implements StateStore {
     options?: StoreOptions,
   ): Promise<bigint> {
     this.#throwIfClosed();
-    const request = { key: keyBytes(key), value: asBuffer(value) };
+    const request = { key: keyBytes(key), value: Buffer.from(value) };
     const { header } = await writing(
       `put "${key}"`,
       () => this.#client.once<IPutResponse>("KV", "put", request, options),
@@ -222,10 +222,6 @@ export class EtcdStore implements StateStore {
   }
 }
 
-function asBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
-  return Buffer.from(buffer, byteOffset, byteLength);
-}
-
 function toCompare({ key, expectedVersion }: Compare): ICompare {
   // A missing key has modification revision 0 in a comparison.
   return {
@@ -240,7 +236,7 @@ function toRequest(op: Op): IRequestOp {
   const key = keyBytes(op.key);
   switch (op.type) {
     case "put":
-      return { request_put: { key, value: asBuffer(op.value) } };
+      return { request_put: { key, value: Buffer.from(op.value) } };
     case "delete":
       return { request_delete_range: { key } };
     case "get":

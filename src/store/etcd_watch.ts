@@ -113,6 +113,7 @@ export class EtcdWatch implements Watch {
     try {
       while (!this.#closed.signal.aborted) {
         try {
+          this.#init.signal.throwIfAborted();
           this.#stream ??= await this.#open();
           const response = await abortable(this.#stream.next(), this.#signal);
           if (response === undefined) throw cancelled("the stream ended");
@@ -144,6 +145,7 @@ export class EtcdWatch implements Watch {
     const next = this.#next;
     for (const { type, kv, prev_kv } of response.events) {
       if (BigInt(kv.mod_revision) < next) continue;
+      if (this.#signal.aborted) return;
       // etcd never splits a revision over two responses, but a reader may stop
       // between two events of one: only a whole response moves the mark.
       yield {

@@ -139,11 +139,13 @@ export class Lease {
     const replyMs = Math.min(1_000, this.ttlMs / 5);
     const pauses = new Backoff({ firstMs: 50, maxMs: this.ttlMs / 10 });
     while (!signal.aborted) {
+      let opened = false;
       try {
         using stream = await this.#port.openKeepAlive(this.id, {
           signal,
           timeoutMs: replyMs,
         });
+        opened = true;
         while (await this.#beat(stream, replyMs, signal)) {
           pauses.reset();
           await this.#clock.sleep(this.ttlMs / 3, { signal });
@@ -153,7 +155,8 @@ export class Lease {
         this.#log.debug("A lease renewal is tried again", {
           reason: messageOf(error),
         });
-        this.#port.moveOn();
+        // Where no stream could be opened, another member is next already.
+        if (opened) this.#port.moveOn();
         await this.#clock.sleep(pauses.nextMs(), { signal }).catch(() => {});
       }
     }

@@ -145,11 +145,13 @@ export class MemoryStore implements StateStore {
     onFailure: readonly Op[],
     { results, ...options }: TransactionOptions = {},
   ): Promise<boolean> {
+    // As on the way to a server: what the caller changes later is not sent.
+    const [success, failure] = structuredClone([onSuccess, onFailure]);
     await this.#request(options);
     const { committed, found } = this.#database.transact(
       checks,
-      onSuccess,
-      onFailure,
+      success ?? [],
+      failure ?? [],
     );
     results?.push(...found);
     return committed;
@@ -173,6 +175,7 @@ export class MemoryStore implements StateStore {
   async #request({ signal }: StoreOptions = {}): Promise<void> {
     signal?.throwIfAborted();
     await Promise.resolve();
+    signal?.throwIfAborted();
     this.#throwIfUnreachable();
   }
 

@@ -86,6 +86,7 @@ export class MemoryWatch implements Watch {
           const wanted = isPrefix
             ? event.kv.key.startsWith(keyOrPrefix)
             : event.kv.key === keyOrPrefix;
+          signal.throwIfAborted();
           if (wanted) yield event;
         }
         if (events.length === 0) await this.#change(changed, signal);

@@ -61,7 +61,7 @@ export interface StoreOptions {
    * was already sent may still be done.
    */
   readonly signal?: AbortSignal | undefined;
-  /** How long the call may take, in milliseconds. @default {5000} */
+  /** How long the call may take, in milliseconds; of a list, each page. @default {5000} */
   readonly timeoutMs?: number | undefined;
 }
 
@@ -122,7 +122,8 @@ export interface StateStore extends AsyncDisposable {
    * Watches a key, or with a trailing `/` (or an empty string) all keys that
    * start with it. Resolves once every change from here on will be delivered.
    *
-   * @throws {StoreError} if no member answers in time, or the start revision is compacted.
+   * @throws {StoreError} if no member answers in time. That the start revision
+   * is compacted, the first event's place may say instead.
    */
   watch(keyOrPrefix: string, options?: WatchOptions): Promise<Watch>;
   /**
@@ -184,8 +185,10 @@ export interface Leadership extends AsyncDisposable {
   readonly guard: Compare;
   /**
    * Aborts when the term ends, with a {@linkcode LeadershipLostError} or, after
-   * a resignation, with a {@linkcode ResignedError}. Reading it looks at the
-   * clock, so that it is right also when a timer is late.
+   * a resignation, with a {@linkcode ResignedError}. Reading this property looks
+   * at the clock, so that it is right also when timers are late: read it again
+   * before each step, for a signal that is held in a variable, or derived from
+   * this one, aborts one turn of the event loop later after a standstill.
    */
   readonly signal: AbortSignal;
   /**

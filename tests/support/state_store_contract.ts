@@ -277,6 +277,51 @@ export const storeContract: readonly ContractCase[] = [
     },
   },
   {
+    name: "watch() delivers nothing more once it is closed or aborted",
+    async run({ store, prefix }) {
+      const ops = Array.from({ length: 20 }, (_, n) => ({
+        type: "put" as const,
+        key: `${prefix}${n}`,
+        value: bytes("x"),
+      }));
+      const closed = await store.watch(prefix);
+      const controller = new AbortController();
+      const aborted = await store.watch(prefix, { signal: controller.signal });
+      await store.doTransaction([], ops, []);
+      await closed.next();
+      await aborted.next();
+
+      closed.close();
+      controller.abort(new Error("enough"));
+
+      strictEqual((await closed.next()).done, true);
+      await rejects(aborted.next(), /enough/);
+    },
+  },
+  {
+    name: "put() stores the value as it was when it was called",
+    async run({ store, prefix }) {
+      const value = bytes("AAAA");
+      const put = store.put(`${prefix}a`, value);
+      value.fill(66);
+      await put;
+      strictEqual(text(await store.get(`${prefix}a`)), "AAAA");
+    },
+  },
+  {
+    name: "put() whose signal aborts before it is sent writes nothing",
+    async run({ another, prefix, store }) {
+      const controller = new AbortController();
+      // A store that has no connection yet cannot have sent anything.
+      const put = another().put(`${prefix}a`, bytes("1"), {
+        signal: controller.signal,
+      });
+      controller.abort(new Error("too late"));
+      await rejects(put, /too late/);
+      strictEqual(await store.get(`${prefix}a`), undefined);
+    },
+  },
+  {
     name: "watch() ends when closed, also while somebody waits for it",
     async run({ store, prefix }) {
       const watch = await store.watch(prefix);
@@ -518,6 +563,18 @@ export const electionContract: readonly ContractCase[] = [
       strictEqual(await store.getLeader(), undefined);
       await using again = await store.campaign("first", 5);
       strictEqual(again.fence > term.fence, true);
+    },
+  },
+  {
+    name: "resign() of one term does not forget the next",
+    async run({ store }) {
+      await store.campaign("first", 5);
+      const resigning = store.resign();
+      const term = await store.campaign("first", 5);
+      await resigning;
+      await store.resign();
+      strictEqual(term.signal.aborted, true);
+      strictEqual(await store.getLeader(), undefined);
     },
   },
   {

@@ -26,8 +26,8 @@ export interface TestEtcd extends AsyncDisposable {
   readonly signal: (signal: Deno.Signal) => void;
   /** Ends it with SIGKILL and waits for the end. */
   readonly kill: () => Promise<void>;
-  /** Starts it again on the same data and port, and waits until it serves. */
-  readonly restart: () => Promise<void>;
+  /** Starts it again on the same port, with its data or without, and waits until it serves. */
+  readonly restart: (options?: { readonly wiped: boolean }) => Promise<void>;
 }
 
 /** Starts an etcd on a free port and waits until it serves. */
@@ -90,7 +90,8 @@ export async function startTestEtcd(
       child.kill("SIGKILL");
       await child.status;
     },
-    async restart() {
+    async restart({ wiped } = { wiped: false }) {
+      if (wiped) await Deno.remove(`${dir.path}/data`, { recursive: true });
       child = spawn();
       await serving();
     },
