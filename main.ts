@@ -17,27 +17,43 @@ const STOP_SIGNALS = ["SIGHUP", "SIGINT", "SIGTERM"] as const;
 /** As shells count: 128 and the signal's number. */
 const SIGNAL_EXIT_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 
+/**
+ * One Ctrl-C may arrive more than once: wrappers such as `deno task` and `npx`
+ * pass on what the terminal has sent already, within milliseconds.
+ */
+const SAME_PRESS_MS = 1_000;
+
+let firstSignalMs = 0;
 for (const name of STOP_SIGNALS) {
   Deno.addSignalListener(name, () => {
-    if (root.signal.aborted) exitHard(SIGNAL_EXIT_CODES[name]);
-    root.abort(new ShutdownRequested(name));
+    if (!root.signal.aborted) {
+      firstSignalMs = performance.now();
+      root.abort(new ShutdownRequested(name));
+      return;
+    }
+    const samePress = performance.now() - firstSignalMs < SAME_PRESS_MS;
+    // Nobody hurries a program by closing its terminal twice.
+    if (samePress || name === "SIGHUP") return;
+    exitHard(SIGNAL_EXIT_CODES[name]);
   });
 }
 globalThis.addEventListener("unhandledrejection", (event) => {
   event.preventDefault();
-  reportBug(event.reason);
+  void reportBug(event.reason);
 });
 globalThis.addEventListener("error", (event) => {
   event.preventDefault();
-  reportBug(event.error);
+  void reportBug(event.error);
 });
 
 const { runCli } = await import("./src/cli/cli.ts");
-const { processContext } = await import("./src/cli/process_context.ts");
+const { processContext, writeError } = await import(
+  "./src/cli/process_context.ts"
+);
 try {
   Deno.exit(await runCli(Deno.args, processContext(root.signal)));
 } catch (error) {
-  reportBug(error);
+  await reportBug(error);
 }
 
 /** Ends now, with what must be done even then. */
@@ -46,13 +62,10 @@ function exitHard(code: number): never {
   Deno.exit(code);
 }
 
-function reportBug(error: unknown): never {
+async function reportBug(error: unknown): Promise<never> {
   const stack = error instanceof Error ? error.stack : String(error);
-  const text = `kat-agent: this is a bug, please report it\n${stack}\n`;
-  try {
-    Deno.stderr.writeSync(new TextEncoder().encode(text));
-  } catch {
-    // Nobody reads it.
-  }
-  exitHard(ExitCode.bug);
+  // First, for saying it may take as long as somebody needs to read it.
+  actBeforeHardExit();
+  await writeError(`kat-agent: this is a bug, please report it\n${stack}\n`);
+  Deno.exit(ExitCode.bug);
 }

@@ -1,10 +1,12 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { startAgent } from "./support/agent_process.ts";
 import { writeClusterFile } from "./support/cluster_file.ts";
+import { etcdBinaries } from "./support/etcd_binaries.ts";
 import { etcdctl } from "./support/etcdctl.ts";
 import { eventually } from "./support/eventually.ts";
 import { processesNaming } from "./support/processes.ts";
 import { tempDir } from "./support/temp_dir.ts";
+import { treeHash } from "./support/tree_hash.ts";
 
 const UUID =
   /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
@@ -200,6 +202,78 @@ Deno.test("run on a damaged log of etcd says so with etcd's own last words, and 
   match(stderr, /^ {2}\| fatal: .*(?:crc mismatch|proto: )/m);
   deepStrictEqual(await processesNaming(data), []);
   deepStrictEqual(await Deno.readFile(`${wal}/${log?.name}`), bytes);
+});
+
+Deno.test("an agent whose etcd lost its data makes no new cluster of it", async () => {
+  await using dir = await tempDir();
+  const file = await writeClusterFile(dir.path);
+  const data = `${dir.path}/data`;
+  await using agent = startAgent([
+    "init",
+    `--config=${file.path}`,
+    `--data-dir=${data}`,
+    "--node-name=n1",
+  ]);
+  const started = await agent.logged("etcd started");
+  await agent.logged("Became leader: n1");
+
+  await Deno.remove(`${data}/etcd`, { recursive: true });
+  const mark = agent.lines.length;
+  Deno.kill(Number(started.fields.pid), "SIGKILL");
+  const refused = await agent.logged("etcd cannot be started", mark);
+  await agent.logged("Lost leadership", mark);
+
+  match(String(refused.fields.reason), /without its data .*: it is gone/);
+  strictEqual(await treeHash(`${data}/etcd`), "absent");
+  strictEqual((await agent.stop()).code, 0);
+});
+
+Deno.test("init goes on with a corrected file where the first never came to a cluster", async () => {
+  await using dir = await tempDir();
+  const file = await writeClusterFile(dir.path);
+  const args = [
+    "init",
+    `--config=${file.path}`,
+    `--data-dir=${dir.path}/data`,
+    "--node-name=n1",
+  ];
+  // Passes for etcd until it is to serve.
+  const failing = `${dir.path}/failing-etcd`;
+  await Deno.writeTextFile(
+    failing,
+    `#!/bin/sh\n[ "$1" = --version ] && exec '${etcdBinaries.etcd}' --version\nexit 1\n`,
+    { mode: 0o755 },
+  );
+  const first = startAgent(args, { env: { KAT_ETCD_BINARY: failing } });
+  strictEqual((await first.ended).code, 1);
+
+  const text = await Deno.readTextFile(file.path);
+  await Deno.writeTextFile(file.path, text.replace("10.100.", "10.101."));
+  await using second = startAgent(args.with(3, "--node-name=n2"));
+  await second.logged("Became leader: n2");
+});
+
+Deno.test("stopping reaches an etcd that a script started", async () => {
+  await using dir = await tempDir();
+  const file = await writeClusterFile(dir.path);
+  const data = `${dir.path}/data`;
+  const script = `${dir.path}/wrapped-etcd`;
+  await Deno.writeTextFile(
+    script,
+    `#!/bin/sh\n'${etcdBinaries.etcd}' "$@"\nexit $?\n`,
+    { mode: 0o755 },
+  );
+  const agent = startAgent([
+    "init",
+    `--config=${file.path}`,
+    `--data-dir=${data}`,
+    "--node-name=n1",
+  ], { env: { KAT_ETCD_BINARY: script } });
+  await agent.logged("Became leader: n1");
+  strictEqual((await agent.stop()).code, 0);
+  await eventually(async () =>
+    deepStrictEqual(await processesNaming(`${data}/etcd`), [])
+  );
 });
 
 Deno.test("run after the agent was killed ends the etcd that it left, and leads", async () => {

@@ -253,4 +253,24 @@ Deno.test("a node whose cluster.kat says otherwise is refused, and the cluster g
     ),
     /"clusterCIDR":"10\.100\.0\.0\/16"/,
   );
+  // With the cluster's own file the same node is taken.
+  await Deno.writeTextFile(path, text);
+  await trio.init("n3").logged(`Observing leader: ${leader}`);
+});
+
+Deno.test("a node that was made for another cluster says that its peers refuse it", async () => {
+  await using dir = await tempDir();
+  await using trio = await prepare(dir.path);
+  trio.init("n1");
+  trio.init("n2");
+  await trio.settled(["n1", "n2"]);
+  const path = `${dir.path}/cluster.kat`;
+  const text = await Deno.readTextFile(path);
+  await Deno.writeTextFile(path, text.replace("name: test", "name: other"));
+
+  const stranger = trio.init("n3");
+  const refused = await stranger.logged("The other members refuse this one");
+
+  match(String(refused.fields.reason), /another cluster|cluster ID/i);
+  strictEqual((await stranger.stop()).code, 0);
 });

@@ -101,6 +101,25 @@ Deno.test("a second SIGINT ends the agent at once, and its etcd with it", async 
   );
 });
 
+Deno.test("SIGINTs that come together are one", async () => {
+  await using dir = await tempDir();
+  const file = await writeClusterFile(dir.path);
+  await using agent = startAgent([
+    "init",
+    `--config=${file.path}`,
+    `--data-dir=${dir.path}/data`,
+    "--node-name=n1",
+  ]);
+  await agent.logged("Became leader: n1");
+  agent.kill("SIGINT");
+  agent.kill("SIGINT");
+
+  const { code } = await agent.ended;
+
+  strictEqual(code, 0);
+  await agent.logged("Resigned leadership");
+});
+
 Deno.test("SIGINT lets the agent resign before its etcd stops", async () => {
   await using dir = await tempDir();
   const file = await writeClusterFile(dir.path);

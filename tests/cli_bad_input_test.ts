@@ -258,6 +258,41 @@ const BAD_INPUTS: readonly BadInput[] = [
     says: /node\.json: it is no JSON/,
   },
   {
+    name: "a memory that is a pipe",
+    async given(place) {
+      await makeNode(place);
+      await Deno.remove(`${place.data}/node.json`);
+      const { success } = await new Deno.Command("mkfifo", {
+        args: [`${place.data}/node.json`],
+      }).output();
+      ok(success);
+    },
+    args: init,
+    code: 1,
+    says: /node\.json": it is not a regular file/,
+  },
+  {
+    name: "a lock that is a link to somebody's file",
+    async given({ dir, data }) {
+      await Deno.mkdir(data, { mode: 0o700 });
+      await Deno.writeTextFile(`${dir}/precious`, "precious");
+      await Deno.symlink(`${dir}/precious`, `${data}/agent.lock`);
+    },
+    args: init,
+    code: 1,
+    says: /agent\.lock": it is not a regular file/,
+  },
+  {
+    name: "a lock that is somebody's file",
+    async given({ data }) {
+      await Deno.mkdir(data, { mode: 0o700 });
+      await Deno.writeTextFile(`${data}/agent.lock`, "precious");
+    },
+    args: init,
+    code: 1,
+    says: /agent\.lock": it is not a file of kat-agent/,
+  },
+  {
     name: "a data directory of another cluster",
     async given(place) {
       await makeNode(place);

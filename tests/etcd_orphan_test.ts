@@ -105,6 +105,14 @@ if (HAS_PROC) {
   });
 }
 
+Deno.test("findOrphan() takes no program for etcd because it carries the marker", async () => {
+  await using dir = await tempDir();
+  const dataDir = `${dir.path}/etcd`;
+  await Deno.mkdir(dataDir);
+  await using _other = bystander({ KAT_AGENT_DATA_DIR: dataDir });
+  strictEqual(await findOrphan(`${dir.path}/etcd.pid`, dataDir), undefined);
+});
+
 Deno.test("findOrphan() finds nothing in a file that is missing, garbage, or of another directory", async () => {
   await using dir = await tempDir();
   await using other = bystander();

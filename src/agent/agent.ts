@@ -80,7 +80,7 @@ export async function initNode(
   options: AgentOptions,
 ): Promise<void> {
   const known = await inspectDataDirectory(options.dataDir);
-  if (known) refuseAnother(known, wanted, options.dataDir);
+  if (known) await refuseAnother(known, wanted, options.dataDir);
   await serveNode(
     { state: "initialising", ...known, ...wanted },
     { ...options, fresh: known === undefined, wantedSpec: wanted.spec },
@@ -212,12 +212,22 @@ async function joinCluster(
   return cluster;
 }
 
-/** The node must be the same one: etcd would silently keep its old identity. */
-function refuseAnother(
+/**
+ * The node must be the same one: etcd would silently keep its old identity.
+ * Until etcd has one nothing is fixed, and until the cluster is known its store
+ * has the say about the configuration.
+ */
+async function refuseAnother(
   known: NodeRecord,
   wanted: WantedNode,
   dataDir: string,
-): void {
+): Promise<void> {
+  if (known.state === "ready") {
+    refuseFixed(compareSpecs(known.spec, wanted.spec));
+  } else {
+    const { kind } = await inspectEtcdDataDir(dataPaths(dataDir).etcd);
+    if (kind === "absent" || kind === "empty") return;
+  }
   const membersOf = ({ initialCluster }: WantedNode) =>
     initialCluster.map(({ name, peerUrl }) => `${name}=${peerUrl}`).sort()
       .join(",");
@@ -227,7 +237,6 @@ function refuseAnother(
     ["--advertise-address", known.advertiseAddress, wanted.advertiseAddress],
     ["--initial-cluster", membersOf(known), membersOf(wanted)],
   ] as const;
-  refuseFixed(compareSpecs(known.spec, wanted.spec));
   for (const [setting, before, now] of settings) {
     if (before === now) continue;
     throw new KatError(
@@ -297,6 +306,7 @@ async function waitForMember(
   const reports = reportMissingPeers(initialCluster, {
     nodeName,
     signal: AbortSignal.any([signal, serving.signal]),
+    whyRefused: () => etcd.whyRefused(),
   });
   try {
     await etcd.waitUntilServing({

@@ -87,7 +87,9 @@ export async function readStatus(
     const leader = oldest(candidates);
     const members = await readMembers(store, signal);
     if (cluster === undefined) {
-      problems.push("The store holds no cluster: run kat-agent init");
+      problems.push(
+        "The store holds no cluster: make one with kat-agent init, or, if there was one, restore a backup",
+      );
     } else if (leader === undefined) {
       problems.push("Nobody leads: see that an agent runs (kat-agent run)");
     }

@@ -99,7 +99,7 @@ export class DataDirectory implements Disposable {
    */
   static async open(root: string): Promise<DataDirectory> {
     const paths = dataPaths(root);
-    if ((await namesIn(root)).length === 0) await createDataDir(root);
+    await createDataDir(root);
     const lock = await openLock(paths.lock);
     if (!await lock.tryLock(true)) {
       lock.close();
@@ -111,15 +111,25 @@ export class DataDirectory implements Disposable {
         { hint: "Stop that one first, or give another --data-dir" },
       );
     }
-    // The number is for people; the lock itself ends with the process.
-    await lock.truncate(0);
-    await lock.write(new TextEncoder().encode(`${Deno.pid}\n`));
+    try {
+      // The number is for people; the lock itself ends with the process.
+      await lock.truncate(0);
+      await lock.write(new TextEncoder().encode(`${Deno.pid}\n`));
+    } catch (error) {
+      lock.close();
+      throw notUsable(paths.lock, error);
+    }
     return new DataDirectory(paths, lock);
   }
 
   /** Replaces what the node remembers. */
   async write(record: NodeRecord): Promise<void> {
-    await writeFileAtomic(this.paths.record, encodeNodeRecord(record));
+    const text = encodeNodeRecord(record);
+    const { record: path } = this.paths;
+    if (await Deno.readTextFile(path).catch(() => "") === text) return;
+    await writeFileAtomic(path, text).catch((error) => {
+      throw notUsable(path, error);
+    });
   }
 
   /** Lets the next agent have it. */
@@ -129,6 +139,7 @@ export class DataDirectory implements Disposable {
 }
 
 async function openLock(path: string): Promise<Deno.FsFile> {
+  await refuseStrange(path, /^\d*\n?$/);
   try {
     return await Deno.open(path, {
       create: true,
@@ -141,12 +152,29 @@ async function openLock(path: string): Promise<Deno.FsFile> {
   }
 }
 
+/** Larger than any file of ours, small enough to be read at once. */
+const LARGEST_BYTES = 1024 * 1024;
+
+/**
+ * Reads a file of ours. What is none (a link, a pipe, a device, a huge file) is
+ * refused before it is opened: it could hang, or be another's.
+ */
 async function read(path: string): Promise<string> {
   try {
+    const { isFile, size } = await Deno.lstat(path);
+    if (!isFile) throw new Error("it is not a regular file");
+    if (size > LARGEST_BYTES) throw new Error(`it has ${size} bytes`);
     return await Deno.readTextFile(path);
   } catch (error) {
     throw notUsable(path, error);
   }
+}
+
+/** Refuses a file that is there and does not hold what one of ours does. */
+async function refuseStrange(path: string, ours: RegExp): Promise<void> {
+  const exists = await Deno.lstat(path).then(() => true, () => false);
+  if (!exists || ours.test(await read(path))) return;
+  throw notUsable(path, new Error("it is not a file of kat-agent"));
 }
 
 async function namesIn(root: string): Promise<string[]> {

@@ -41,7 +41,10 @@ export async function missingPeers(
 /** Logs for whom a starting member waits, whenever that changes, until the signal aborts. */
 export async function reportMissingPeers(
   members: readonly InitialMember[],
-  options: PeerOptions,
+  options: PeerOptions & {
+    /** Why the peers refuse this member, if they do. */
+    readonly whyRefused: () => Promise<string | undefined>;
+  },
 ): Promise<void> {
   const { signal } = options;
   const needed = Math.floor(members.length / 2) + 1;
@@ -50,14 +53,22 @@ export async function reportMissingPeers(
     await systemClock.sleep(FIRST_WORD_MS, { signal });
     while (!signal.aborted) {
       const missing = await missingPeers(members, options);
-      const waitsFor = missing.join(", ");
-      if (waitsFor !== said && !signal.aborted) {
+      const refused = missing.length === 0
+        ? await options.whyRefused()
+        : undefined;
+      const waitsFor = refused ?? missing.join(", ");
+      if (waitsFor !== said && !signal.aborted && refused !== undefined) {
+        logger("agent").warn(
+          "The other members refuse this one: it was made for another cluster",
+          { reason: refused },
+        );
+      } else if (waitsFor !== said && !signal.aborted) {
         logger("agent").info("Waiting for other members of the cluster", {
           waitsFor: waitsFor === "" ? "their election" : waitsFor,
           needed: `${needed} of ${members.length}`,
         });
-        said = waitsFor;
       }
+      said = waitsFor;
       await systemClock.sleep(LOOK_AGAIN_MS, { signal });
     }
   } catch (error) {

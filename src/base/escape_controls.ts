@@ -11,7 +11,10 @@
 export function escapeControls(text: string): string {
   return text.replace(
     /[\p{Cc}\p{Cf}\u2028\u2029]/gu,
-    (control) =>
-      `\\u${(control.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`,
+    (control) => control.split("").map(toEscape).join(""),
   );
+}
+
+function toEscape(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }

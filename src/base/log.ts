@@ -180,6 +180,6 @@ function plain(value: unknown): string {
     ? JSON.stringify(value)
     : String(value);
   return typeof value === "string" && !/^[^\s"=\p{Cc}\p{Cf}]+$/u.test(text)
-    ? JSON.stringify(text)
+    ? escapeControls(JSON.stringify(text))
     : text;
 }

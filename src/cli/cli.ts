@@ -34,8 +34,8 @@ export const COMMANDS: readonly Command[] = [
 
 /** What {@linkcode runCli} is given besides the arguments. */
 export interface CliContext extends Context {
-  /** Writes what is said to the user about the command line. */
-  readonly stderr: (text: string) => void;
+  /** Writes what is said to the user besides results. */
+  readonly stderr: (text: string) => Promise<void>;
 }
 
 /**
@@ -47,26 +47,29 @@ export async function runCli(
   context: CliContext,
 ): Promise<ExitCode> {
   try {
-    const action = parse(args, context);
-    return typeof action === "function" ? await action(context) : action;
+    return await parse(args, context)(context);
   } catch (error) {
     if (error instanceof ShutdownRequested) return ExitCode.ok;
     if (!(error instanceof KatError)) throw error;
     const below = [error.hint, ...error.details.map((line) => `| ${line}`)]
       .filter((line) => line !== undefined)
       .map((line) => `  ${escapeControls(line)}\n`);
-    const message = error.message.split("\n").map(escapeControls).join("\n");
-    context.stderr(`kat-agent: ${message}\n${below.join("")}`);
+    // Only cluster.kat has several errors at once, a line each.
+    const message = error.exitCode === ExitCode.config
+      ? error.message.split("\n").map(escapeControls).join("\n")
+      : escapeControls(error.message);
+    await context.stderr(`kat-agent: ${message}\n${below.join("")}`);
     return error.exitCode;
   }
 }
 
-/** What the command line asks for, or the exit code if that is done already. */
+/** What the command line asks for; where it is wrong, saying so. */
 function parse(
   args: readonly string[],
   { stdout, stderr }: CliContext,
-): Action | ExitCode {
+): Action {
   const printed: string[] = [];
+  const complaints: string[] = [];
   const print = (exitCode: number): Action => async () => {
     await stdout(printed.join(""));
     return exitCode === 0 ? ExitCode.ok : ExitCode.usage;
@@ -96,9 +99,13 @@ function parse(
     }`,
     colors: false,
     stdout: (line) => printed.push(`${line}\n`),
-    stderr: (line) => stderr(`${line.replace(/^Error: /, "kat-agent: ")}\n`),
-    onError: () => {
-      stderr("  Run kat-agent help to see what there is\n");
+    stderr: (text) => {
+      const lines = text.replace(/^Error: /, "kat-agent: ").split("\n");
+      complaints.push(`${lines.map(escapeControls).join("\n")}\n`);
+    },
+    onError: () => async () => {
+      complaints.push("  Run kat-agent help to see what there is\n");
+      await stderr(complaints.join(""));
       return ExitCode.usage;
     },
   });

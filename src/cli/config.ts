@@ -10,10 +10,10 @@ import { argument } from "@optique/core/primitives";
 import { ExitCode } from "../base/errors.ts";
 import type { ClusterConfig } from "../cluster/cluster_config.ts";
 import type { Command, Context } from "./command.ts";
-import { nonEmpty, plainText, usualDataDir } from "./options.ts";
+import { path, plainText, usualDataDir } from "./options.ts";
 
 const options = object({
-  file: argument(nonEmpty("FILE"), {
+  file: argument(path("FILE", "file"), {
     description: plainText("The file to read, cluster.kat."),
   }),
 });

@@ -14,13 +14,13 @@ import { startCommandLog } from "./logging.ts";
 import {
   cacheDir,
   cacheDirOption,
-  nonEmpty,
+  path,
   plainText,
   usualDataDir,
 } from "./options.ts";
 
 const options = object({
-  config: optional(option("--config", "-c", nonEmpty("FILE"), {
+  config: optional(option("--config", "-c", path("FILE", "file"), {
     description: plainText(
       "Take version, checksum and mirror from this cluster.kat.",
     ),

@@ -21,7 +21,7 @@ import {
   logLevelOption,
   nodeName,
   nodeNameOption,
-  nonEmpty,
+  path,
   plainText,
   setting,
   usualDataDir,
@@ -29,7 +29,7 @@ import {
 } from "./options.ts";
 
 const options = object({
-  config: option("--config", "-c", nonEmpty("FILE"), {
+  config: option("--config", "-c", path("FILE", "file"), {
     description: plainText("The cluster's configuration, cluster.kat."),
   }),
   dataDir: dataDirOption,

@@ -9,7 +9,7 @@ import { hostname } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { type Message, message, text } from "@optique/core/message";
 import { optional } from "@optique/core/modifiers";
-import type { Parser } from "@optique/core/parser";
+import type { Parser, Suggestion } from "@optique/core/parser";
 import { option } from "@optique/core/primitives";
 import { choice, type ValueParser } from "@optique/core/valueparser";
 import { KatError, UsageError } from "../base/errors.ts";
@@ -39,6 +39,19 @@ export function nonEmpty(metavar: string): ValueParser<"sync", string> {
   };
 }
 
+/** A path, which a shell can complete. */
+export function path(
+  metavar: string,
+  type: "file" | "directory",
+): ValueParser<"sync", string> {
+  return {
+    ...nonEmpty(metavar),
+    *suggest(prefix: string): Iterable<Suggestion> {
+      yield { kind: "file", pattern: prefix, type, includeHidden: true };
+    },
+  };
+}
+
 /** An option that may be left out. */
 export type Setting<T = string> = Parser<"sync", T | undefined, unknown>;
 
@@ -57,7 +70,12 @@ export function setting(
   metavar: string,
   description: string,
 ): Setting {
-  return optional(option(name, nonEmpty(metavar), {
+  const value = metavar === "DIR"
+    ? path(metavar, "directory")
+    : metavar === "FILE"
+    ? path(metavar, "file")
+    : nonEmpty(metavar);
+  return optional(option(name, value, {
     description: plainText(description),
   }));
 }

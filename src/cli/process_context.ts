@@ -16,8 +16,10 @@ export function processContext(signal: AbortSignal): CliContext {
     signal,
     stdout: (text) => writeOut(encoder.encode(text)),
     stdoutBytes: writeOut,
-    stderr: writeError,
-    terminal: Deno.stderr.isTerminal() ? writeError : undefined,
+    stderr: (text) => writeError(text),
+    terminal: Deno.stderr.isTerminal()
+      ? (text) => void writeError(text)
+      : undefined,
   };
 }
 
@@ -36,10 +38,25 @@ async function writeOut(bytes: Uint8Array): Promise<void> {
   }
 }
 
-function writeError(text: string): void {
+/** How long a reader of stderr may take before the program goes on without it. */
+const READER_MS = 1_000;
+
+/** Writes to stderr, as far as somebody reads it: a full pipe must not keep the program. */
+export async function writeError(text: string): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, READER_MS);
+  });
+  await Promise.race([writeAll(encoder.encode(text)), late]);
+  clearTimeout(timer);
+}
+
+async function writeAll(bytes: Uint8Array): Promise<void> {
   try {
-    Deno.stderr.writeSync(encoder.encode(text));
+    for (let sent = 0; sent < bytes.length;) {
+      sent += await Deno.stderr.write(bytes.subarray(sent));
+    }
   } catch {
-    // stderr is closed or full, and there is no better place to say so.
+    // stderr is closed, and there is no better place to say so.
   }
 }

@@ -7,6 +7,7 @@
 import { object } from "@optique/core/constructs";
 import { map } from "@optique/core/modifiers";
 import { argument } from "@optique/core/primitives";
+import { escapeControls } from "../base/escape_controls.ts";
 import { ExitCode, KatError } from "../base/errors.ts";
 import type { KV, StateStore } from "../store/state_store.ts";
 import type { Command, Context } from "./command.ts";
@@ -103,5 +104,6 @@ function withStore(
 /** A version, a key and a value on one line, whatever they hold. */
 function line({ key, value, version }: KV): string {
   const text = new TextDecoder().decode(value);
-  return `${version}\t${JSON.stringify(key)}\t${JSON.stringify(text)}\n`;
+  const quoted = [key, text].map((one) => escapeControls(JSON.stringify(one)));
+  return `${version}\t${quoted.join("\t")}\n`;
 }

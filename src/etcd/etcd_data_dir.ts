@@ -119,6 +119,9 @@ export async function createDataDir(path: string): Promise<void> {
         path,
         mode: (mode & 0o777).toString(8),
       });
+    }
+    // A umask may also have taken away too much.
+    if (mode !== null && (mode & 0o777) !== 0o700) {
       await Deno.chmod(path, 0o700);
     }
   } catch (error) {

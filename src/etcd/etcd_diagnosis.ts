@@ -92,6 +92,12 @@ const EXPLANATIONS: readonly Explanation[] = [
     hint: RESTORE_HINT,
   },
   {
+    pattern: /too many open files|file descriptor limit/i,
+    failure: "unknown",
+    why: "it may open too few files",
+    hint: "Raise the limit: ulimit -n, or LimitNOFILE under systemd",
+  },
+  {
     pattern: /permission denied|operation not permitted/,
     failure: "no-permission",
     why: "no permission",
@@ -188,7 +194,9 @@ async function diagnoseLock(
 }
 
 /** Members that refuse each other go on trying for ever. */
-function diagnoseMismatch(lines: readonly string[]): Diagnosis | undefined {
+export function diagnoseMismatch(
+  lines: readonly string[],
+): Diagnosis | undefined {
   return lines.some((line) => /cluster ID mismatch/i.test(line))
     ? EXPLANATIONS.find(({ failure }) => failure === "wrong-cluster")
     : undefined;

@@ -7,13 +7,14 @@
 
 import { writeFileAtomic } from "../base/atomic_file.ts";
 import { systemClock } from "../base/clock.ts";
-import { KatError } from "../base/errors.ts";
+import { KatError, messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import {
   allProcesses,
   findProcess,
   type ProcessInfo,
   programName,
+  seesSameFile,
 } from "./process_table.ts";
 
 const log = logger("etcd");
@@ -52,10 +53,13 @@ export async function writePidFile(
   const info = await findProcess(pid);
   if (info === undefined) return;
   const { startTime } = info;
-  await writeFileAtomic(
-    path,
-    JSON.stringify({ pid, startTime, dataDir }) + "\n",
-  );
+  const text = JSON.stringify({ pid, startTime, dataDir }) + "\n";
+  await writeFileAtomic(path, text).catch((cause) => {
+    throw new KatError(`Cannot write "${path}": ${messageOf(cause)}`, {
+      cause,
+      hint: "See that the disk has space and the directory is this user's",
+    });
+  });
 }
 
 /**
@@ -74,12 +78,13 @@ export async function findOrphan(
   const written = await readPidFile(pidFile);
   if (written !== undefined) {
     const info = await findProcess(written.pid);
-    if (info?.startTime === written.startTime && isOurs(info, dataDir)) {
+    const same = info?.startTime === written.startTime;
+    if (info && same && await isOurs(info, dataDir)) {
       return { pid: info.pid, startTime: info.startTime };
     }
   }
   for await (const info of allProcesses()) {
-    if (isMarked(info, dataDir)) {
+    if (isMarked(info, dataDir) && await isOurs(info, dataDir)) {
       return { pid: info.pid, startTime: info.startTime };
     }
   }
@@ -147,10 +152,12 @@ async function readPidFile(path: string): Promise<Orphan | undefined> {
   }
 }
 
-function isOurs(info: ProcessInfo, dataDir: string): boolean {
-  return isMarked(info, dataDir) ||
-    (programName(info).startsWith("etcd") &&
-      info.args.includes(`--data-dir=${dataDir}`));
+/** An etcd on this very directory: in a container the same path names another one. */
+async function isOurs(info: ProcessInfo, dataDir: string): Promise<boolean> {
+  const isEtcd = programName(info).startsWith("etcd") ||
+    isMarked(info, dataDir);
+  return isEtcd && info.args.includes(`--data-dir=${dataDir}`) &&
+    await seesSameFile(info.pid, dataDir);
 }
 
 function isMarked({ environment }: ProcessInfo, dataDir: string): boolean {

@@ -9,7 +9,11 @@ import { abortable, Deadline } from "../base/abortable.ts";
 import { atHardExit } from "../base/hard_exit.ts";
 import { systemClock } from "../base/clock.ts";
 import { logger } from "../base/log.ts";
-import { explainExit, explainSilence } from "./etcd_diagnosis.ts";
+import {
+  diagnoseMismatch,
+  explainExit,
+  explainSilence,
+} from "./etcd_diagnosis.ts";
 import {
   etcdFlags,
   type EtcdMember,
@@ -150,7 +154,7 @@ export class EtcdProcess implements AsyncDisposable {
     this.pid = pid;
     this.#logFile = logFile;
     this.#options = options;
-    this.#lastAct = atHardExit(() => Deno.kill(pid, "SIGKILL"));
+    this.#lastAct = atHardExit(() => Deno.kill(-pid, "SIGKILL"));
     this.exited = exited.then((exit) => {
       this.#onExit(exit);
       return exit;
@@ -201,6 +205,11 @@ export class EtcdProcess implements AsyncDisposable {
     if (this.#state === "starting") this.#transition("serving");
   }
 
+  /** Why its peers refuse it, if its log says that they do; it goes on trying for ever. */
+  async whyRefused(): Promise<string | undefined> {
+    return diagnoseMismatch(await this.#logFile.lines())?.why;
+  }
+
   /**
    * Waits until etcd has ended and says why, from its log: for who restarts it,
    * or gives up.
@@ -243,10 +252,14 @@ export class EtcdProcess implements AsyncDisposable {
     else log.warn("etcd ended by itself", fields);
   }
 
-  /** By pid, for the child's own `kill` sends no second signal. It is ours until its end is known. */
+  /**
+   * To its whole session, for it may have been started through a script. The
+   * number is ours until its end is known. The child's own `kill` sends no
+   * second signal.
+   */
   #send(signal: Deno.Signal): void {
     try {
-      if (this.#exit === undefined) Deno.kill(this.pid, signal);
+      if (this.#exit === undefined) Deno.kill(-this.pid, signal);
     } catch (error) {
       // It has ended this moment, and the news is on its way.
       log.debug("etcd took no signal", { signal, error: String(error) });
@@ -254,6 +267,12 @@ export class EtcdProcess implements AsyncDisposable {
   }
 
   #onExit(exit: EtcdExit): void {
+    try {
+      // A script that ended first leaves etcd behind, and nobody to stop it.
+      Deno.kill(-this.pid, "SIGKILL");
+    } catch {
+      // The usual case: nothing is left of the session.
+    }
     this.#lastAct[Symbol.dispose]();
     clearTimeout(this.#killTimer);
     clearInterval(this.#logTimer);

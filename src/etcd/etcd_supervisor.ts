@@ -7,8 +7,9 @@
 import { abortable } from "../base/abortable.ts";
 import { Backoff } from "../base/backoff.ts";
 import { systemClock } from "../base/clock.ts";
-import { messageOf } from "../base/errors.ts";
+import { KatError, messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
+import { inspectEtcdDataDir } from "./etcd_data_dir.ts";
 import {
   type EtcdProcess,
   type EtcdProcessOptions,
@@ -77,10 +78,22 @@ export class EtcdSupervisor implements AsyncDisposable {
     }
   }
 
+  /** A member that has served has data; an empty directory would become another cluster's. */
+  async #refuseLostData(): Promise<void> {
+    const { dataDir } = this.#options.member;
+    const { kind, reasons } = await inspectEtcdDataDir(dataDir);
+    if (kind === "member") return;
+    const why = reasons.length === 0 ? "it is gone" : reasons.join(", ");
+    throw new KatError(
+      `Cannot start etcd without its data in "${dataDir}": ${why}`,
+    );
+  }
+
   async #restart(): Promise<void> {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       try {
+        await this.#refuseLostData();
         this.#current = await startEtcd(this.#options, { signal });
         // If it ends before it serves, or never serves, the loop goes on alike.
         await this.#current.waitUntilServing({ signal }).catch(() => {});

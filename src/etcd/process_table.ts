@@ -73,6 +73,21 @@ export async function findProcessByOpenFile(
   return undefined;
 }
 
+/** Whether a path names the same file to another process; true where that cannot be known. */
+export async function seesSameFile(
+  pid: number,
+  path: string,
+): Promise<boolean> {
+  if (!HAS_PROC) return true;
+  try {
+    const theirs = await Deno.stat(`/proc/${pid}/root${path}`);
+    const ours = await Deno.stat(path);
+    return theirs.dev === ours.dev && theirs.ino === ours.ino;
+  } catch {
+    return false;
+  }
+}
+
 async function pidsInProc(): Promise<number[]> {
   const pids: number[] = [];
   for await (const { name } of Deno.readDir("/proc")) {

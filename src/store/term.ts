@@ -125,9 +125,10 @@ export class Term implements Leadership {
           timeoutMs,
         });
       } catch (error) {
-        this.#log.debug("A resignation did not reach the store", {
-          reason: messageOf(error),
-        });
+        this.#log.warn(
+          "The resignation did not reach the store: the lease has to run out",
+          { reason: messageOf(error) },
+        );
       }
     }
     await this.#lease.release();
