@@ -34,7 +34,7 @@ export function parseNodeName(text: string): string {
   if (isDnsName(text)) return text;
   throw new UsageError(`Cannot use ${quote(text)} as a node's name`, {
     hint: 'Give --node-name a host name in lower case: a-z, 0-9, "-" and ' +
-      "dots between labels of at most 63 characters.",
+      "dots between labels of at most 63 characters",
   });
 }
 
@@ -48,14 +48,14 @@ export function parseAdvertiseAddress(text: string): string {
   if ("found" in address) {
     throw new UsageError(`Cannot advertise ${address.found}`, {
       hint: "Give --advertise-address an IP address of this node, " +
-        "as 10.0.0.1 or fd00::1.",
+        "as 10.0.0.1 or fd00::1",
     });
   }
   const wrong = whyNotOneNode(address.value);
   if (wrong !== undefined) {
     throw new UsageError(`Cannot advertise ${quote(text)}: ${wrong}`, {
       hint: "Give --advertise-address the one address of this node that the " +
-        "other nodes reach it at.",
+        "other nodes reach it at",
     });
   }
   return address.value.text;
@@ -69,7 +69,7 @@ export function parseAdvertiseAddress(text: string): string {
  */
 export function parseInitialCluster(text: string): readonly InitialMember[] {
   const hint = "Give --initial-cluster every node once, " +
-    "as n1=http://10.0.0.1:2380,n2=http://10.0.0.2:2380.";
+    "as n1=http://10.0.0.1:2380,n2=http://10.0.0.2:2380";
   const members = text.split(",").map((part) => {
     const [, name = "", url = ""] = /^([^=]*)=(.*)$/s.exec(part) ??
       fail(`Cannot read the initial member ${quote(part)}: no "="`, hint);
@@ -85,7 +85,7 @@ export function parseInitialCluster(text: string): readonly InitialMember[] {
     fail(
       `Cannot make a cluster of ${members.length} members: ` +
         `more than ${MAX_MEMBERS}`,
-      "Three members survive the loss of one, five the loss of two.",
+      "Three members survive the loss of one, five the loss of two",
     );
   }
   return members;
@@ -99,7 +99,7 @@ export function parseInitialCluster(text: string): readonly InitialMember[] {
  */
 export function parseEndpoints(text: string): readonly string[] {
   const hint = "Give --endpoints each member's client URL once, " +
-    "as http://10.0.0.1:2379,http://10.0.0.2:2379.";
+    "as http://10.0.0.1:2379,http://10.0.0.2:2379";
   const urls = text.split(",").map((part) => parseUrl(part, hint).url);
   refuseTwice(urls, "the URL", hint);
   return urls;

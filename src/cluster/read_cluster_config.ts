@@ -59,14 +59,14 @@ function refuseSpecial(path: string, stats: Stats): void {
     throw unreadable(path, {
       reason: `it is ${kindOf(stats)}, not a regular file`,
       hint: stats.isDirectory()
-        ? "Give the file in it, as DIRECTORY/cluster.kat."
-        : "Save the configuration to a file and give that one.",
+        ? "Give the file in it, as DIRECTORY/cluster.kat"
+        : "Save the configuration to a file and give that one",
     });
   }
   if (stats.size > MAX_FILE_BYTES) {
     throw unreadable(path, {
       reason: `it has ${stats.size} bytes, more than ${MAX_FILE_BYTES}`,
-      hint: "Check that it is the right file: a cluster.kat has about 1 KiB.",
+      hint: "Check that it is the right file: a cluster.kat has about 1 KiB",
     });
   }
 }
@@ -101,13 +101,13 @@ function explain(error: unknown): Explanation {
     case "ENOENT":
       return {
         reason: "there is no such file",
-        hint: "Check the path; examples/cluster.kat is one to start from.",
+        hint: "Check the path; examples/cluster.kat is one to start from",
       };
     case "EACCES":
     case "EPERM":
       return {
         reason: "permission denied",
-        hint: "Let this user read the file and enter its directories.",
+        hint: "Let this user read the file and enter its directories",
       };
     case "ENOTDIR":
       return { reason: "a part of the path is not a directory" };

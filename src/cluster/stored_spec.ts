@@ -88,6 +88,6 @@ function damaged(reason: string, cause?: unknown): KatError {
   return new KatError(`Cannot read the stored configuration: ${reason}`, {
     cause,
     hint: "Compare /kat/config/cluster_config with cluster.kat; " +
-      "another program may have written it.",
+      "another program may have written it",
   });
 }
