@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { startAgent } from "./support/agent_process.ts";
-import { writeClusterFile } from "./support/cluster_file.ts";
+import { initArgs, writeClusterFile } from "./support/cluster_file.ts";
 import { makeCluster } from "./support/cluster_on_etcd.ts";
 import { etcdctl } from "./support/etcdctl.ts";
 import { measureStalls } from "./support/stall.ts";
@@ -67,12 +67,7 @@ Deno.test("both agents recover when the leader and its etcd stop and come back",
   });
   const data = `${dir.path}/data`;
   const endpoint = `http://127.0.0.1:${file.clientPort}`;
-  const first = startAgent([
-    "init",
-    `--config=${file.path}`,
-    `--data-dir=${data}`,
-    "--node-name=n1",
-  ]);
+  const first = startAgent(initArgs(file, data));
   await first.logged("Became leader: n1");
   await using second = runOn(endpoint, "n2");
   await second.logged("Observing leader: n1");

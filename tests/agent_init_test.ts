@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { startAgent } from "./support/agent_process.ts";
-import { writeClusterFile } from "./support/cluster_file.ts";
+import { initArgs, writeClusterFile } from "./support/cluster_file.ts";
 import { etcdBinaries } from "./support/etcd_binaries.ts";
 import { etcdctl } from "./support/etcdctl.ts";
 import { eventually } from "./support/eventually.ts";
@@ -15,12 +15,7 @@ Deno.test("init on a clean directory makes a cluster and leads it", async () => 
   await using dir = await tempDir();
   const file = await writeClusterFile(dir.path);
   const data = `${dir.path}/data`;
-  await using agent = startAgent([
-    "init",
-    `--config=${file.path}`,
-    `--data-dir=${data}`,
-    "--node-name=n1",
-  ]);
+  await using agent = startAgent(initArgs(file, data));
   const endpoint = `http://127.0.0.1:${file.clientPort}`;
   await agent.logged("Successfully initialized etcd");
   const became = await agent.logged("Became leader: ");
@@ -74,12 +69,7 @@ Deno.test("run after a stop serves the same cluster with the same data in a late
   const endpoint = `http://127.0.0.1:${file.clientPort}`;
   const facts = async () =>
     await etcdctl(endpoint, "get", "--prefix", "/kat/config/");
-  const first = startAgent([
-    "init",
-    `--config=${file.path}`,
-    `--data-dir=${data}`,
-    "--node-name=n1",
-  ]);
+  const first = startAgent(initArgs(file, data));
   const firstTerm = await first.logged("Became leader: n1");
   const before = await facts();
   await etcdctl(endpoint, "put", "/kat/workloads/a", "kept");
@@ -88,7 +78,7 @@ Deno.test("run after a stop serves the same cluster with the same data in a late
   const terms = [Number(firstTerm.fields.fence)];
   const again = [
     ["run", `--data-dir=${data}`],
-    ["init", `--config=${file.path}`, `--data-dir=${data}`, "--node-name=n1"],
+    initArgs(file, data),
   ];
   for (const args of again) {
     const agent = startAgent(args);
@@ -112,12 +102,7 @@ Deno.test("run after a stop serves the same cluster with the same data in a late
 Deno.test("init applies a changed setting that may change, and says so", async () => {
   await using dir = await tempDir();
   const file = await writeClusterFile(dir.path);
-  const args = [
-    "init",
-    `--config=${file.path}`,
-    `--data-dir=${dir.path}/data`,
-    "--node-name=n1",
-  ];
+  const args = initArgs(file, `${dir.path}/data`);
   const first = startAgent(args);
   await first.logged("Became leader: n1");
   await first.stop();
@@ -146,12 +131,7 @@ Deno.test("an agent whose etcd is killed starts it again and leads on the same d
   await using dir = await tempDir();
   const file = await writeClusterFile(dir.path);
   const data = `${dir.path}/data`;
-  await using agent = startAgent([
-    "init",
-    `--config=${file.path}`,
-    `--data-dir=${data}`,
-    "--node-name=n1",
-  ]);
+  await using agent = startAgent(initArgs(file, data));
   const endpoint = `http://127.0.0.1:${file.clientPort}`;
   const started = await agent.logged("etcd started");
   await agent.logged("Became leader: n1");
@@ -179,12 +159,7 @@ Deno.test("run on a damaged log of etcd says so with etcd's own last words, and 
   await using dir = await tempDir();
   const file = await writeClusterFile(dir.path);
   const data = `${dir.path}/data`;
-  const first = startAgent([
-    "init",
-    `--config=${file.path}`,
-    `--data-dir=${data}`,
-    "--node-name=n1",
-  ]);
+  const first = startAgent(initArgs(file, data));
   await first.logged("Became leader: n1");
   await first.stop();
   const wal = `${data}/etcd/member/wal`;
@@ -208,12 +183,7 @@ Deno.test("an agent whose etcd lost its data makes no new cluster of it", async 
   await using dir = await tempDir();
   const file = await writeClusterFile(dir.path);
   const data = `${dir.path}/data`;
-  await using agent = startAgent([
-    "init",
-    `--config=${file.path}`,
-    `--data-dir=${data}`,
-    "--node-name=n1",
-  ]);
+  await using agent = startAgent(initArgs(file, data));
   const started = await agent.logged("etcd started");
   await agent.logged("Became leader: n1");
 
@@ -231,12 +201,7 @@ Deno.test("an agent whose etcd lost its data makes no new cluster of it", async 
 Deno.test("init goes on with a corrected file where the first never came to a cluster", async () => {
   await using dir = await tempDir();
   const file = await writeClusterFile(dir.path);
-  const args = [
-    "init",
-    `--config=${file.path}`,
-    `--data-dir=${dir.path}/data`,
-    "--node-name=n1",
-  ];
+  const args = initArgs(file, `${dir.path}/data`);
   // Passes for etcd until it is to serve.
   const failing = `${dir.path}/failing-etcd`;
   await Deno.writeTextFile(
@@ -263,12 +228,9 @@ Deno.test("stopping reaches an etcd that a script started", async () => {
     `#!/bin/sh\n'${etcdBinaries.etcd}' "$@"\nexit $?\n`,
     { mode: 0o755 },
   );
-  const agent = startAgent([
-    "init",
-    `--config=${file.path}`,
-    `--data-dir=${data}`,
-    "--node-name=n1",
-  ], { env: { KAT_ETCD_BINARY: script } });
+  const agent = startAgent(initArgs(file, data), {
+    env: { KAT_ETCD_BINARY: script },
+  });
   await agent.logged("Became leader: n1");
   strictEqual((await agent.stop()).code, 0);
   await eventually(async () =>
@@ -280,12 +242,7 @@ Deno.test("run after the agent was killed ends the etcd that it left, and leads"
   await using dir = await tempDir();
   const file = await writeClusterFile(dir.path);
   const data = `${dir.path}/data`;
-  const first = startAgent([
-    "init",
-    `--config=${file.path}`,
-    `--data-dir=${data}`,
-    "--node-name=n1",
-  ]);
+  const first = startAgent(initArgs(file, data));
   const started = await first.logged("etcd started");
   await first.logged("Became leader: n1");
   first.kill("SIGKILL");

@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { type AgentEnd, startAgent } from "./support/agent_process.ts";
-import { writeClusterFile } from "./support/cluster_file.ts";
+import { initArgs, writeClusterFile } from "./support/cluster_file.ts";
 import { eventually } from "./support/eventually.ts";
 import { processesNaming } from "./support/processes.ts";
 import { tempDir } from "./support/temp_dir.ts";
@@ -21,12 +21,7 @@ Deno.test("SIGTERM at any moment of the start leaves no etcd behind and a usable
   await using dir = await tempDir();
   const file = await writeClusterFile(dir.path);
   const data = `${dir.path}/data`;
-  const args = [
-    "init",
-    `--config=${file.path}`,
-    `--data-dir=${data}`,
-    "--node-name=n1",
-  ];
+  const args = initArgs(file, data);
   const seed = Number(Deno.env.get("KAT_TEST_SEED") ?? Date.now() % 1e9);
   const random = randomFrom(seed);
   const ends: AgentEnd[] = [];
@@ -55,12 +50,7 @@ Deno.test("SIGKILL at any moment of the start leaves a directory that init compl
   await using dir = await tempDir();
   const file = await writeClusterFile(dir.path);
   const data = `${dir.path}/data`;
-  const args = [
-    "init",
-    `--config=${file.path}`,
-    `--data-dir=${data}`,
-    "--node-name=n1",
-  ];
+  const args = initArgs(file, data);
   // Each round ends right after another name has appeared.
   for (const name of ["agent.lock", "node.json", "etcd", "etcd.pid"]) {
     await Deno.remove(data, { recursive: true }).catch(() => {});
@@ -79,12 +69,7 @@ Deno.test("a second SIGINT ends the agent at once, and its etcd with it", async 
   await using dir = await tempDir();
   const file = await writeClusterFile(dir.path);
   const data = `${dir.path}/data`;
-  await using agent = startAgent([
-    "init",
-    `--config=${file.path}`,
-    `--data-dir=${data}`,
-    "--node-name=n1",
-  ]);
+  await using agent = startAgent(initArgs(file, data));
   const started = await agent.logged("etcd started");
   await agent.logged("Became leader: n1");
   // A frozen etcd keeps an orderly stop waiting for its grace time.
@@ -104,12 +89,7 @@ Deno.test("a second SIGINT ends the agent at once, and its etcd with it", async 
 Deno.test("SIGINTs that come together are one", async () => {
   await using dir = await tempDir();
   const file = await writeClusterFile(dir.path);
-  await using agent = startAgent([
-    "init",
-    `--config=${file.path}`,
-    `--data-dir=${dir.path}/data`,
-    "--node-name=n1",
-  ]);
+  await using agent = startAgent(initArgs(file, `${dir.path}/data`));
   await agent.logged("Became leader: n1");
   agent.kill("SIGINT");
   agent.kill("SIGINT");
@@ -123,12 +103,7 @@ Deno.test("SIGINTs that come together are one", async () => {
 Deno.test("SIGINT lets the agent resign before its etcd stops", async () => {
   await using dir = await tempDir();
   const file = await writeClusterFile(dir.path);
-  await using agent = startAgent([
-    "init",
-    `--config=${file.path}`,
-    `--data-dir=${dir.path}/data`,
-    "--node-name=n1",
-  ]);
+  await using agent = startAgent(initArgs(file, `${dir.path}/data`));
   await agent.logged("Became leader: n1");
   agent.kill("SIGINT");
 

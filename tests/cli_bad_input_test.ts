@@ -1,6 +1,10 @@
 import { doesNotMatch, match, ok, strictEqual } from "node:assert/strict";
 import { runAgent, startAgent } from "./support/agent_process.ts";
-import { type ClusterFile, writeClusterFile } from "./support/cluster_file.ts";
+import {
+  type ClusterFile,
+  initArgs,
+  writeClusterFile,
+} from "./support/cluster_file.ts";
 import { etcdBinaries } from "./support/etcd_binaries.ts";
 import { processesNaming } from "./support/processes.ts";
 import { tempDir } from "./support/temp_dir.ts";
@@ -33,10 +37,7 @@ interface BadInput {
 }
 
 const init = ({ file, data }: Place, ...more: string[]) => [
-  "init",
-  `--config=${file.path}`,
-  `--data-dir=${data}`,
-  "--node-name=n1",
+  ...initArgs(file, data),
   ...more,
 ];
 

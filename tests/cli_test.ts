@@ -7,7 +7,11 @@ import {
   runAgent,
   startAgent,
 } from "./support/agent_process.ts";
-import { type ClusterFile, writeClusterFile } from "./support/cluster_file.ts";
+import {
+  type ClusterFile,
+  initArgs,
+  writeClusterFile,
+} from "./support/cluster_file.ts";
 import { etcdBinaries } from "./support/etcd_binaries.ts";
 import { etcdArchive } from "./support/etcd_archive.ts";
 import { etcdctl } from "./support/etcdctl.ts";
@@ -22,12 +26,7 @@ async function startNode(dir: string): Promise<{
 }> {
   const file = await writeClusterFile(dir);
   const data = `${dir}/data`;
-  const agent = startAgent([
-    "init",
-    `--config=${file.path}`,
-    `--data-dir=${data}`,
-    "--node-name=n1",
-  ]);
+  const agent = startAgent(initArgs(file, data));
   await agent.logged("Became leader: n1");
   return { agent, file, data, endpoint: `http://127.0.0.1:${file.clientPort}` };
 }

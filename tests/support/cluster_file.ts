@@ -53,3 +53,13 @@ export async function writeClusterFile(
   await Deno.writeTextFile(path, lines.join("\n") + "\n");
   return { path, clientPort, peerPort };
 }
+
+/** The command line that makes node `n1` of a cluster in `data`, or takes it up again. */
+export function initArgs(file: ClusterFile, data: string): string[] {
+  return [
+    "init",
+    `--config=${file.path}`,
+    `--data-dir=${data}`,
+    "--node-name=n1",
+  ];
+}
