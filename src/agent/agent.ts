@@ -65,8 +65,12 @@ export interface AgentOptions {
 const ORPHAN_GRACE_MS = 5_000;
 /** The longest time that timers can take; a member with peers waits for them as long as it takes. */
 const FOREVER_MS = 2 ** 31 - 1;
-/** How long a member without peers may take to serve; it takes 0.2 s on a small machine. */
-const ALONE_MS = 60_000;
+/**
+ * How long a member without peers may take to serve. It takes 0.2 s on a small
+ * machine, and minutes where a large log is replayed from an SD card: ending it
+ * meanwhile would only make it begin anew.
+ */
+const ALONE_MS = 300_000;
 
 /**
  * Makes a cluster, or one of its first nodes, and serves; takes up where it
