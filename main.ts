@@ -15,7 +15,7 @@ const root = new AbortController();
 /** A terminal that is closed, Ctrl-C, and systemd's stop. */
 const STOP_SIGNALS = ["SIGHUP", "SIGINT", "SIGTERM"] as const;
 /** As shells count: 128 and the signal's number. */
-const SIGNAL_EXIT_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
+const SIGNAL_EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /**
  * One Ctrl-C may arrive more than once: wrappers such as `deno task` and `npx`

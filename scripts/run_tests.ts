@@ -30,7 +30,7 @@ function counts(report: string): { tests: number; bad: number; skip: number } {
   };
 }
 
-const etcd = await run(["run", "-A", "scripts/get_etcd.ts"]);
+const etcd = await run(["run", "--frozen", "-A", "scripts/get_etcd.ts"]);
 if (etcd !== 0) Deno.exit(etcd);
 const report = await Deno.makeTempFile({ suffix: ".xml" });
 try {

@@ -1,6 +1,8 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { SPEC_NAMES } from "../src/cluster/spec_rules.ts";
 import { startAgent } from "./support/agent_process.ts";
 import { initArgs, writeClusterFile } from "./support/cluster_file.ts";
+import { EtcdStore } from "../src/store/etcd_store.ts";
 import { etcdBinaries } from "./support/etcd_binaries.ts";
 import { etcdctl } from "./support/etcdctl.ts";
 import { eventually } from "./support/eventually.ts";
@@ -47,6 +49,11 @@ Deno.test("init on a clean directory makes a cluster and leads it", async () => 
   strictEqual(config.etcdClientPort, file.clientPort);
   strictEqual(config.nodeSubnetBits, 7);
   strictEqual(config.clusterDomain, "kat.cluster.local");
+  deepStrictEqual(Object.keys(config), [...SPEC_NAMES, "etcd"]);
+  strictEqual(
+    await etcdctl(endpoint, "get", "--print-value-only", "/kat/schema_version"),
+    "1",
+  );
   const [key, leader] = (await etcdctl(
     endpoint,
     "get",
@@ -97,6 +104,57 @@ Deno.test("run after a stop serves the same cluster with the same data in a late
   }
 
   deepStrictEqual(terms, [...new Set(terms)].sort((a, b) => a - b));
+});
+
+Deno.test("a leader that has nothing to do writes nothing", async () => {
+  await using dir = await tempDir();
+  const file = await writeClusterFile(dir.path, {
+    spec: { leaderLeaseSeconds: 2 },
+  });
+  const data = `${dir.path}/data`;
+  await using agent = startAgent(initArgs(file, data));
+  await agent.logged("Became leader: n1");
+  const endpoint = `http://127.0.0.1:${file.clientPort}`;
+  const before = await writtenBytes(agent.pid);
+  // Three leases long, by the clock of etcd; the timer's own writes are two.
+  const timer = (await etcdctl(endpoint, "lease", "grant", "6")).split(" ")[1];
+  await etcdctl(endpoint, "put", `--lease=${timer}`, "/timer", "runs");
+  await using store = new EtcdStore({ endpoints: [endpoint] });
+  const { version } = await store.get("/timer") ?? { version: 0n };
+  await using watch = await store.watch("/", { startRevision: version + 1n });
+
+  const { value } = await watch.next();
+
+  strictEqual(value?.kv.key, "/timer");
+  strictEqual(value.kv.version, version + 1n, "something else was written");
+  // What it logs is all that it may write.
+  strictEqual(await writtenBytes(agent.pid), before);
+});
+
+/** The bytes that a process has caused to be written to storage. */
+async function writtenBytes(pid: number): Promise<number> {
+  const text = await Deno.readTextFile(`/proc/${pid}/io`);
+  return Number(/^write_bytes: (\d+)$/m.exec(text)?.[1]);
+}
+
+Deno.test("flags can be given as variables of the environment", async () => {
+  await using dir = await tempDir();
+  const file = await writeClusterFile(dir.path);
+  const data = `${dir.path}/data`;
+  await using agent = startAgent(["init", `--config=${file.path}`], {
+    env: {
+      KAT_DATA_DIR: data,
+      KAT_NODE_NAME: "from-env",
+      KAT_ADVERTISE_ADDRESS: "127.0.0.2",
+      KAT_INITIAL_CLUSTER: `from-env=http://127.0.0.2:${file.peerPort}`,
+    },
+  });
+  await agent.logged("Became leader: from-env");
+  const endpoint = `http://127.0.0.2:${file.clientPort}`;
+  await using other = startAgent(["run"], {
+    env: { KAT_ENDPOINTS: endpoint, KAT_NODE_NAME: "second" },
+  });
+  await other.logged("Observing leader: from-env");
 });
 
 Deno.test("init applies a changed setting that may change, and says so", async () => {

@@ -300,7 +300,7 @@ const BAD_INPUTS: readonly BadInput[] = [
       await edit(place, "name: test", "name: other");
     },
     args: init,
-    code: 1,
+    code: 78,
     says: /metadata\.name "test", not "other"/,
   },
   {

@@ -1,4 +1,9 @@
-import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import {
+  deepStrictEqual,
+  match,
+  rejects,
+  strictEqual,
+} from "node:assert/strict";
 import { COMMANDS } from "../src/cli/cli.ts";
 import { platformOf } from "../src/etcd/etcd_release.ts";
 import {
@@ -15,6 +20,7 @@ import {
 import { etcdBinaries } from "./support/etcd_binaries.ts";
 import { etcdArchive } from "./support/etcd_archive.ts";
 import { etcdctl } from "./support/etcdctl.ts";
+import { startTestEtcd } from "./support/test_etcd.ts";
 import { tempDir } from "./support/temp_dir.ts";
 
 /** A node that leads, for commands to look at. */
@@ -79,6 +85,22 @@ Deno.test("status tells of a node that leads, as text and as JSON", async () => 
   match(status.fence, /^\d+$/);
   strictEqual(status.members.length, 1);
   deepStrictEqual(status.problems, []);
+});
+
+Deno.test("status names an alarm of etcd and what to do about it", async () => {
+  await using etcd = await startTestEtcd(["--quota-backend-bytes=1000000"]);
+  const value = "x".repeat(100_000);
+  await rejects(async () => {
+    for (let n = 0; n < 100; n++) await etcd.ctl("put", `/a${n}`, value);
+  }, /database space exceeded/);
+
+  const { code, stdout } = await runAgent([
+    "status",
+    `--endpoints=${etcd.endpoint}`,
+  ]);
+
+  strictEqual(code, 1);
+  match(stdout, /^! Member "test" at .* reports ".*NOSPACE.*quota/m);
 });
 
 Deno.test("status of a node that is stopped says what to do and ends with 1", async () => {

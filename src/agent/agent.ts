@@ -15,6 +15,7 @@ import {
   createDataDir,
   inspectEtcdDataDir,
 } from "../etcd/etcd_data_dir.ts";
+import { isLoopback } from "../etcd/etcd_flags.ts";
 import { endOrphan, findOrphan } from "../etcd/etcd_pid_file.ts";
 import { type EtcdProcess, startEtcd } from "../etcd/etcd_process.ts";
 import { EtcdSupervisor } from "../etcd/etcd_supervisor.ts";
@@ -27,6 +28,7 @@ import type { StateStore } from "../store/state_store.ts";
 import {
   applySpec,
   type ClusterRecord,
+  ConfigChangeError,
   establishCluster,
   readCluster,
   refuseFixed,
@@ -38,12 +40,7 @@ import {
   dataPaths,
   inspectDataDirectory,
 } from "./data_directory.ts";
-import {
-  clientEndpoints,
-  isLoopback,
-  planMember,
-  wantedPorts,
-} from "./member_plan.ts";
+import { clientEndpoints, planMember, wantedPorts } from "./member_plan.ts";
 import { reportMissingPeers } from "./missing_peers.ts";
 import type { NodeRecord } from "./node_record.ts";
 import { participate } from "./participate.ts";
@@ -103,7 +100,7 @@ export async function runNode(options: AgentOptions): Promise<void> {
       `Cannot run: the data directory "${options.dataDir}" holds no node`,
       {
         hint:
-          "Make a cluster with kat-agent init --config FILE, or use an existing etcd with --endpoints",
+          "Name its directory with --data-dir, make a cluster with kat-agent init --config FILE, or use an existing etcd with --endpoints",
       },
     );
   }
@@ -243,7 +240,8 @@ async function refuseAnother(
   ] as const;
   for (const [setting, before, now] of settings) {
     if (before === now) continue;
-    throw new KatError(
+    const Refusal = setting === "metadata.name" ? ConfigChangeError : KatError;
+    throw new Refusal(
       `Cannot use the data directory "${dataDir}": it was made with ${setting} "${before}", not "${now}"`,
       {
         hint:

@@ -40,7 +40,6 @@ export class ConfigChangeError extends KatError {
 }
 
 interface Stored {
-  readonly schema: KV | undefined;
   readonly uid: KV | undefined;
   readonly config: KV | undefined;
 }
@@ -207,7 +206,7 @@ async function readStored(
       { hint: "Use the kat-agent that wrote it, or a newer one" },
     );
   }
-  return { schema, uid, config };
+  return { uid, config };
 }
 
 function decode({ value }: KV): string {

@@ -18,13 +18,15 @@ export interface MemberStatus {
   /** Its client URL, or its peer URL as long as it has none. */
   readonly url: string;
   /** Whether it answers. */
-  readonly healthy: boolean;
+  readonly answers: boolean;
   /** Whether it leads etcd's own consensus. */
   readonly leadsEtcd: boolean;
   /** Its etcd's version, as `3.6.14`. */
   readonly etcdVersion?: string;
   /** The size of its database on disk, in bytes. */
   readonly dbBytes?: number;
+  /** What it reports of itself, in etcd's words; empty if all is well. */
+  readonly alarms: readonly string[];
 }
 
 /** A cluster as it is seen now. The field names are promised for `--json`. */
@@ -48,7 +50,6 @@ interface MemberList {
     readonly name: string;
     readonly peerURLs: readonly string[];
     readonly clientURLs: readonly string[];
-    readonly ID: string;
   }[];
 }
 
@@ -111,7 +112,12 @@ export async function readStatus(
     problems.push(
       `The store does not answer (${error.message}): see that the agents run, on more than half of the nodes`,
     );
-    return { ...node, members: [], problems };
+    // Without a majority nobody can list the members, but each can be asked.
+    const members = await Promise.all(
+      endpoints.map((url) => readMember("", url, signal)),
+    );
+    problems.push(...memberProblems(members));
+    return { ...node, members, problems };
   }
 }
 
@@ -135,19 +141,30 @@ async function readMembers(
       ? new StoreError(messageOf(error), { cause: error })
       : error;
   });
-  return await Promise.all(members.map(async (member) => {
+  return await Promise.all(members.map((member) => {
     const url = member.clientURLs[0] ?? member.peerURLs[0] ?? "";
-    const answer = await askMember(url, signal);
-    return {
-      name: member.name,
-      url,
-      healthy: answer !== undefined,
-      leadsEtcd: answer !== undefined && answer.leader === member.ID,
-      ...(answer
-        ? { etcdVersion: answer.version, dbBytes: Number(answer.dbSize) }
-        : {}),
-    };
+    return readMember(member.name, url, signal);
   }));
+}
+
+async function readMember(
+  name: string,
+  url: string,
+  signal: AbortSignal,
+): Promise<MemberStatus> {
+  const answer = await askMember(url, signal);
+  if (answer === undefined) {
+    return { name, url, answers: false, leadsEtcd: false, alarms: [] };
+  }
+  return {
+    name,
+    url,
+    answers: true,
+    leadsEtcd: answer.leader === answer.header.member_id,
+    etcdVersion: answer.version,
+    dbBytes: Number(answer.dbSize),
+    alarms: answer.errors ?? [],
+  };
 }
 
 async function askMember(
@@ -169,13 +186,28 @@ async function askMember(
 }
 
 function memberProblems(members: readonly MemberStatus[]): string[] {
-  const away = members.filter(({ healthy }) => !healthy);
+  const away = members.filter(({ answers }) => !answers);
   const spare = Math.ceil(members.length / 2) - 1 - away.length;
-  return away.map(({ name, url }) =>
-    `Member "${
-      name || "not yet started"
-    }" at ${url} does not answer: start its agent${
-      spare > 0 ? "" : "; losing one more stops the cluster"
-    }`
-  );
+  const warning = spare === 0 ? "; losing one more stops the cluster" : "";
+  const nameOf = ({ name, url }: MemberStatus) =>
+    name === "" ? `Member at ${url}` : `Member "${name}" at ${url}`;
+  return [
+    ...away.map((member) =>
+      `${nameOf(member)} does not answer: start its agent${warning}`
+    ),
+    ...members.flatMap((member) =>
+      member.alarms.map((alarm) =>
+        `${nameOf(member)} reports "${alarm}"${adviceFor(alarm)}`
+      )
+    ),
+  ];
+}
+
+/** What to do about an alarm, where that is known. */
+function adviceFor(alarm: string): string {
+  return /NOSPACE/.test(alarm)
+    ? ": raise spec.etcd.quotaBackendBytes, or delete keys, compact, defragment, and disarm the alarm with etcdctl"
+    : /CORRUPT/.test(alarm)
+    ? ": its data differs from the others'; stop it and restore a backup"
+    : "";
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { EtcdMember } from "../etcd/etcd_flags.ts";
+import { type EtcdMember, isLoopback } from "../etcd/etcd_flags.ts";
 import type { WantedPort } from "../etcd/port_holder.ts";
 import type { NodeRecord } from "./node_record.ts";
 
@@ -66,9 +66,4 @@ export function wantedPorts(
 export function urlOf(address: string, port: number): string {
   const host = address.includes(":") ? `[${address}]` : address;
   return `http://${host}:${port}`;
-}
-
-/** Whether nobody beyond this machine can reach the address. */
-export function isLoopback(address: string): boolean {
-  return address === "::1" || address.startsWith("127.");
 }

@@ -10,7 +10,7 @@ export interface SleepOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A monotonic clock and the only way to wait. */
+/** A monotonic clock and the way to wait. */
 export interface Clock {
   /**
    * Milliseconds since some fixed moment; never goes back, and steps of the

@@ -62,7 +62,7 @@ export class UsageError extends KatError {
   override readonly exitCode: ExitCode = ExitCode.usage;
 }
 
-/** The reason of the root signal once SIGTERM or SIGINT has come: not a failure. */
+/** The reason of the root signal once SIGTERM, SIGINT or SIGHUP has come: not a failure. */
 export class ShutdownRequested extends Error {
   /** The signal that asked, as `SIGTERM`. */
   readonly signalName: string;

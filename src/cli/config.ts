@@ -35,7 +35,7 @@ const showCommand: Command = {
   name: "show",
   summary: "Print a cluster.kat with its defaults filled in",
   description:
-    "Prints YAML that says the same as the file and leaves nothing unsaid.",
+    "Prints YAML that says the same as the file, with the defaults filled in. What spec.etcd leaves out, the agent decides.",
   examples: ["kat-agent config show cluster.kat"],
   parser: map(options, ({ file }) => async (context) => {
     const config = await read(file, context);

@@ -37,7 +37,7 @@ const fetchCommand: Command = {
     "kat-agent etcd fetch",
     "kat-agent etcd fetch --config cluster.kat --cache-dir ./cache",
   ],
-  parser: map(options, (flags) => (context) => fetchEtcd(flags, context)),
+  parser: map(options, (flags) => (context) => fetch(flags, context)),
 };
 
 /** See `kat-agent help etcd`. */
@@ -49,7 +49,7 @@ export const etcdCommand: Command = {
   parser: [fetchCommand],
 };
 
-async function fetchEtcd(
+async function fetch(
   flags: InferValue<typeof options>,
   context: Context,
 ): Promise<ExitCode> {

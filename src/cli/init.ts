@@ -55,7 +55,7 @@ export const initCommand: Command = {
   name: "init",
   summary: "Make a cluster, or take it up where it was left, and serve it",
   description:
-    "Reads cluster.kat, gets etcd, starts it, stores the cluster's UID and configuration, and takes part in the election until it is told to stop (Ctrl-C or SIGTERM). On a directory that holds the same node already it goes on from there. Each flag can be given as KAT_… in the environment, too.",
+    "Reads cluster.kat, gets etcd, starts it, stores the cluster's UID and configuration, and takes part in the election until it is told to stop (Ctrl-C or SIGTERM). On a directory that holds the same node already it goes on from there. Each flag but --config can be given as KAT_… in the environment, too.",
   examples: [
     "kat-agent init --config cluster.kat",
     "kat-agent init --config cluster.kat --data-dir ./data --node-name n1",

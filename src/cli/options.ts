@@ -89,7 +89,7 @@ export function plainText(words: string): Message {
 export const dataDirOption: Setting = setting(
   "--data-dir",
   "DIR",
-  "Where the node keeps its data. Default: spec.dataDir, else /var/lib/kat as root and ~/.local/share/kat as another user.",
+  "Where the node keeps its data. Default: for init spec.dataDir; else /var/lib/kat as root, kat under $XDG_DATA_HOME or ~/.local/share as another user.",
 );
 /** `--node-name`. */
 export const nodeNameOption: Setting = setting(
@@ -107,7 +107,7 @@ export const etcdBinaryOption: Setting = setting(
 export const cacheDirOption: Setting = setting(
   "--cache-dir",
   "DIR",
-  "Where fetched releases are kept. Default: /var/cache/kat as root, else ~/.cache/kat.",
+  "Where fetched releases are kept. Default: /var/cache/kat as root, else kat under $XDG_CACHE_HOME or ~/.cache.",
 );
 /** `--endpoints`. */
 export const endpointsOption: Setting = setting(

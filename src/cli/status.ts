@@ -8,7 +8,7 @@ import { object } from "@optique/core/constructs";
 import { map, optional } from "@optique/core/modifiers";
 import type { InferValue } from "@optique/core/parser";
 import { flag } from "@optique/core/primitives";
-import type { ClusterStatus } from "../agent/cluster_status.ts";
+import type { ClusterStatus, MemberStatus } from "../agent/cluster_status.ts";
 import { ExitCode } from "../base/errors.ts";
 import type { Command, Context } from "./command.ts";
 import { dataDirOption, endpointsOption, plainText } from "./options.ts";
@@ -64,17 +64,21 @@ function describe(status: ClusterStatus): string {
   const members = status.members.length === 0 ? "" : "\n" + table([
     ["MEMBER", "URL", "ETCD", "SIZE", "STATE"],
     ...status.members.map((member) => [
-      member.name || "(not started)",
+      member.name || "-",
       member.url,
       member.etcdVersion ?? "-",
       member.dbBytes === undefined ? "-" : mebibytes(member.dbBytes),
-      member.healthy
-        ? `healthy${member.leadsEtcd ? ", leads etcd" : ""}`
-        : "does not answer",
+      stateOf(member),
     ]),
   ]);
   const problems = status.problems.map((problem) => `\n! ${problem}\n`);
   return facts + members + problems.join("");
+}
+
+function stateOf({ answers, alarms, leadsEtcd }: MemberStatus): string {
+  if (!answers) return "does not answer";
+  const health = alarms.length === 0 ? "healthy" : "has an alarm";
+  return leadsEtcd ? `${health}, leads etcd` : health;
 }
 
 function mebibytes(bytes: number): string {

@@ -18,9 +18,8 @@ import { quote } from "./rule.ts";
 import type { PlainSpec } from "./spec_rules.ts";
 import type { Field, FieldsOf } from "./yaml_mapping.ts";
 
-/** etcd's own timing, which holds where the file says nothing. */
-const ETCD_HEARTBEAT_MS = 100;
-const ETCD_ELECTION_MS = 1000;
+/** A heartbeat alone makes an election time-out of ten; etcd takes 50 s at most. */
+const LARGEST_HEARTBEAT_ALONE_MS = 5_000;
 
 /** A field whose value is right. */
 interface KnownField<T> extends Field<T> {
@@ -64,18 +63,24 @@ export function checkEtcd(
         quote(PINNED_ETCD_VERSION),
     );
   }
-  const heartbeat = withDefault(etcd.heartbeatIntervalMs, ETCD_HEARTBEAT_MS);
-  const election = withDefault(etcd.electionTimeoutMs, ETCD_ELECTION_MS);
-  if (
-    isKnown(heartbeat) && isKnown(election) &&
-    election.value < 5 * heartbeat.value
-  ) {
+  const { heartbeatIntervalMs: heartbeat, electionTimeoutMs: election } = etcd;
+  if (!isKnown(heartbeat)) return;
+  if (isKnown(election) && election.value < 5 * heartbeat.value) {
     report(
       problems,
       [election, heartbeat],
       `found an electionTimeoutMs of ${show(election)} and a ` +
         `heartbeatIntervalMs of ${show(heartbeat)}, wanted the first to be ` +
         "at least 5 times the second",
+    );
+  }
+  const alone = election.place === undefined;
+  if (alone && heartbeat.value > LARGEST_HEARTBEAT_ALONE_MS) {
+    report(
+      problems,
+      [heartbeat],
+      `found ${show(heartbeat)}, wanted an electionTimeoutMs beside it, or ` +
+        `at most ${LARGEST_HEARTBEAT_ALONE_MS}`,
     );
   }
 }

@@ -26,7 +26,6 @@ export interface ConfigProblem {
 
 /** `cluster.kat` is wrong. The message has one line for each problem. */
 export class ConfigError extends KatError {
-  /** Names the class where only the error's text is at hand. */
   /** 78: a restart with the same file would fail the same way. */
   override readonly exitCode: ExitCode = ExitCode.config;
   /** Every problem of the file, in the order of their places; at least one. */

@@ -9,7 +9,11 @@ import { Backoff } from "../base/backoff.ts";
 import { systemClock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
-import type { Leadership, StateStore } from "../store/state_store.ts";
+import {
+  type Leadership,
+  ResignedError,
+  type StateStore,
+} from "../store/state_store.ts";
 
 /**
  * What a leader does. It ends soon after `signal` aborts, which happens when
@@ -76,7 +80,7 @@ async function remind(over: AbortSignal, ended: AbortSignal): Promise<void> {
   while (!ended.aborted) {
     await systemClock.sleep(REMINDER_MS, { signal: ended }).catch(() => {});
     if (ended.aborted) return;
-    logger("election").warn("The leader's work has not ended with its term");
+    logger("election").warn("The leader's duties have not ended with its term");
   }
 }
 
@@ -91,6 +95,8 @@ async function lead(
   let failure: unknown;
   let lost = false;
   const onLoss = () => {
+    // Whoever resigns in the middle of a term has not lost it.
+    if (leadership.signal.reason instanceof ResignedError) return;
     const reason = messageOf(leadership.signal.reason);
     log.warn("Lost leadership: {reason}", { reason, leaderId, fence });
     lost = true;
@@ -116,7 +122,7 @@ async function lead(
     return true;
   }
   if (failure !== undefined) {
-    log.error("The leader's work failed, so another may lead", {
+    log.error("The leader's duties failed, so another may lead", {
       reason: messageOf(failure),
       leaderId,
       fence,

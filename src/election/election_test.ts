@@ -3,7 +3,7 @@ import { FakeClock } from "../../tests/support/fake_clock.ts";
 import { systemClock } from "../base/clock.ts";
 import { MemoryDatabase } from "../store/memory_database.ts";
 import { MemoryStore } from "../store/memory_store.ts";
-import type { Leadership } from "../store/state_store.ts";
+import { type Leadership, ResignedError } from "../store/state_store.ts";
 import { runElection } from "./election.ts";
 
 /** Duties that say when they begin and end, and end when the test lets them. */
@@ -68,6 +68,24 @@ Deno.test("runElection() says at once that a term is lost, also when its duties 
   stop.abort(new Error("stop"));
   script.letEnd();
   await running;
+});
+
+Deno.test("runElection() goes on after a term that its own duties gave up", async () => {
+  await using store = new MemoryStore();
+  const stop = new AbortController();
+  const reasons: unknown[] = [];
+  const running = runElection(store, {
+    leaderId: "n1",
+    leaseTtlSeconds: 5,
+    duties: async (leadership) => {
+      if (reasons.length === 1) return stop.abort(new Error("stop"));
+      await leadership.resign();
+      reasons.push(leadership.signal.reason);
+    },
+    signal: stop.signal,
+  });
+  await running;
+  strictEqual(reasons[0] instanceof ResignedError, true);
 });
 
 Deno.test("runElection() campaigns again after a lost term, with a higher fence", async () => {

@@ -49,16 +49,6 @@ export class EtcdClient implements Disposable {
     this.#connections = endpoints.map((url) => new EtcdConnection(url));
   }
 
-  /** The client URLs of the members, as given. */
-  get endpoints(): readonly string[] {
-    return this.#connections.map(({ endpoint }) => endpoint);
-  }
-
-  /** Whether the client has been closed. */
-  get closed(): boolean {
-    return this.#closed;
-  }
-
   /**
    * Sends a request that may be sent again: a read, or a write that a second
    * copy cannot change. Tries one member after the other until the time is over.
@@ -112,26 +102,6 @@ export class EtcdClient implements Disposable {
       (connection, attempt) =>
         connection.stream<Request, Response>(service, method, attempt),
     );
-  }
-
-  /**
-   * Sends one request to one member, named by its endpoint, without a retry.
-   *
-   * @throws {EtcdCallError} as the member or the connection says.
-   */
-  async callMember<Response>(
-    endpoint: string,
-    call: { readonly service: EtcdService; readonly method: string },
-    { signal, timeoutMs = CALL_TIMEOUT_MS }: EtcdCallOptions = {},
-  ): Promise<Response> {
-    const connection = this.#connections.find((one) =>
-      one.endpoint === endpoint
-    );
-    if (!connection) throw new RangeError(`Not an endpoint: "${endpoint}"`);
-    return await connection.call(call.service, call.method, {}, {
-      signal,
-      timeoutMs,
-    });
   }
 
   /** Prefers another member from now on, if there is one: this one seems stuck. */

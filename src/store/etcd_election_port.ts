@@ -18,7 +18,7 @@ import type {
 } from "etcd3/lib/rpc.js";
 import type { EtcdClient } from "../etcd/etcd_client.ts";
 import type { Ahead, ElectionPort } from "./candidate.ts";
-import { reading } from "./etcd_errors.ts";
+import { askingAgain } from "./etcd_errors.ts";
 import { keyBytes, prefixRange } from "./etcd_range.ts";
 import { ELECTION_PREFIX } from "./keys.ts";
 import type { GrantedLease, KeepAlive } from "./lease.ts";
@@ -39,7 +39,7 @@ export class EtcdElectionPort implements ElectionPort {
     ttlSeconds: number,
     options: StoreOptions,
   ): Promise<GrantedLease> {
-    const { ID, TTL, header } = await reading(
+    const { ID, TTL, header } = await askingAgain(
       "get a lease",
       () =>
         this.#client.repeatable<ILeaseGrantResponse>("Lease", "leaseGrant", {
@@ -53,7 +53,7 @@ export class EtcdElectionPort implements ElectionPort {
   }
 
   async revokeLease(id: bigint, options: StoreOptions): Promise<void> {
-    await reading(
+    await askingAgain(
       "give a lease back",
       () =>
         this.#client.repeatable("Lease", "leaseRevoke", {
@@ -63,7 +63,7 @@ export class EtcdElectionPort implements ElectionPort {
   }
 
   async openKeepAlive(id: bigint, options: StoreOptions): Promise<KeepAlive> {
-    const stream = await reading(
+    const stream = await askingAgain(
       "renew a lease",
       () =>
         this.#client.stream<ILeaseKeepAliveRequest, ILeaseKeepAliveResponse>(
@@ -75,7 +75,7 @@ export class EtcdElectionPort implements ElectionPort {
     return {
       beat: () => stream.write({ ID: id.toString() }),
       next: () =>
-        reading("renew a lease", async () => {
+        askingAgain("renew a lease", async () => {
           const reply = await stream.next();
           if (reply === undefined) {
             throw new StoreUnavailableError("The renewal stream ended");
@@ -159,7 +159,7 @@ export class EtcdElectionPort implements ElectionPort {
     request: ITxnRequest,
     options: StoreOptions,
   ): Promise<ITxnResponse> {
-    return reading(
+    return askingAgain(
       "take part in the election",
       () =>
         this.#client.repeatable<ITxnResponse>("KV", "txn", request, options),

@@ -47,7 +47,7 @@ export function toStoreError(error: unknown, what: string): unknown {
  * Runs a read, or a write that may be repeated: a missing answer leaves nothing
  * open, so it means that the store was unavailable.
  */
-export async function reading<T>(
+export async function askingAgain<T>(
   what: string,
   call: () => Promise<T>,
 ): Promise<T> {
@@ -64,7 +64,7 @@ export async function reading<T>(
 }
 
 /** Runs a write whose missing answer leaves open whether it was done. */
-export async function writing<T>(
+export async function askingOnce<T>(
   what: string,
   call: () => Promise<T>,
 ): Promise<T> {

@@ -17,7 +17,7 @@ import { type Clock, systemClock } from "../base/clock.ts";
 import { EtcdClient } from "../etcd/etcd_client.ts";
 import { Candidate } from "./candidate.ts";
 import { EtcdElectionPort } from "./etcd_election_port.ts";
-import { reading, writing } from "./etcd_errors.ts";
+import { askingAgain, askingOnce } from "./etcd_errors.ts";
 import { listRange } from "./etcd_list.ts";
 import { keyBytes, prefixRange, toKV } from "./etcd_range.ts";
 import { EtcdWatch } from "./etcd_watch.ts";
@@ -72,7 +72,7 @@ export class EtcdStore implements StateStore {
   ): Promise<bigint> {
     this.#throwIfClosed();
     const request = { key: keyBytes(key), value: Buffer.from(value) };
-    const { header } = await writing(
+    const { header } = await askingOnce(
       `put "${key}"`,
       () => this.#client.once<IPutResponse>("KV", "put", request, options),
     );
@@ -88,7 +88,7 @@ export class EtcdStore implements StateStore {
 
   async delete(key: string, options?: StoreOptions): Promise<void> {
     this.#throwIfClosed();
-    await writing(
+    await askingOnce(
       `delete "${key}"`,
       () =>
         this.#client.once("KV", "deleteRange", { key: keyBytes(key) }, options),
@@ -161,7 +161,7 @@ export class EtcdStore implements StateStore {
       success: onSuccess.map(toRequest),
       failure: onFailure.map(toRequest),
     };
-    const { succeeded, responses } = await writing(
+    const { succeeded, responses } = await askingOnce(
       "do a transaction",
       () => this.#client.once<ITxnResponse>("KV", "txn", request, options),
     );
@@ -196,7 +196,7 @@ export class EtcdStore implements StateStore {
   ): Promise<IRangeResponse> {
     this.#throwIfClosed();
     try {
-      return await reading(
+      return await askingAgain(
         what,
         () => this.#client.repeatable("KV", "range", request, options),
       );

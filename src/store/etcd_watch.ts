@@ -13,7 +13,7 @@ import { logger } from "../base/log.ts";
 import { EtcdCallError } from "../etcd/etcd_call_error.ts";
 import type { EtcdClient } from "../etcd/etcd_client.ts";
 import type { MessageStream } from "../etcd/message_stream.ts";
-import { reading } from "./etcd_errors.ts";
+import { askingAgain } from "./etcd_errors.ts";
 import { keyBytes, prefixRange, toKV } from "./etcd_range.ts";
 import {
   CompactedError,
@@ -79,7 +79,7 @@ export class EtcdWatch implements Watch {
   static async open(init: EtcdWatchInit): Promise<EtcdWatch> {
     const watch = new EtcdWatch(init);
     const what = `watch "${init.keyOrPrefix}"`;
-    watch.#stream = await reading(what, () => watch.#open());
+    watch.#stream = await askingAgain(what, () => watch.#open());
     return watch;
   }
 

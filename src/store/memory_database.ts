@@ -152,7 +152,7 @@ export class MemoryDatabase {
     if (revision <= this.#compacted) {
       throw new CompactedError(
         `Cannot watch from revision ${revision}: it is compacted up to ${this.#compacted}`,
-        this.#compacted + 1n,
+        this.#compacted,
       );
     }
     return this.#history.filter(({ kv }) => kv.version >= revision);

@@ -76,8 +76,10 @@ export class MemoryStore implements StateStore {
     value: Uint8Array,
     options?: StoreOptions,
   ): Promise<bigint> {
-    await this.doTransaction([], [{ type: "put", key, value }], [], options);
-    return this.#database.entry(key)?.version ?? this.#database.revision;
+    const results: (KV | undefined)[] = [];
+    const ops: Op[] = [{ type: "put", key, value }, { type: "get", key }];
+    await this.doTransaction([], ops, [], { ...options, results });
+    return results[0]?.version ?? 0n;
   }
 
   async get(key: string, options?: StoreOptions): Promise<KV | undefined> {

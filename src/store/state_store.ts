@@ -132,6 +132,8 @@ export interface StateStore extends AsyncDisposable {
    *
    * The store may grant another TTL than asked for; what it grants is what counts.
    * A store takes part in one campaign at a time.
+   *
+   * @throws {StoreError} if it takes part already.
    */
   campaign(
     leaderId: string,
@@ -174,7 +176,7 @@ export interface StateStore extends AsyncDisposable {
  * among the checks of a transaction; the store then refuses it once the term is over.
  *
  * The term ends, on the agent's own clock, before the store can have given the
- * lead to another.
+ * lead to another. That clock stands still while the machine is suspended.
  */
 export interface Leadership extends AsyncDisposable {
   /** Who leads in this term. */
@@ -236,7 +238,7 @@ export class StoreRequestError extends StoreError {
 
 /** The revision asked for is no longer kept: list, then watch from there. */
 export class CompactedError extends StoreError {
-  /** The oldest revision that can still be watched, or 0 if the store does not say. */
+  /** Up to where the history was compacted; this revision itself may still be kept. 0 if the store does not say. */
   readonly compactRevision: bigint;
 
   /** What was asked for lies before `compactRevision`. */

@@ -299,6 +299,23 @@ export const storeContract: readonly ContractCase[] = [
     },
   },
   {
+    name:
+      "put() of one key at once returns to each the version of its own write",
+    async run({ store, prefix }) {
+      const watch = await store.watch(prefix);
+      const names = Array.from({ length: 10 }, (_, n) => `${n}`);
+      const versions = await Promise.all(
+        names.map((name) => store.put(`${prefix}a`, bytes(name))),
+      );
+      for (let seen = 0; seen < names.length; seen++) {
+        const { value } = await watch.next();
+        const name = text(value?.kv) ?? "";
+        strictEqual(value?.kv.version, versions[names.indexOf(name)]);
+      }
+      watch.close();
+    },
+  },
+  {
     name: "put() stores the value as it was when it was called",
     async run({ store, prefix }) {
       const value = bytes("AAAA");
