@@ -102,7 +102,7 @@ async function denoFor(target: Target): Promise<string> {
   }
 }
 
-/** A file that does not start here is not a build. */
+/** A file that does not start here is not a build, and does not stay. */
 async function tryOut(output: string): Promise<void> {
   const cache = await Deno.makeTempDir({ prefix: "kat-try-" });
   try {
@@ -110,8 +110,12 @@ async function tryOut(output: string): Promise<void> {
       cwd: cache,
       env: { KAT_CACHE_DIR: cache },
     });
-    if (said.startsWith(`kat-agent ${VERSION} `)) return;
-    throw new KatError(`Cannot use the build: it says "${said}" to version`);
+    if (!said.startsWith(`kat-agent ${VERSION} `)) {
+      throw new KatError(`it answers "${said}" to version`);
+    }
+  } catch (error) {
+    await Deno.remove(output);
+    throw error;
   } finally {
     await Deno.remove(cache, { recursive: true });
   }

@@ -55,7 +55,8 @@ export async function bundleAgent(
   );
   await Deno.writeTextFile(
     join(directory, "deno.json"),
-    JSON.stringify({ permissions, unstable }, null, 2) + "\n",
+    // A workspace of its own: Deno then looks for no other above it.
+    JSON.stringify({ workspace: [], permissions, unstable }, null, 2) + "\n",
   );
 }
 

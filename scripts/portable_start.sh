@@ -74,15 +74,18 @@ kat_unpack() (
   kat_new=$(mktemp -d "$kat_dir/.new.XXXXXX") || { printf '%s\n' "$kat_new"; exit 1; }
   trap 'rm -rf "$kat_new"' EXIT
   trap 'exit 1' HUP INT TERM
-  tail -c +@OFFSET@ "$kat_self" | (cd "$kat_new" && gzip -dc | tar -xmof -) || exit 1
   cd "$kat_new" || exit 1
+  { tail -c +@OFFSET@ "$kat_self" | gzip -dc | tar -xmof -; } 2>/dev/null || {
+    echo "unpacking failed: is $kat_self damaged, or the disk full?"
+    exit 1
+  }
   if command -v sha256sum >/dev/null; then
     kat_found=$(sha256sum $kat_files)
   else
     kat_found=$(shasum -a 256 $kat_files)
   fi
   [ "$kat_found" = "$kat_sums" ] || {
-    echo "what was unpacked is not what was packed: is $kat_self damaged?"
+    echo "what came out is not what was packed: is $kat_self damaged, or the disk full?"
     exit 1
   }
   ./kat-agent --version >/dev/null 2>&1 || {
