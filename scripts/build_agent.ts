@@ -82,19 +82,19 @@ async function denoFor(target: Target): Promise<string> {
   const deno = join(directory, "deno");
   if (await Deno.stat(deno).then(() => true, () => false)) return deno;
   const work = await Deno.makeTempDir({ prefix: "kat-runtime-" });
+  const wanted = `${target.denoPackage}@${Deno.version.deno}`;
   try {
-    const wanted = `${target.denoPackage}@${Deno.version.deno}`;
-    await runProgram("npm", ["pack", "--silent", wanted], { cwd: work });
-    for await (const { name } of Deno.readDir(work)) {
-      await extract({ file: join(work, name), cwd: work, strip: 1 });
-    }
+    const said = await runProgram("npm", ["pack", "--silent", wanted], {
+      cwd: work,
+    });
+    await extract({ file: join(work, said.trim()), cwd: work, strip: 1 });
     await Deno.mkdir(directory, { recursive: true });
     await Deno.copyFile(join(work, "deno"), `${deno}.new`);
     await Deno.rename(`${deno}.new`, deno);
     return deno;
   } catch (error) {
     throw new KatError(
-      `Cannot get Deno ${Deno.version.deno} for ${target.name} from npm`,
+      `Cannot get ${wanted} from npm, a Deno for ${target.name}`,
       { cause: error },
     );
   } finally {

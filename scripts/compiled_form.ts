@@ -62,7 +62,7 @@ export async function makeCompiled(
     });
   } catch (error) {
     if (noAnswer === undefined) throw error;
-    return `the runtime that deno compile wants is not in DENORT_BIN or Deno's cache, and cannot be fetched: ${noAnswer}`;
+    return `its runtime is not in DENORT_BIN or Deno's cache, and cannot be fetched: ${noAnswer}`;
   }
   await file.finish(0o755);
   return undefined;
@@ -81,6 +81,7 @@ async function askForRuntime(
     });
     return ok ? undefined : `${url} answers ${status}`;
   } catch (error) {
-    return `${url}: ${messageOf((error as Error).cause ?? error)}`;
+    const reason = messageOf((error as Error).cause ?? error);
+    return `${url}: ${reason.split(": ").at(-1)}`;
   }
 }
