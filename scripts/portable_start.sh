@@ -89,7 +89,11 @@ kat_unpack() (
     exit 1
   }
   ./kat-agent --version >/dev/null 2>&1 || {
-    echo "this file is for @UNAME@, this machine is $(uname -sm); or no program may run from there"
+    if [ "$(uname -sm)" = '@UNAME@' ]; then
+      echo "no program may run from there, or Deno misses a library"
+    else
+      echo "this file is for @UNAME@, and this machine is $(uname -sm)"
+    fi
     exit 1
   }
   sync $kat_files 2>/dev/null || sync
@@ -103,9 +107,11 @@ case $kat_self in /*) ;; *) kat_self=$PWD/$kat_self ;; esac
 # Where caches are, in turn. The system's is filled by root and serves everybody.
 kat_system=/var/cache/kat
 [ "$kat_me" = 0 ] || [ -d "$kat_system/$kat_name" ] || kat_system=
+# systemd may name several, with colons.
+kat_service=${CACHE_DIRECTORY-}
 kat_bases="${KAT_CACHE_DIR-}
 $kat_system
-${CACHE_DIRECTORY-}
+${kat_service%%:*}
 ${XDG_CACHE_HOME:+$XDG_CACHE_HOME/kat}
 ${HOME:+$HOME/.cache/kat}
 ${TMPDIR:-/tmp}/kat-$kat_me"
