@@ -7,13 +7,14 @@
 
 import { basename, dirname, join } from "node:path";
 import { PINNED_ETCD_VERSION } from "../src/cluster/pinned_etcd.ts";
-import { KatError, messageOf } from "../src/base/errors.ts";
+import { KatError } from "../src/base/errors.ts";
 import { lockCache } from "../src/etcd/cache_lock.ts";
 import { askVersion, PROGRAMS } from "../src/etcd/etcd_binaries.ts";
 import { archiveUrls, etcdRelease } from "../src/etcd/etcd_release.ts";
 import { supportOf, versionText } from "../src/etcd/etcd_version.ts";
 import { installEtcd } from "../src/etcd/install_etcd.ts";
 import { showProgress } from "../src/etcd/show_progress.ts";
+import { runProgram } from "./run_program.ts";
 import { GOT, type Got, type Way, WAYS } from "./got_etcd.ts";
 
 /** Options of {@linkcode getEtcd}. */
@@ -139,17 +140,17 @@ async function fromGo(store: string): Promise<string> {
         : `go.etcd.io/etcd/${name}/v3`
     );
     const env = { CGO_ENABLED: "0" };
-    await run("go", ["mod", "init", "etcd-for-development"], {
+    await runProgram("go", ["mod", "init", "etcd-for-development"], {
       cwd: work,
       env,
     });
-    await run(
+    await runProgram(
       "go",
       ["get", ...modules.map((name) => `${name}@v${PINNED_ETCD_VERSION}`)],
       { cwd: work, env },
     );
     const bin = join(work, "bin");
-    await run(
+    await runProgram(
       "go",
       ["build", "-trimpath", "-ldflags", "-s -w", "-o", `${bin}/`, ...modules],
       { cwd: work, env },
@@ -163,17 +164,19 @@ async function fromDistribution(store: string): Promise<string> {
   const packages = ["etcd-server", "etcd-client"];
   return await make(join(store, "distribution"), async (work) => {
     try {
-      await run("apt-get", ["download", ...packages], { cwd: work });
+      await runProgram("apt-get", ["download", ...packages], { cwd: work });
     } catch {
       // No list of packages, or an old one: fetch one, beside the system's own.
       const own = await ownAptState(join(work, "apt"));
-      await run("apt-get", [...own, "update"], { cwd: work });
-      await run("apt-get", [...own, "download", ...packages], { cwd: work });
+      await runProgram("apt-get", [...own, "update"], { cwd: work });
+      await runProgram("apt-get", [...own, "download", ...packages], {
+        cwd: work,
+      });
     }
     const root = join(work, "root");
     for await (const { name } of Deno.readDir(work)) {
       if (name.endsWith(".deb")) {
-        await run("dpkg-deb", ["-x", name, root], { cwd: work });
+        await runProgram("dpkg-deb", ["-x", name, root], { cwd: work });
       }
     }
     return join(root, "usr", "bin");
@@ -219,41 +222,4 @@ async function isComplete(directory: string): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-interface RunOptions {
-  readonly cwd: string;
-  readonly env?: Record<string, string>;
-}
-
-/** Runs a program to its end; what it says is shown if it fails. */
-async function run(
-  program: string,
-  args: readonly string[],
-  { cwd, env = {} }: RunOptions,
-): Promise<void> {
-  let output: Deno.CommandOutput;
-  try {
-    output = await new Deno.Command(program, {
-      args: [...args],
-      cwd,
-      env,
-      stdin: "null",
-      stdout: "null",
-      stderr: "piped",
-    }).output();
-  } catch (error) {
-    throw new KatError(
-      error instanceof Deno.errors.NotFound
-        ? `there is no ${program} on PATH`
-        : `cannot run ${program}: ${messageOf(error)}`,
-    );
-  }
-  if (output.success) return;
-  const said = new TextDecoder().decode(output.stderr).trim().split("\n");
-  throw new KatError(
-    `${program} ${args[0]} ended with code ${output.code}: ${
-      said.slice(-5).join("\n")
-    }`,
-  );
 }

@@ -12,7 +12,7 @@ import type { Parser } from "@optique/core/parser";
 import { command } from "@optique/core/primitives";
 import { escapeControls } from "../base/escape_controls.ts";
 import { ExitCode, KatError, ShutdownRequested } from "../base/errors.ts";
-import { VERSION } from "../base/version.ts";
+import { BUILD, VERSION } from "../base/version.ts";
 import { PINNED_ETCD_VERSION } from "../cluster/pinned_etcd.ts";
 import type { Action, Command, Context } from "./command.ts";
 import { configCommand } from "./config.ts";
@@ -113,7 +113,7 @@ function parse(
 
 function versionLine(): string {
   const { os, arch } = Deno.build;
-  return `kat-agent ${VERSION} (etcd ${PINNED_ETCD_VERSION}, Deno ${Deno.version.deno}, ${os} ${arch})`;
+  return `kat-agent ${VERSION} (etcd ${PINNED_ETCD_VERSION}, Deno ${Deno.version.deno}, ${os} ${arch}, ${BUILD})`;
 }
 
 /** The commands as one parser; which of them it is, the first words say. */

@@ -11,7 +11,8 @@ import { Backoff } from "../base/backoff.ts";
 import { systemClock } from "../base/clock.ts";
 import { logger } from "../base/log.ts";
 import { EtcdCallError } from "./etcd_call_error.ts";
-import { EtcdConnection, type EtcdService } from "./etcd_connection.ts";
+import { EtcdConnection } from "./etcd_connection.ts";
+import type { EtcdService } from "./etcd_protocol.ts";
 import type { MessageStream } from "./message_stream.ts";
 
 /** Options of each call. */

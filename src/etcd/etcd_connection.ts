@@ -1,29 +1,24 @@
 /**
- * One connection to one etcd member, on etcd3's stubs.
+ * One connection to one etcd member, on stubs of etcd3's protocol.
  *
- * Of etcd3 only `Host` is used: the loaded protocol with a typed stub for each
- * service. Its pool, retries, circuit breaker, leases, watchers and elections
- * stay out, for they repeat writes, wait without a deadline and lose events.
+ * Of etcd3 only the protocol and its types are used. Its pool, retries, circuit
+ * breaker, leases, watchers and elections stay out, for they repeat writes, wait
+ * without a deadline and lose events.
  *
  * @module
  */
 
 import {
   Channel,
-  type Client,
   connectivityState,
   credentials,
   Metadata,
 } from "@grpc/grpc-js";
-import { noop } from "cockatiel";
-import { Host } from "etcd3/lib/connection-pool.js";
 import { abortable } from "../base/abortable.ts";
 import { systemClock } from "../base/clock.ts";
 import { EtcdCallError, toCallError } from "./etcd_call_error.ts";
+import { type EtcdService, type EtcdStub, etcdStub } from "./etcd_protocol.ts";
 import { type DuplexCall, MessageStream } from "./message_stream.ts";
-
-/** The services of etcd that are used. */
-export type EtcdService = "KV" | "Watch" | "Lease" | "Cluster" | "Maintenance";
 
 /** Options of {@linkcode EtcdConnection.call}. */
 export interface CallOptions {
@@ -77,7 +72,7 @@ export class EtcdConnection implements Disposable {
   /** The member's client URL. */
   readonly endpoint: string;
   readonly #channel: Channel;
-  readonly #host: Host;
+  readonly #stubs = new Map<EtcdService, EtcdStub>();
   readonly #metadata = new Metadata();
   readonly #calls = new Set<{ cancel(): void }>();
   readonly #closed = new AbortController();
@@ -89,8 +84,6 @@ export class EtcdConnection implements Disposable {
     const address = new URL(endpoint).host;
     const insecure = credentials.createInsecure();
     this.#channel = new Channel(address, insecure, CHANNEL_OPTIONS);
-    const options = { channelOverride: this.#channel };
-    this.#host = new Host(address, insecure, options as never, noop);
     // A member that has lost its quorum then says so instead of staying silent.
     this.#metadata.set("hasleader", "true");
   }
@@ -151,14 +144,19 @@ export class EtcdConnection implements Disposable {
   [Symbol.dispose](): void {
     this.#closed.abort(new Error("The connection is closed"));
     for (const call of this.#calls) call.cancel();
-    this.#host.close();
     this.#channel.close();
   }
 
-  #stub(service: EtcdService): Client & Record<string, unknown> {
-    return this.#host.getServiceClient(service) as
-      & Client
-      & Record<string, unknown>;
+  #stub(service: EtcdService): EtcdStub {
+    let stub = this.#stubs.get(service);
+    if (stub === undefined) {
+      const Stub = etcdStub(service);
+      stub = new Stub("", credentials.createInsecure(), {
+        channelOverride: this.#channel,
+      }) as unknown as EtcdStub;
+      this.#stubs.set(service, stub);
+    }
+    return stub;
   }
 
   #open<Request, Response>(

@@ -56,8 +56,15 @@ export interface AgentOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** The command that runs the agent from its source, with the permissions of the product. */
+/** A built agent to test, in place of the source. */
+const BUILT_AGENT = Deno.env.get("KAT_TEST_AGENT");
+
+/**
+ * The command that runs the agent: the file in `KAT_TEST_AGENT`, or its source
+ * with the permissions of the product.
+ */
 export function agentCommand(args: readonly string[]): [string, string[]] {
+  if (BUILT_AGENT) return [BUILT_AGENT, [...args]];
   return [Deno.execPath(), [
     "run",
     "--frozen",
@@ -193,9 +200,11 @@ export async function runAgent(
   };
 }
 
-/** What Deno itself needs to find its cache; the agent reads none of it. */
+/** What Deno itself needs to find its cache, or the built file to find its own. */
 function denoEnvironment(): Record<string, string> {
-  const names = ["DENO_DIR", "XDG_CACHE_HOME", "NPM_CONFIG_REGISTRY"];
+  const names = BUILT_AGENT
+    ? ["KAT_CACHE_DIR"]
+    : ["DENO_DIR", "XDG_CACHE_HOME", "NPM_CONFIG_REGISTRY"];
   const entries = names.map((name) => [name, Deno.env.get(name)] as const)
     .filter((entry): entry is [string, string] => entry[1] !== undefined);
   // The runtime's own warnings then come without colours.

@@ -1,0 +1,27 @@
+/**
+ * Writes `src/etcd/etcd_protocol.json`, etcd3's protocol files as one
+ * descriptor; `deno task protocol`, after another etcd3 was pinned.
+ *
+ * @module
+ */
+
+import { fileURLToPath } from "node:url";
+import protobuf from "protobufjs";
+
+/** Where the descriptor is kept. */
+export const DESCRIPTOR_FILE: string = fileURLToPath(
+  new URL("../src/etcd/etcd_protocol.json", import.meta.url),
+);
+
+if (import.meta.main) {
+  await Deno.writeTextFile(DESCRIPTOR_FILE, describeProtocol());
+}
+
+/** Reads etcd3's `.proto` files and returns the descriptor as JSON text. */
+export function describeProtocol(): string {
+  const root = new protobuf.Root();
+  const file = fileURLToPath(import.meta.resolve("etcd3/proto/rpc.proto"));
+  // Names stay as etcd writes them, as in the types of etcd3.
+  root.loadSync(file, { keepCase: true });
+  return JSON.stringify(root.toJSON(), null, 1) + "\n";
+}

@@ -1,0 +1,152 @@
+#!/bin/sh
+# kat-agent @VERSION@, portable form: this script, and behind it a Deno and the
+# program, packed. The first start unpacks them into a cache directory; later
+# starts look at that directory and run what is there, if nobody but root and
+# this user can have put it there.
+set -uf
+
+kat_name=agent-@KEY@
+kat_files='@FILES@'
+kat_sizes='@SIZES@'
+kat_sums='@SUMS@'
+
+# The agent gets the PATH it was started with; this script needs its tools.
+kat_path=${PATH-}
+PATH=/usr/bin:/bin:/usr/sbin:/sbin:$kat_path
+kat_me=$(id -u) || exit 1
+
+# Prints the real path of directory $1, or why others may change what it leads to.
+kat_own() (
+  cd -P "$1" 2>/dev/null || { echo "it cannot be entered"; exit 1; }
+  set -- .
+  kat_up=.
+  kat_rest=$PWD
+  while [ -n "${kat_rest#/}" ]; do
+    kat_up=$kat_up/..
+    set -- "$@" "$kat_up"
+    kat_rest=${kat_rest%/*}
+  done
+  kat_list=$(LC_ALL=C ls -lnd "$@" 2>&1) || { printf '%s\n' "$kat_list"; exit 1; }
+  printf '%s\n' "$kat_list" |
+    while read -r kat_mode _ kat_uid kat_gid kat_rest; do
+      case $kat_uid in
+      0 | "$kat_me") ;;
+      *) echo "it, or what leads to it, belongs to user $kat_uid"; exit 1 ;;
+      esac
+      case $kat_mode in
+      d????????[tT]*) [ "${kat_rest##* }" != . ] && continue ;;
+      d????-??-*) continue ;;
+      d????w??-*)
+        # A group of one's own is common; the directory itself is made without.
+        [ "${kat_rest##* }" != . ] &&
+          { [ "$kat_gid" = 0 ] || [ "$kat_gid" = "$(id -g)" ]; } && continue ;;
+      esac
+      echo "others may write to it, or to what leads to it"
+      exit 1
+    done || exit 1
+  printf '%s\n' "$PWD"
+)
+
+# Prints the real path of directory $1 if all is there, as it was unpacked.
+kat_unpacked() (
+  kat_dir=$(kat_own "$1") || { printf '%s\n' "$kat_dir"; exit 1; }
+  cd "$kat_dir" || exit 1
+  kat_list=$(LC_ALL=C ls -ln $kat_files 2>&1) || { echo "files are missing"; exit 1; }
+  kat_found=$(printf '%s\n' "$kat_list" |
+    while read -r kat_mode _ kat_uid _ kat_size kat_rest; do
+      case $kat_uid in 0 | "$kat_me") ;; *) continue ;; esac
+      case $kat_mode in -????-??-*) printf '%s %s\n' "$kat_size" "${kat_rest##* }" ;; esac
+    done)
+  [ "$kat_found" = "$kat_sizes" ] || { echo "files are damaged"; exit 1; }
+  printf '%s\n' "$kat_dir"
+)
+
+# Unpacks into directory $1, or prints why not. Files are complete and checked
+# before they are moved to their names, so that two may do this at once.
+kat_unpack() (
+  umask 077
+  # What root unpacks may serve everybody.
+  [ "$kat_me" = 0 ] && umask 022
+  mkdir -p "$1" || exit 1
+  kat_dir=$(kat_own "$1") || { printf '%s\n' "$kat_dir"; exit 1; }
+  # What a killed start left behind yesterday.
+  find "$kat_dir" -name '.new.*' -prune -mtime +0 -exec rm -rf '{}' +
+  kat_new=$(mktemp -d "$kat_dir/.new.XXXXXX") || { printf '%s\n' "$kat_new"; exit 1; }
+  trap 'rm -rf "$kat_new"' EXIT
+  trap 'exit 1' HUP INT TERM
+  cd "$kat_new" || exit 1
+  { tail -c +@OFFSET@ "$kat_self" | gzip -dc | tar -xmof -; } 2>/dev/null || {
+    echo "unpacking failed: is $kat_self damaged, or the disk full?"
+    exit 1
+  }
+  if command -v sha256sum >/dev/null; then
+    kat_found=$(sha256sum $kat_files)
+  else
+    kat_found=$(shasum -a 256 $kat_files)
+  fi
+  [ "$kat_found" = "$kat_sums" ] || {
+    echo "what came out is not what was packed: is $kat_self damaged, or the disk full?"
+    exit 1
+  }
+  ./kat-agent --version >/dev/null 2>&1 || {
+    if [ "$(uname -sm)" = '@UNAME@' ]; then
+      echo "no program may run from there, or Deno misses a library"
+    else
+      echo "this file is for @UNAME@, and this machine is $(uname -sm)"
+    fi
+    exit 1
+  }
+  sync $kat_files 2>/dev/null || sync
+  mv -f $kat_files "$kat_dir/" || exit 1
+  [ -d "$kat_dir/.deno" ] || mkdir -m 700 "$kat_dir/.deno" || [ -d "$kat_dir/.deno" ]
+)
+
+kat_self=$0
+case $kat_self in /*) ;; *) kat_self=$PWD/$kat_self ;; esac
+
+# Where caches are, in turn. The system's is filled by root and serves everybody.
+kat_system=/var/cache/kat
+[ "$kat_me" = 0 ] || [ -d "$kat_system/$kat_name" ] || kat_system=
+# systemd may name several, with colons.
+kat_service=${CACHE_DIRECTORY-}
+kat_bases="${KAT_CACHE_DIR-}
+$kat_system
+${kat_service%%:*}
+${XDG_CACHE_HOME:+$XDG_CACHE_HOME/kat}
+${HOME:+$HOME/.cache/kat}
+${TMPDIR:-/tmp}/kat-$kat_me"
+kat_dir=
+kat_why=
+kat_ifs=$IFS
+IFS='
+'
+for kat_base in $kat_bases; do
+  IFS=$kat_ifs
+  case $kat_base in /*) ;; *) continue ;; esac
+  kat_target=$kat_base/$kat_name
+  if [ -d "$kat_target" ]; then
+    kat_dir=$(kat_unpacked "$kat_target") && break
+  fi
+  if kat_dir=$(kat_unpack "$kat_target" 2>&1); then
+    kat_dir=$(kat_unpacked "$kat_target") && break
+  fi
+  kat_why="$kat_why  $kat_target: $kat_dir
+"
+  kat_dir=
+done
+IFS=$kat_ifs
+[ -n "$kat_dir" ] || {
+  printf 'kat-agent: Cannot unpack: no cache directory will do\n%s' "$kat_why" >&2
+  printf '  Set KAT_CACHE_DIR to a directory that only you can write to\n' >&2
+  exit 1
+}
+
+PATH=$kat_path
+# A developer's settings for Deno and Node are not for the agent.
+unset NODE_OPTIONS DENO_CONDITIONS DENO_COVERAGE_DIR DENO_INTERNAL_CHILD_ENTRYPOINT
+DENO_DIR=$kat_dir/.deno
+DENO_NO_PACKAGE_JSON=1
+DENO_NO_UPDATE_CHECK=1
+export DENO_DIR DENO_NO_PACKAGE_JSON DENO_NO_UPDATE_CHECK
+exec "$kat_dir/kat-agent" run --quiet --no-prompt --cached-only --no-remote --no-npm \
+  --no-lock "--config=$kat_dir/deno.json" -P=agent "$kat_dir/main.js" "$@"
