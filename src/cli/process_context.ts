@@ -5,18 +5,20 @@
  */
 
 import { KatError } from "../base/errors.ts";
+import { isStderrJournal, prefixed } from "../base/journal.ts";
 import type { CliContext } from "./cli.ts";
 
 const encoder = new TextEncoder();
 
 /** The context of this process, stopped by `signal`. */
 export function processContext(signal: AbortSignal): CliContext {
+  const env = Deno.env.toObject();
   return {
-    env: Deno.env.toObject(),
+    env,
     signal,
     stdout: (text) => writeOut(encoder.encode(text)),
     stdoutBytes: writeOut,
-    stderr: writeError,
+    stderr: isStderrJournal(env) ? writePrefixed : writeError,
     terminal: Deno.stderr.isTerminal() ? writeError : undefined,
   };
 }
@@ -34,6 +36,11 @@ async function writeOut(bytes: Uint8Array): Promise<void> {
         : String((error as Error).message),
     });
   }
+}
+
+/** What a command says to the user is an error to the journal. */
+function writePrefixed(text: string): void {
+  writeError(text.replace(/^.+$/gm, (line) => prefixed("error", line)));
 }
 
 function writeError(text: string): void {
