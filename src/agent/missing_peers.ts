@@ -41,9 +41,12 @@ export async function missingPeers(
 /** Logs for whom a starting member waits, whenever that changes, until the signal aborts. */
 export async function reportMissingPeers(
   members: readonly InitialMember[],
-  options: PeerOptions,
+  options: PeerOptions & {
+    /** Told for whom, too. */
+    readonly onWait?: ((waitsFor: string) => void) | undefined;
+  },
 ): Promise<void> {
-  const { signal } = options;
+  const { signal, onWait } = options;
   const needed = Math.floor(members.length / 2) + 1;
   let said: string | undefined;
   try {
@@ -52,8 +55,10 @@ export async function reportMissingPeers(
       const missing = await missingPeers(members, options);
       const waitsFor = missing.join(", ");
       if (waitsFor !== said && !signal.aborted) {
+        const forWhom = waitsFor === "" ? "their election" : waitsFor;
+        onWait?.(forWhom);
         logger("agent").info("Waiting for other members of the cluster", {
-          waitsFor: waitsFor === "" ? "their election" : waitsFor,
+          waitsFor: forWhom,
           needed: `${needed} of ${members.length}`,
         });
         said = waitsFor;

@@ -6,7 +6,6 @@
  */
 
 import { fstatSync } from "node:fs";
-import type { LogLevel } from "@logtape/logtape";
 import { UnixDatagram } from "./unix_datagram.ts";
 
 /** Where the journal takes entries with fields. */
@@ -15,19 +14,22 @@ const SOCKET = "/run/systemd/journal/socket";
 const MAX_NAME = 64;
 
 /** Priorities of syslog(3), as the journal sorts by. */
-const PRIORITIES: Readonly<Record<LogLevel, number>> = {
+const PRIORITIES = {
   trace: 7,
   debug: 7,
   info: 6,
   warning: 4,
   error: 3,
   fatal: 2,
-};
+} as const;
+
+/** The levels of the log. */
+export type JournalLevel = keyof typeof PRIORITIES;
 
 /** What one entry is made from. */
 export interface JournalLine {
   /** Its level. */
-  readonly level: LogLevel;
+  readonly level: JournalLevel;
   /** The room that logs. */
   readonly room: string;
   /** What a person reads. */
@@ -50,7 +52,7 @@ export function isStderrJournal(
 }
 
 /** A line for the journal's end of stderr: it takes the priority off. */
-export function prefixed(level: LogLevel, message: string): string {
+export function prefixed(level: JournalLevel, message: string): string {
   return `<${PRIORITIES[level]}>${message}`;
 }
 

@@ -8,6 +8,7 @@ import { object } from "@optique/core/constructs";
 import { map } from "@optique/core/modifiers";
 import type { InferValue } from "@optique/core/parser";
 import { option } from "@optique/core/primitives";
+import type { Report } from "../agent/node_state.ts";
 import { ExitCode } from "../base/errors.ts";
 import type { Command, Context } from "./command.ts";
 import { etcdFinder } from "./etcd_source.ts";
@@ -69,6 +70,18 @@ async function init(
   flags: InferValue<typeof options>,
   context: Context,
 ): Promise<ExitCode> {
+  await using _log = await startCommandLog(flags, context);
+  const { underSystemd } = await import("../agent/systemd.ts");
+  return await underSystemd(
+    context,
+    (report) => initAndServe(flags, { ...context, report }),
+  );
+}
+
+async function initAndServe(
+  flags: InferValue<typeof options>,
+  context: Context & { readonly report: Report },
+): Promise<ExitCode> {
   const { readClusterConfig } = await import(
     "../cluster/read_cluster_config.ts"
   );
@@ -76,7 +89,6 @@ async function init(
     "../cluster/node_settings.ts"
   );
   const { wantedNode } = await import("../agent/wanted_node.ts");
-  await using _log = await startCommandLog(flags, context);
 
   const given = givenDataDir(flags.dataDir, context);
   const config = await readClusterConfig(flags.config, {
@@ -106,6 +118,7 @@ async function init(
   await initNode(wanted, {
     dataDir,
     findEtcd: etcdFinder(flags, { ...context, dataDir }),
+    report: context.report,
     signal: context.signal,
   });
   return ExitCode.ok;

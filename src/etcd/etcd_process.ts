@@ -16,7 +16,7 @@ import {
   hostOf,
   isLoopback,
 } from "./etcd_flags.ts";
-import { isServing } from "./etcd_health.ts";
+import { hearFrom, isServing } from "./etcd_health.ts";
 import { EtcdLogFile } from "./etcd_log_file.ts";
 import { writePidFile } from "./etcd_pid_file.ts";
 import type { EtcdExit, EtcdProcessError } from "./etcd_process_error.ts";
@@ -199,6 +199,23 @@ export class EtcdProcess implements AsyncDisposable {
       });
     }
     if (this.#state === "starting") this.#transition("serving");
+  }
+
+  /** Whether the member answers at all before the signal aborts, with a majority or without. */
+  async answers(
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<boolean> {
+    try {
+      await abortable(hearFrom(this.#localUrl(), { signal }), signal);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Whether the member says that it serves before the signal aborts. */
+  async serves({ signal }: { readonly signal: AbortSignal }): Promise<boolean> {
+    return await this.#asks(this.#localUrl(), signal).catch(() => false);
   }
 
   /**
