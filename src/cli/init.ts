@@ -14,17 +14,18 @@ import type { Command, Context } from "./command.ts";
 import { etcdFinder } from "./etcd_source.ts";
 import { startCommandLog } from "./logging.ts";
 import {
+  advertiseAddressOption,
   cacheDirOption,
   dataDirOption,
   etcdBinaryOption,
   givenDataDir,
+  initialClusterOption,
   logFormatOption,
   logLevelOption,
   nodeName,
   nodeNameOption,
   nonEmpty,
   plainText,
-  setting,
   usualDataDir,
   valueOf,
 } from "./options.ts";
@@ -35,16 +36,8 @@ const options = object({
   }),
   dataDir: dataDirOption,
   nodeName: nodeNameOption,
-  advertiseAddress: setting(
-    "--advertise-address",
-    "IP",
-    "The address that the other nodes reach this one at. Default: this node's in --initial-cluster, else 127.0.0.1.",
-  ),
-  initialCluster: setting(
-    "--initial-cluster",
-    "NAME=URL,…",
-    "All nodes with their peer URLs, the same on each. Default: this node alone.",
-  ),
+  advertiseAddress: advertiseAddressOption,
+  initialCluster: initialClusterOption,
   etcdBinary: etcdBinaryOption,
   cacheDir: cacheDirOption,
   logFormat: logFormatOption,
