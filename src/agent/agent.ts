@@ -43,6 +43,7 @@ import {
 import { clientEndpoints, planMember, wantedPorts } from "./member_plan.ts";
 import { reportMissingPeers } from "./missing_peers.ts";
 import type { NodeRecord } from "./node_record.ts";
+import type { Report } from "./node_state.ts";
 import { participate } from "./participate.ts";
 import type { WantedNode } from "./wanted_node.ts";
 
@@ -54,6 +55,8 @@ export interface AgentOptions {
   readonly findEtcd: (spec: ClusterSpec) => Promise<EtcdBinaries>;
   /** What the leader does. @default {nothing} */
   readonly duties?: Duties | undefined;
+  /** Told how it goes. */
+  readonly report?: Report | undefined;
   /** Ends the agent, in order. */
   readonly signal: AbortSignal;
 }
@@ -118,7 +121,7 @@ async function serveNode(
   record: NodeRecord,
   options: ServeOptions,
 ): Promise<void> {
-  const { dataDir, fresh, signal } = options;
+  const { dataDir, fresh, report, signal } = options;
   const paths = dataPaths(dataDir);
   warnOfPlainHttp(record);
 
@@ -141,8 +144,10 @@ async function serveNode(
     pidFile: paths.etcdPid,
   };
   const etcd = stack.use(await startEtcd(processOptions, { signal }));
-  await waitForMember(etcd, record, signal);
-  stack.use(new EtcdSupervisor(processOptions, etcd));
+  report?.({ etcd: () => etcd, etcdVersion: versionText(binaries.version) });
+  await waitForMember(etcd, record, options);
+  const supervisor = stack.use(new EtcdSupervisor(processOptions, etcd));
+  report?.({ etcd: () => supervisor.current, waitsFor: undefined, isUp: true });
   const store = stack.use(
     new EtcdStore({ endpoints: clientEndpoints(record) }),
   );
@@ -164,6 +169,7 @@ async function serveNode(
     members: record.initialCluster,
     leaseSeconds: spec.leaderLeaseSeconds,
     duties: options.duties,
+    report,
     signal,
   });
 }
@@ -301,12 +307,14 @@ async function endLeftover(paths: DataPaths): Promise<void> {
 async function waitForMember(
   etcd: EtcdProcess,
   { initialCluster, nodeName }: NodeRecord,
-  signal: AbortSignal,
+  { report, signal }: AgentOptions,
 ): Promise<void> {
   const alone = initialCluster.length === 1;
   const serving = new AbortController();
   const reports = reportMissingPeers(initialCluster, {
     nodeName,
+    // Its peers may come after days; this node has done its part.
+    onWait: (waitsFor) => report?.({ waitsFor, isUp: true }),
     signal: AbortSignal.any([signal, serving.signal]),
     whyRefused: () => etcd.whyRefused(),
   });

@@ -9,6 +9,7 @@ import { logger } from "../base/log.ts";
 import type { Duties } from "../election/election.ts";
 import { EtcdStore } from "../store/etcd_store.ts";
 import { readCluster, untilAnswered } from "./cluster_record.ts";
+import type { Report } from "./node_state.ts";
 import { participate } from "./participate.ts";
 
 /** Options of {@linkcode runExternal}. */
@@ -19,6 +20,8 @@ export interface ExternalOptions {
   readonly nodeName: string;
   /** What the leader does. @default {nothing} */
   readonly duties?: Duties | undefined;
+  /** Told how it goes. */
+  readonly report?: Report | undefined;
   /** Ends the agent, in order. */
   readonly signal: AbortSignal;
 }
@@ -30,7 +33,9 @@ export interface ExternalOptions {
  * @throws {KatError} if the etcd there holds no cluster.
  */
 export async function runExternal(options: ExternalOptions): Promise<void> {
-  const { endpoints, nodeName, duties, signal } = options;
+  const { endpoints, nodeName, duties, report, signal } = options;
+  // There is no etcd to start, and the one that is there may take its time.
+  report?.({ isUp: true });
   await using store = new EtcdStore({ endpoints });
   const cluster = await untilAnswered(
     options,
@@ -48,6 +53,7 @@ export async function runExternal(options: ExternalOptions): Promise<void> {
     members: [],
     leaseSeconds: cluster.spec.leaderLeaseSeconds,
     duties,
+    report,
     signal,
   });
 }

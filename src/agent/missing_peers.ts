@@ -44,9 +44,11 @@ export async function reportMissingPeers(
   options: PeerOptions & {
     /** Why the peers refuse this member, if they do. */
     readonly whyRefused: () => Promise<string | undefined>;
+    /** Told for whom, too. */
+    readonly onWait?: ((waitsFor: string) => void) | undefined;
   },
 ): Promise<void> {
-  const { signal } = options;
+  const { signal, onWait } = options;
   const needed = Math.floor(members.length / 2) + 1;
   let said: string | undefined;
   try {
@@ -58,13 +60,16 @@ export async function reportMissingPeers(
         : undefined;
       const waitsFor = refused ?? missing.join(", ");
       if (waitsFor !== said && !signal.aborted && refused !== undefined) {
+        onWait?.(refused);
         logger("agent").warn(
           "The other members refuse this one: it was made for another cluster",
           { reason: refused },
         );
       } else if (waitsFor !== said && !signal.aborted) {
+        const forWhom = waitsFor === "" ? "their election" : waitsFor;
+        onWait?.(forWhom);
         logger("agent").info("Waiting for other members of the cluster", {
-          waitsFor: waitsFor === "" ? "their election" : waitsFor,
+          waitsFor: forWhom,
           needed: `${needed} of ${members.length}`,
         });
       }

@@ -10,14 +10,18 @@ import { logger } from "../base/log.ts";
 import { type Duties, runElection } from "../election/election.ts";
 import { observeLeader } from "../election/observe_leader.ts";
 import { type StateStore, StoreError } from "../store/state_store.ts";
+import type { Report } from "./node_state.ts";
 import { type ReachabilityOptions, watchStore } from "./watch_store.ts";
 
 /** Options of {@linkcode participate}. */
-export interface ParticipateOptions extends ReachabilityOptions {
+export interface ParticipateOptions
+  extends Omit<ReachabilityOptions, "onLook"> {
   /** The lease to ask for, in seconds. */
   readonly leaseSeconds: number;
   /** What the leader does. @default {nothing} */
   readonly duties?: Duties | undefined;
+  /** Told how it goes. */
+  readonly report?: Report | undefined;
 }
 
 /** Takes part until the signal aborts; a bug in one part ends them all. */
@@ -25,7 +29,7 @@ export async function participate(
   store: StateStore,
   options: ParticipateOptions,
 ): Promise<void> {
-  const { nodeName: leaderId, leaseSeconds, duties } = options;
+  const { nodeName: leaderId, leaseSeconds, duties, report } = options;
   const failed = new AbortController();
   const signal = AbortSignal.any([options.signal, failed.signal]);
   await reportNamesake(store, leaderId, signal);
@@ -34,10 +38,20 @@ export async function participate(
       leaderId,
       leaseTtlSeconds: leaseSeconds,
       duties: duties ?? (() => Promise.resolve()),
+      onTerm: (term) => report?.({ term }),
       signal,
     }),
-    observeLeader(store, { leaderId, signal }),
-    watchStore(store, { ...options, signal }),
+    observeLeader(store, {
+      leaderId,
+      signal,
+      onLook: (leader) =>
+        report?.({ leader: leader === leaderId ? undefined : leader }),
+    }),
+    watchStore(store, {
+      ...options,
+      signal,
+      onLook: (trouble) => report?.({ look: { trouble } }),
+    }),
   ];
   const results = await Promise.allSettled(
     parts.map((part) =>

@@ -18,6 +18,8 @@ export interface ReachabilityOptions {
   readonly nodeName: string;
   /** The members of the cluster; none if somebody else runs them. */
   readonly members: readonly InitialMember[];
+  /** Told after every look: for whom the store waits, or why it cannot be reached; `undefined` if it can. */
+  readonly onLook?: ((trouble: string | undefined) => void) | undefined;
   /** Ends the watch. */
   readonly signal: AbortSignal;
 }
@@ -30,7 +32,7 @@ const ANSWER_MS = 3_000;
 /** Looks until the signal aborts; each change is logged once. */
 export async function watchStore(
   store: StateStore,
-  { nodeName, members, signal }: ReachabilityOptions,
+  { nodeName, members, onLook, signal }: ReachabilityOptions,
 ): Promise<void> {
   const log = logger("agent");
   let said: string | undefined;
@@ -41,6 +43,7 @@ export async function watchStore(
         await store.get(SCHEMA_VERSION_KEY, { signal, timeoutMs: ANSWER_MS });
         if (said !== undefined) log.info("The store can be reached again");
         said = undefined;
+        onLook?.(undefined);
       } catch (error) {
         if (!(error instanceof StoreError)) throw error;
         const missing = await missingPeers(members, { nodeName, signal });
@@ -52,6 +55,7 @@ export async function watchStore(
           });
         }
         said = waitsFor;
+        onLook?.(waitsFor === "" ? error.message : `waiting for ${waitsFor}`);
       }
     }
   } catch (error) {

@@ -1,7 +1,8 @@
 /**
  * The only writer of logs: one fixed sentence plus fields, to stderr.
  *
- * Text for people, JSON lines for machines. A reader that does not drain
+ * Text for people, JSON lines for machines, entries with fields for systemd's
+ * journal. A reader that does not drain
  * stderr costs log lines, never the agent's heartbeat: lines wait in a bounded
  * queue and the oldest are dropped and counted.
  *
@@ -18,6 +19,7 @@ import {
 } from "@logtape/logtape";
 
 import { escapeControls } from "./escape_controls.ts";
+import { Journal, type JournalLine, prefixed } from "./journal.ts";
 
 /** The rooms that log; the category of each line. */
 export type LogRoom =
@@ -41,6 +43,17 @@ export interface LoggingOptions {
   readonly colors: boolean;
   /** Writes bytes; what it throws is swallowed, there is nowhere left to say it. */
   readonly write: (bytes: Uint8Array) => Promise<void>;
+  /**
+   * Set where stderr is the journal: lines then carry a priority and leave the
+   * time to it, and text goes to its socket, if it can, with its fields.
+   */
+  readonly journal?: JournalOptions | undefined;
+}
+
+/** Options of {@linkcode LoggingOptions.journal}. */
+export interface JournalOptions {
+  /** Where it takes entries with fields. @default {"/run/systemd/journal/socket"} */
+  readonly socket?: string;
 }
 
 /** Lines that may wait for a reader; at about 200 bytes each, 2 MB. */
@@ -57,13 +70,12 @@ export function logger(room: LogRoom): Logger {
 export async function startLogging(
   options: LoggingOptions,
 ): Promise<AsyncDisposable> {
-  const queue = new LineQueue(options.write);
-  const format = options.format === "json"
-    ? formatJson
-    : (record: LogRecord) => formatText(record, options.colors);
+  const entries = options.journal && Journal.open(options.journal.socket);
+  const queue = new LineQueue(options, entries);
+  const line = lineFormat(options);
   await configure({
     reset: true,
-    sinks: { stderr: (record: LogRecord) => queue.push(format(record)) },
+    sinks: { stderr: (record: LogRecord) => queue.push(line(record)) },
     loggers: [
       { category: "kat", sinks: ["stderr"], lowestLevel: options.level },
       { category: ["logtape", "meta"], sinks: [], lowestLevel: "fatal" },
@@ -73,23 +85,53 @@ export async function startLogging(
     async [Symbol.asyncDispose]() {
       await reset();
       await queue.flush();
+      entries?.[Symbol.dispose]();
     },
+  };
+}
+
+/** A line of the log. */
+interface Line {
+  /** As it is written to stderr. */
+  readonly text: string;
+  /** As it is sent to the journal instead, if that takes it. */
+  readonly entry?: JournalLine;
+}
+
+function lineFormat(
+  { format, colors, journal }: LoggingOptions,
+): (record: LogRecord) => Line {
+  const prefix = (level: LogLevel, text: string) =>
+    journal ? prefixed(level, text) : text;
+  if (format === "json") {
+    return (record) => ({ text: prefix(record.level, formatJson(record)) });
+  }
+  if (!journal) return (record) => ({ text: formatText(record, colors) });
+  return (record) => {
+    const { level, properties: fields } = record;
+    const message = sentenceText(record) + fieldsText(record);
+    const entry = { level, room: roomOf(record), message, fields };
+    return { text: prefix(level, message), entry };
   };
 }
 
 /** Lines on their way to a reader that may be slow, stuck or gone. */
 class LineQueue {
   readonly #write: (bytes: Uint8Array) => Promise<void>;
+  readonly #prefixes: boolean;
+  readonly #entries: Journal | undefined;
   readonly #encoder = new TextEncoder();
-  #waiting: string[] = [];
+  #waiting: Line[] = [];
   #dropped = 0;
   #draining: Promise<void> | undefined;
 
-  constructor(write: (bytes: Uint8Array) => Promise<void>) {
+  constructor({ write, journal }: LoggingOptions, entries?: Journal) {
     this.#write = write;
+    this.#prefixes = journal !== undefined;
+    this.#entries = entries;
   }
 
-  push(line: string): void {
+  push(line: Line): void {
     if (this.#waiting.length >= QUEUE_LIMIT) {
       this.#waiting.shift();
       this.#dropped += 1;
@@ -112,16 +154,38 @@ class LineQueue {
       const lines = this.#waiting;
       this.#waiting = [];
       if (this.#dropped > 0) {
-        lines.unshift(`(${this.#dropped} log lines dropped: nobody read them)`);
+        const text = `(${this.#dropped} log lines dropped: nobody read them)`;
+        lines.unshift({
+          text: this.#prefixes ? prefixed("warning", text) : text,
+        });
         this.#dropped = 0;
       }
+      const rest = await this.#sendEntries(lines);
+      if (rest.length === 0) continue;
+      const text = rest.map(({ text }) => `${text}\n`).join("");
       try {
-        await this.#write(this.#encoder.encode(lines.join("\n") + "\n"));
+        await this.#write(this.#encoder.encode(text));
       } catch {
         // stderr is closed or full: the agent goes on without it.
       }
     }
     this.#draining = undefined;
+  }
+
+  /** Sends what the journal takes; returns what is still to be written. */
+  async #sendEntries(lines: readonly Line[]): Promise<readonly Line[]> {
+    const entries = this.#entries;
+    if (entries === undefined) return lines;
+    const rest: Line[] = [];
+    for (const line of lines) {
+      try {
+        if (line.entry) await entries.send(line.entry);
+        else rest.push(line);
+      } catch {
+        rest.push(line);
+      }
+    }
+    return rest;
   }
 }
 
@@ -140,20 +204,34 @@ const DIM = "\x1b[2m";
 export function formatText(record: LogRecord, colors: boolean): string {
   const time = new Date(record.timestamp).toISOString();
   const level = record.level.toUpperCase().padEnd(7);
-  const room = (record.category.at(-1) ?? "").padEnd(8);
-  const template = String(record.rawMessage);
-  const fields = Object.entries(record.properties)
-    .filter(([name, value]) =>
-      value !== undefined && !template.includes(`{${name}}`)
-    )
-    .map(([name, value]) => ` ${name}=${plain(value)}`)
-    .join("");
-  const sentence = escapeControls(messageText(record));
+  const room = roomOf(record).padEnd(8);
+  const fields = fieldsText(record);
+  const sentence = sentenceText(record);
   return colors
     ? `${DIM}${time}${RESET} ${
       COLORS[record.level]
     }${level}${RESET} ${DIM}${room}${RESET} ${sentence}${DIM}${fields}${RESET}`
     : `${time} ${level} ${room} ${sentence}${fields}`;
+}
+
+function roomOf({ category }: LogRecord): string {
+  return category.at(-1) ?? "";
+}
+
+/** The sentence, on one line. */
+function sentenceText(record: LogRecord): string {
+  return escapeControls(messageText(record));
+}
+
+/** The fields that the sentence does not say, each after a space. */
+function fieldsText({ rawMessage, properties }: LogRecord): string {
+  const template = String(rawMessage);
+  return Object.entries(properties)
+    .filter(([name, value]) =>
+      value !== undefined && !template.includes(`{${name}}`)
+    )
+    .map(([name, value]) => ` ${name}=${plain(value)}`)
+    .join("");
 }
 
 /** One JSON object: `time`, `level`, `room`, `message`, then the fields. */

@@ -21,6 +21,7 @@ import { initCommand } from "./init.ts";
 import { runCommand } from "./run.ts";
 import { statusCommand } from "./status.ts";
 import { storeCommand } from "./store.ts";
+import { systemdCommand } from "./systemd.ts";
 
 /** Every command, in the order in which help shows them. */
 export const COMMANDS: readonly Command[] = [
@@ -30,6 +31,7 @@ export const COMMANDS: readonly Command[] = [
   configCommand,
   storeCommand,
   etcdCommand,
+  systemdCommand,
 ];
 
 /** What {@linkcode runCli} is given besides the arguments. */

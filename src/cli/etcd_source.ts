@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Report } from "../agent/node_state.ts";
 import type { ClusterSpec } from "../cluster/cluster_config.ts";
 import type { EtcdBinaries } from "../etcd/etcd_binaries.ts";
 import type { BinaryOrigin } from "../etcd/find_etcd.ts";
@@ -18,14 +19,16 @@ export interface EtcdFlags {
   readonly cacheDir?: string | undefined;
 }
 
-/** Returns what finds the etcd for a node whose data is in `dataDir`. */
+/** Returns what finds the etcd for a node whose data is in `dataDir`, telling `report` how far it is. */
 export function etcdFinder(
   flags: EtcdFlags,
-  context: Context & { readonly dataDir: string },
+  context: Context & { readonly dataDir: string; readonly report: Report },
 ): (spec: ClusterSpec) => Promise<EtcdBinaries> {
   return async ({ etcd }) => {
     const { findEtcd } = await import("../etcd/find_etcd.ts");
-    const { showProgress } = await import("../etcd/show_progress.ts");
+    const { progressText, showProgress } = await import(
+      "../etcd/show_progress.ts"
+    );
     const named: readonly [BinaryOrigin, string | undefined][] = [
       ["flag", flags.etcdBinary],
       ["environment", valueOf(undefined, "KAT_ETCD_BINARY", context)],
@@ -34,6 +37,10 @@ export function etcdFinder(
     const [binaryFrom, binary] = named.find(([, path]) => path !== undefined) ??
       [];
     using progress = showProgress({ write: context.terminal });
+    context.report({ search: "looking for etcd" });
+    using _search = {
+      [Symbol.dispose]: () => context.report({ search: undefined }),
+    };
     return await findEtcd({
       binary,
       binaryFrom,
@@ -43,7 +50,10 @@ export function etcdFinder(
       cacheDir: cacheDir(flags.cacheDir, context),
       path: context.env.PATH,
       signal: context.signal,
-      onProgress: progress.update,
+      onProgress(progressed) {
+        progress.update(progressed);
+        context.report({ search: progressText(progressed) });
+      },
     });
   };
 }

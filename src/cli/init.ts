@@ -8,22 +8,24 @@ import { object } from "@optique/core/constructs";
 import { map } from "@optique/core/modifiers";
 import type { InferValue } from "@optique/core/parser";
 import { option } from "@optique/core/primitives";
+import type { Report } from "../agent/node_state.ts";
 import { ExitCode } from "../base/errors.ts";
 import type { Command, Context } from "./command.ts";
 import { etcdFinder } from "./etcd_source.ts";
 import { startCommandLog } from "./logging.ts";
 import {
+  advertiseAddressOption,
   cacheDirOption,
   dataDirOption,
   etcdBinaryOption,
   givenDataDir,
+  initialClusterOption,
   logFormatOption,
   logLevelOption,
   nodeName,
   nodeNameOption,
   path,
   plainText,
-  setting,
   usualDataDir,
   valueOf,
 } from "./options.ts";
@@ -34,16 +36,8 @@ const options = object({
   }),
   dataDir: dataDirOption,
   nodeName: nodeNameOption,
-  advertiseAddress: setting(
-    "--advertise-address",
-    "IP",
-    "The address that the other nodes reach this one at. Default: this node's in --initial-cluster, else 127.0.0.1.",
-  ),
-  initialCluster: setting(
-    "--initial-cluster",
-    "NAME=URL,…",
-    "All nodes with their peer URLs, the same on each. Default: this node alone.",
-  ),
+  advertiseAddress: advertiseAddressOption,
+  initialCluster: initialClusterOption,
   etcdBinary: etcdBinaryOption,
   cacheDir: cacheDirOption,
   logFormat: logFormatOption,
@@ -69,6 +63,18 @@ async function init(
   flags: InferValue<typeof options>,
   context: Context,
 ): Promise<ExitCode> {
+  await using _log = await startCommandLog(flags, context);
+  const { underSystemd } = await import("../agent/systemd.ts");
+  return await underSystemd(
+    context,
+    (report) => initAndServe(flags, { ...context, report }),
+  );
+}
+
+async function initAndServe(
+  flags: InferValue<typeof options>,
+  context: Context & { readonly report: Report },
+): Promise<ExitCode> {
   const { readClusterConfig } = await import(
     "../cluster/read_cluster_config.ts"
   );
@@ -76,7 +82,6 @@ async function init(
     "../cluster/node_settings.ts"
   );
   const { wantedNode } = await import("../agent/wanted_node.ts");
-  await using _log = await startCommandLog(flags, context);
 
   const given = givenDataDir(flags.dataDir, context);
   const config = await readClusterConfig(flags.config, {
@@ -106,6 +111,7 @@ async function init(
   await initNode(wanted, {
     dataDir,
     findEtcd: etcdFinder(flags, { ...context, dataDir }),
+    report: context.report,
     signal: context.signal,
   });
   return ExitCode.ok;

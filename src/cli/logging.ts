@@ -1,5 +1,6 @@
 /**
- * How a command logs: to stderr, for people or for machines.
+ * How a command logs: to stderr, for people or for machines, or to systemd's
+ * journal where that is what stderr leads to.
  *
  * @module
  */
@@ -32,6 +33,7 @@ export async function startCommandLog(
   context: Context,
 ): Promise<AsyncDisposable> {
   const { startLogging } = await import("../base/log.ts");
+  const { isStderrJournal } = await import("../base/journal.ts");
   const { NO_COLOR, TERM } = context.env;
   return await startLogging({
     format: known(logFormat, "KAT_LOG_FORMAT", LOG_FORMATS, context) ?? "text",
@@ -42,6 +44,7 @@ export async function startCommandLog(
         sent += await Deno.stderr.write(bytes.subarray(sent));
       }
     },
+    journal: isStderrJournal(context.env) ? {} : undefined,
   });
 }
 

@@ -97,6 +97,18 @@ export const nodeNameOption: Setting = setting(
   "NAME",
   "The node's name and leader ID. Default: the host name.",
 );
+/** `--advertise-address`. */
+export const advertiseAddressOption: Setting = setting(
+  "--advertise-address",
+  "IP",
+  "The address that the other nodes reach this one at. Default: this node's in --initial-cluster, else 127.0.0.1.",
+);
+/** `--initial-cluster`. */
+export const initialClusterOption: Setting = setting(
+  "--initial-cluster",
+  "NAME=URL,…",
+  "All nodes with their peer URLs, the same on each. Default: this node alone.",
+);
 /** `--etcd-binary`. */
 export const etcdBinaryOption: Setting = setting(
   "--etcd-binary",

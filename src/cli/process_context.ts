@@ -5,18 +5,20 @@
  */
 
 import { KatError } from "../base/errors.ts";
+import { isStderrJournal, prefixed } from "../base/journal.ts";
 import type { CliContext } from "./cli.ts";
 
 const encoder = new TextEncoder();
 
 /** The context of this process, stopped by `signal`. */
 export function processContext(signal: AbortSignal): CliContext {
+  const env = Deno.env.toObject();
   return {
-    env: Deno.env.toObject(),
+    env,
     signal,
     stdout: (text) => writeOut(encoder.encode(text)),
     stdoutBytes: writeOut,
-    stderr: (text) => writeError(text),
+    stderr: isStderrJournal(env) ? writePrefixed : writeError,
     terminal: Deno.stderr.isTerminal()
       ? (text) => void writeError(text)
       : undefined,
@@ -36,6 +38,11 @@ async function writeOut(bytes: Uint8Array): Promise<void> {
         : String((error as Error).message),
     });
   }
+}
+
+/** What a command says to the user is an error to the journal. */
+async function writePrefixed(text: string): Promise<void> {
+  await writeError(text.replace(/^.+$/gm, (line) => prefixed("error", line)));
 }
 
 /** How long a reader of stderr may take before the program goes on without it. */

@@ -8,6 +8,7 @@
 import { object } from "@optique/core/constructs";
 import { map } from "@optique/core/modifiers";
 import type { InferValue } from "@optique/core/parser";
+import type { Report } from "../agent/node_state.ts";
 import { ExitCode, UsageError } from "../base/errors.ts";
 import type { Command, Context } from "./command.ts";
 import { etcdFinder } from "./etcd_source.ts";
@@ -54,7 +55,18 @@ async function run(
   context: Context,
 ): Promise<ExitCode> {
   await using _log = await startCommandLog(flags, context);
-  const { signal } = context;
+  const { underSystemd } = await import("../agent/systemd.ts");
+  return await underSystemd(
+    context,
+    (report) => serve(flags, { ...context, report }),
+  );
+}
+
+async function serve(
+  flags: InferValue<typeof options>,
+  context: Context & { readonly report: Report },
+): Promise<ExitCode> {
+  const { report, signal } = context;
   const endpoints = valueOf(flags.endpoints, "KAT_ENDPOINTS", context);
   if (endpoints !== undefined) {
     if (flags.dataDir !== undefined || flags.etcdBinary !== undefined) {
@@ -68,6 +80,7 @@ async function run(
     await runExternal({
       endpoints: parseEndpoints(endpoints),
       nodeName: nodeName(flags.nodeName, context),
+      report,
       signal,
     });
     return ExitCode.ok;
@@ -82,6 +95,7 @@ async function run(
   await runNode({
     dataDir,
     findEtcd: etcdFinder(flags, { ...context, dataDir }),
+    report,
     signal,
   });
   return ExitCode.ok;

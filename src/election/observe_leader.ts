@@ -14,6 +14,8 @@ import { type StateStore, StoreError } from "../store/state_store.ts";
 export interface ObserveOptions {
   /** The observer's own ID; its own terms are not news to it. */
   readonly leaderId: string;
+  /** Told who leads whenever somebody looked; `undefined` if nobody does. */
+  readonly onLook?: ((leader: string | undefined) => void) | undefined;
   /** Ends the observation. */
   readonly signal: AbortSignal;
 }
@@ -31,7 +33,7 @@ const LOOK_AGAIN_MS = 15_000;
  */
 export async function observeLeader(
   store: StateStore,
-  { leaderId, signal }: ObserveOptions,
+  { leaderId, onLook, signal }: ObserveOptions,
 ): Promise<void> {
   const log = logger("election");
   let seen: string | undefined;
@@ -43,6 +45,7 @@ export async function observeLeader(
     }
     // An empty chair is no news, but whoever sits down next is, also the same.
     seen = leader;
+    onLook?.(leader);
   }
 
   while (!signal.aborted) {

@@ -1,5 +1,5 @@
 /**
- * Whether an etcd member serves: one question over plain HTTP.
+ * Whether an etcd member serves, or lives at all: a question over plain HTTP.
  *
  * @module
  */
@@ -23,11 +23,28 @@ const MAX_ANSWER = 10_000;
  *
  * @throws {Error} if nothing answers there, or not in time.
  */
-export function isServing(
+export async function isServing(
   clientUrl: string,
-  { signal }: IsServingOptions,
+  options: IsServingOptions,
 ): Promise<boolean> {
   const url = new URL("/health?exclude=NOSPACE", clientUrl);
+  return /"health":\s*"?true/.test(await ask(url, options));
+}
+
+/**
+ * Resolves when the member at `clientUrl` answers a question that needs
+ * neither a leader nor other members, whatever it says.
+ *
+ * @throws {Error} if nothing answers there, or not in time.
+ */
+export async function hearFrom(
+  clientUrl: string,
+  options: IsServingOptions,
+): Promise<void> {
+  await ask(new URL("/health?serializable=true", clientUrl), options);
+}
+
+function ask(url: URL, { signal }: IsServingOptions): Promise<string> {
   return new Promise((resolve, reject) => {
     const request = get(url, { agent: false, signal }, (response) => {
       let text = "";
@@ -37,7 +54,7 @@ export function isServing(
         if (text.length > MAX_ANSWER) request.destroy();
       });
       response.on("error", reject);
-      response.on("close", () => resolve(/"health":\s*"?true/.test(text)));
+      response.on("close", () => resolve(text));
     });
     request.on("error", reject);
   });

@@ -20,7 +20,7 @@ import {
   hostOf,
   isLoopback,
 } from "./etcd_flags.ts";
-import { isServing } from "./etcd_health.ts";
+import { hearFrom, isServing } from "./etcd_health.ts";
 import { EtcdLogFile } from "./etcd_log_file.ts";
 import { writePidFile } from "./etcd_pid_file.ts";
 import type { EtcdExit, EtcdProcessError } from "./etcd_process_error.ts";
@@ -208,6 +208,23 @@ export class EtcdProcess implements AsyncDisposable {
   /** Why its peers refuse it, if its log says that they do; it goes on trying for ever. */
   async whyRefused(): Promise<string | undefined> {
     return diagnoseMismatch(await this.#logFile.lines())?.why;
+  }
+
+  /** Whether the member answers at all before the signal aborts, with a majority or without. */
+  async answers(
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<boolean> {
+    try {
+      await abortable(hearFrom(this.#localUrl(), { signal }), signal);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Whether the member says that it serves before the signal aborts. */
+  async serves({ signal }: { readonly signal: AbortSignal }): Promise<boolean> {
+    return await this.#asks(this.#localUrl(), signal).catch(() => false);
   }
 
   /**

@@ -46,6 +46,11 @@ export class EtcdSupervisor implements AsyncDisposable {
     this.#loop = this.#supervise();
   }
 
+  /** The process that was started last. */
+  get current(): EtcdProcess {
+    return this.#current;
+  }
+
   /** Stops the member and no longer starts it. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort(new Error("The member is stopped"));

@@ -43,6 +43,15 @@ export function showProgress(
   return write === undefined ? lines(clock) : bar(write, { columns, clock });
 }
 
+/** How far a download is, in a few words. */
+export function progressText(
+  { receivedBytes, totalBytes }: DownloadProgress,
+): string {
+  return totalBytes
+    ? `fetching etcd: ${Math.floor(receivedBytes / totalBytes * 100)} %`
+    : `fetching etcd: ${megabytes(receivedBytes)} MB`;
+}
+
 function bar(
   write: (text: string) => void,
   { columns, clock }: { readonly columns: number; readonly clock: Clock },

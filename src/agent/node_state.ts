@@ -1,0 +1,89 @@
+/**
+ * How a node does, from its first step to its last, for whoever shows it.
+ *
+ * @module
+ */
+
+import type { EtcdProcess } from "../etcd/etcd_process.ts";
+import type { Leadership } from "../store/state_store.ts";
+
+/** What is known of a node; absent until it is known. */
+export interface NodeState {
+  /** How far the search for an etcd is, while it lasts: `fetching etcd: 12 %`. */
+  readonly search?: string | undefined;
+  /** Whether the node's etcd is supervised. */
+  readonly isUp?: boolean;
+  /** The etcd that was started last. */
+  readonly etcd?: () => EtcdProcess;
+  /** Its version. */
+  readonly etcdVersion?: string;
+  /** The members that a starting etcd waits for. */
+  readonly waitsFor?: string | undefined;
+  /** The term that this node leads in. */
+  readonly term?: Leadership | undefined;
+  /** Who leads, as last seen. */
+  readonly leader?: string | undefined;
+  /** The last look at the store, with what was wrong. */
+  readonly look?: { readonly trouble: string | undefined };
+}
+
+/** Takes news: what it names has changed, the rest is as it was. */
+export type Report = (news: NodeState) => void;
+
+/** What only the one who shows it knows. */
+export interface DescribeOptions {
+  /** When the term began. */
+  readonly termSince: Date;
+  /** What time it is. */
+  readonly now: Date;
+}
+
+/** A node's state as one line for people. */
+export function describeNode(
+  state: NodeState,
+  options: DescribeOptions,
+): string {
+  const { search, etcd, waitsFor, look } = state;
+  if (search !== undefined) return search;
+  if (waitsFor !== undefined) {
+    return `waiting for ${waitsFor}, ${describeEtcd(state)}`;
+  }
+  if (!state.isUp) return etcd ? describeEtcd(state) : "starting";
+  const parts = [describeRole(state, options)];
+  if (look?.trouble !== undefined) {
+    parts.push(`the store cannot be reached: ${look.trouble}`);
+  }
+  if (etcd) parts.push(describeEtcd(state));
+  return parts.join(", ");
+}
+
+function describeRole(
+  { term, leader }: NodeState,
+  { termSince, now }: DescribeOptions,
+): string {
+  if (term) {
+    const since = timeText(termSince, now);
+    return `leader since ${since}, term ${term.fence}`;
+  }
+  return leader === undefined ? "no leader seen yet" : `observing ${leader}`;
+}
+
+function describeEtcd({ etcd, etcdVersion, look }: NodeState): string {
+  const words = {
+    starting: "starting",
+    serving: look?.trouble === undefined ? "healthy" : "running",
+    stopping: "stopping",
+    exited: "ended, is started again",
+  };
+  const current = etcd?.();
+  return `etcd ${etcdVersion} ${current ? words[current.state] : "unknown"}`;
+}
+
+/** The local time, with its day unless that is today. */
+function timeText(time: Date, now: Date): string {
+  const two = (number: number) => String(number).padStart(2, "0");
+  const clock = `${two(time.getHours())}:${two(time.getMinutes())}`;
+  if (time.toDateString() === now.toDateString()) return clock;
+  const day = [time.getFullYear(), time.getMonth() + 1, time.getDate()];
+  return `${day.map(two).join("-")} ${clock}`;
+}

@@ -1,0 +1,126 @@
+/**
+ * Whether a node is well, so that whoever watches it may leave it alone.
+ *
+ * What a restart cannot mend does not count: a node without a majority is
+ * well, and so is one whose etcd ended and is being started again.
+ *
+ * @module
+ */
+
+import { Deadline } from "../base/abortable.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
+import type { EtcdProcess } from "../etcd/etcd_process.ts";
+import type { Leadership } from "../store/state_store.ts";
+import type { NodeState } from "./node_state.ts";
+
+/** Options of {@linkcode Wellness.whatIsWrong}. */
+export interface WellnessOptions {
+  /** How long etcd may take to answer, in milliseconds. */
+  readonly answerMs: number;
+  /** Ends the wait for its answer; what is then said means nothing. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** How long a leader's work may go on after its term. */
+const LAY_DOWN_MS = 10_000;
+/** A look at the store and the pause after it take 10 s at most; this is a lost answer that nobody missed. */
+const LOOK_MS = 60_000;
+/** How long the store may be out of reach of the agent alone. */
+const APART_MS = 60_000;
+
+/** What of an etcd is looked at. */
+export type WatchedEtcd = Pick<EtcdProcess, "state" | "answers" | "serves">;
+
+/** What of a node is looked at. */
+export interface WatchedNode extends Pick<NodeState, "look"> {
+  /** The etcd that was started last. */
+  readonly etcd?: () => WatchedEtcd;
+  /** The term that this node leads in. */
+  readonly term?: Pick<Leadership, "signal"> | undefined;
+}
+
+/**
+ * Looks at one node over time. It is well unless
+ *
+ * - its etcd, having answered once, no longer does;
+ * - its leader's work goes on although the lease is over;
+ * - looks at the store neither succeed nor fail any more;
+ * - the agent cannot reach the store, and its etcd says that it serves.
+ */
+export class Wellness {
+  readonly #clock: Clock;
+  #heard: WatchedEtcd | undefined;
+  #look: WatchedNode["look"];
+  #lookedMs = 0;
+  #apartSinceMs: number | undefined;
+  #overdueTerm: WatchedNode["term"];
+  #overdueSinceMs = 0;
+
+  /** A node that nothing is known of is well. */
+  constructor(clock: Clock = systemClock) {
+    this.#clock = clock;
+  }
+
+  /** Says what is wrong now; `undefined` if the node is well. */
+  async whatIsWrong(
+    node: WatchedNode,
+    options: WellnessOptions,
+  ): Promise<string | undefined> {
+    return this.#ofTerm(node) ?? this.#ofLooks(node) ??
+      await this.#ofEtcd(node, options);
+  }
+
+  #ofTerm({ term }: WatchedNode): string | undefined {
+    if (!term?.signal.aborted) {
+      this.#overdueTerm = undefined;
+      return undefined;
+    }
+    const nowMs = this.#clock.nowMs();
+    if (this.#overdueTerm !== term) {
+      this.#overdueTerm = term;
+      this.#overdueSinceMs = nowMs;
+    }
+    return nowMs - this.#overdueSinceMs < LAY_DOWN_MS
+      ? undefined
+      : "the leader's work goes on after its term";
+  }
+
+  #ofLooks({ look }: WatchedNode): string | undefined {
+    const nowMs = this.#clock.nowMs();
+    if (look !== this.#look) {
+      this.#look = look;
+      this.#lookedMs = nowMs;
+      if (look?.trouble === undefined) this.#apartSinceMs = undefined;
+      else this.#apartSinceMs ??= nowMs;
+    }
+    return look === undefined || nowMs - this.#lookedMs < LOOK_MS
+      ? undefined
+      : "questions to the store do not come back";
+  }
+
+  async #ofEtcd(
+    { etcd }: WatchedNode,
+    { answerMs, signal: ended }: WellnessOptions,
+  ): Promise<string | undefined> {
+    const current = etcd?.();
+    if (current === undefined || hasEnded(current)) return undefined;
+    using deadline = new Deadline(answerMs, () => new Error("No answer"), [
+      ended,
+    ]);
+    const { signal } = deadline;
+    if (await current.answers({ signal })) this.#heard = current;
+    else if (this.#heard === current && !hasEnded(current)) {
+      return "etcd does not answer";
+    }
+    const apartMs = this.#apartSinceMs === undefined
+      ? 0
+      : this.#clock.nowMs() - this.#apartSinceMs;
+    return apartMs >= APART_MS && await current.serves({ signal })
+      ? "the store cannot be reached although etcd serves"
+      : undefined;
+  }
+}
+
+function hasEnded({ state }: WatchedEtcd): boolean {
+  return state === "stopping" || state === "exited";
+}

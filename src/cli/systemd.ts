@@ -1,0 +1,169 @@
+/**
+ * `kat-agent systemd`: makes the node a service of the machine, or ends that.
+ *
+ * @module
+ */
+
+import { resolve } from "node:path";
+import { object } from "@optique/core/constructs";
+import { map, optional } from "@optique/core/modifiers";
+import type { InferValue } from "@optique/core/parser";
+import { flag, option } from "@optique/core/primitives";
+import { ExitCode, KatError } from "../base/errors.ts";
+import type { Command, Context } from "./command.ts";
+import {
+  advertiseAddressOption,
+  cacheDirOption,
+  dataDirOption,
+  etcdBinaryOption,
+  givenDataDir,
+  initialClusterOption,
+  logFormatOption,
+  logLevelOption,
+  nodeName,
+  nodeNameOption,
+  nonEmpty,
+  plainText,
+  setting,
+  valueOf,
+} from "./options.ts";
+import type { UnitOptions } from "./systemd_unit.ts";
+
+const dryRun = optional(flag("--dry-run", {
+  description: plainText("Change nothing, print what would be."),
+}));
+
+const installOptions = object({
+  config: option("--config", "-c", nonEmpty("FILE"), {
+    description: plainText(
+      "The cluster's configuration, cluster.kat; the service reads it at each start.",
+    ),
+  }),
+  dataDir: dataDirOption,
+  nodeName: nodeNameOption,
+  advertiseAddress: advertiseAddressOption,
+  initialCluster: initialClusterOption,
+  etcdBinary: etcdBinaryOption,
+  cacheDir: cacheDirOption,
+  logFormat: logFormatOption,
+  logLevel: logLevelOption,
+  exec: setting(
+    "--exec",
+    "PROGRAM",
+    "The kat-agent that the service runs. Default: this one.",
+  ),
+  dryRun,
+});
+
+const installCommand: Command = {
+  name: "install",
+  summary: "Make this node a service that starts at boot",
+  description:
+    "Writes /etc/systemd/system/kat-agent.service from cluster.kat and the node's flags, with a system user of its own, kat, and enables it. With --dry-run it prints the unit instead. Install again after cluster.kat has got other paths.",
+  examples: [
+    "kat-agent systemd install --config /etc/kat/cluster.kat",
+    "kat-agent systemd install --config /etc/kat/cluster.kat --dry-run",
+  ],
+  parser: map(installOptions, (flags) => (context) => install(flags, context)),
+};
+
+const uninstallCommand: Command = {
+  name: "uninstall",
+  summary: "Stop the service and remove it; data stays",
+  description:
+    "Stops and disables kat-agent.service and removes its unit, if install made it. Data, cache and the user kat stay.",
+  examples: ["kat-agent systemd uninstall"],
+  parser: map(object({ dryRun }), (flags) => async (context) => {
+    const { uninstallUnit } = await import("./systemd_host.ts");
+    await context.stdout(
+      await uninstallUnit({ dryRun: flags.dryRun === true }),
+    );
+    return ExitCode.ok;
+  }),
+};
+
+/** See `kat-agent help systemd`. */
+export const systemdCommand: Command = {
+  name: "systemd",
+  summary: "Make this node a service, or end that",
+  description: "Installs or removes the systemd unit of this node.",
+  examples: ["kat-agent systemd install --config /etc/kat/cluster.kat"],
+  parser: [installCommand, uninstallCommand],
+};
+
+async function install(
+  flags: InferValue<typeof installOptions>,
+  context: Context,
+): Promise<ExitCode> {
+  const { installUnit, systemdVersion } = await import("./systemd_host.ts");
+  const { systemdUnit } = await import("./systemd_unit.ts");
+  const isDry = flags.dryRun === true;
+  const unit = await unitOf(flags, context);
+  const text = systemdUnit({ ...unit, systemdVersion: await systemdVersion() });
+  await context.stdout(isDry ? text : await installUnit(text, unit));
+  return ExitCode.ok;
+}
+
+/** The unit that the flags, the environment and cluster.kat describe; they are checked as `init` would. */
+async function unitOf(
+  flags: InferValue<typeof installOptions>,
+  context: Context,
+): Promise<UnitOptions> {
+  const { readClusterConfig } = await import(
+    "../cluster/read_cluster_config.ts"
+  );
+  const { parseAdvertiseAddress, parseInitialCluster } = await import(
+    "../cluster/node_settings.ts"
+  );
+  const { wantedNode } = await import("../agent/wanted_node.ts");
+  const { nodeUnit } = await import("./systemd_unit.ts");
+  const file = resolve(flags.config);
+  const config = await readClusterConfig(file, {
+    defaultDataDir: "/var/lib/kat",
+  });
+  const dataDir = givenDataDir(flags.dataDir, context) ?? config.spec.dataDir;
+  const cacheDir = resolve(
+    valueOf(flags.cacheDir, "KAT_CACHE_DIR", context) ?? "/var/cache/kat",
+  );
+  const name = nodeName(flags.nodeName, context);
+  const address = valueOf(
+    flags.advertiseAddress,
+    "KAT_ADVERTISE_ADDRESS",
+    context,
+  );
+  const members = valueOf(flags.initialCluster, "KAT_INITIAL_CLUSTER", context);
+  wantedNode(config, {
+    nodeName: name,
+    advertiseAddress: address && parseAdvertiseAddress(address),
+    initialCluster: members === undefined
+      ? undefined
+      : parseInitialCluster(members),
+    dataDir,
+  });
+  const named = valueOf(flags.etcdBinary, "KAT_ETCD_BINARY", context);
+  return nodeUnit(config, {
+    program: programOf(flags),
+    file,
+    dataDir,
+    cacheDir,
+    nodeName: name,
+    advertiseAddress: address,
+    initialCluster: members,
+    etcdBinary: named && resolve(named),
+    logFormat: valueOf(flags.logFormat, "KAT_LOG_FORMAT", context),
+    logLevel: valueOf(flags.logLevel, "KAT_LOG_LEVEL", context),
+  });
+}
+
+/** The program to run: the one named, else this one, if it is one. */
+function programOf(
+  { exec, dryRun }: InferValue<typeof installOptions>,
+): string {
+  if (exec !== undefined) return resolve(exec);
+  if (Deno.build.standalone) return Deno.execPath();
+  if (dryRun) return "/usr/local/bin/kat-agent";
+  throw new KatError(
+    "Cannot install a service: this kat-agent runs from its source",
+    { hint: "Name a kat-agent in one file with --exec, or add --dry-run" },
+  );
+}
