@@ -61,6 +61,7 @@ function describeRole(
   { term, leader }: NodeState,
   { termSince, now }: DescribeOptions,
 ): string {
+  if (term?.signal.aborted) return "leadership lost, its duties are ending";
   if (term) {
     const since = timeText(termSince, now);
     return `leader since ${since}, term ${term.fence}`;

@@ -4,7 +4,11 @@ import type { Leadership } from "../store/state_store.ts";
 import { describeNode, type NodeState } from "./node_state.ts";
 
 const termSince = new Date(2026, 10, 2, 14, 2);
-const term = { fence: 7n } as Leadership;
+const term = {
+  fence: 7n,
+  signal: new AbortController().signal,
+} as Leadership;
+const lostTerm = { fence: 7n, signal: AbortSignal.abort() } as Leadership;
 
 function etcd(state: EtcdProcess["state"]): NodeState {
   return {
@@ -38,6 +42,13 @@ Deno.test("describeNode() tells of a node from its start to its term", () => {
   strictEqual(
     describe({ ...up, term, leader: "n1" }),
     "leader since 14:02, term 7, etcd 3.6.14 healthy",
+  );
+});
+
+Deno.test("describeNode() calls nobody a leader whose term is over", () => {
+  strictEqual(
+    describe({ isUp: true, term: lostTerm }),
+    "leadership lost, its duties are ending",
   );
 });
 

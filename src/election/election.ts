@@ -32,7 +32,7 @@ export interface ElectionOptions {
   readonly leaseTtlSeconds: number;
   /** What the leader does. */
   readonly duties: Duties;
-  /** Told of each term when it begins, and with `undefined` when it is over. */
+  /** Told of each term when it begins, and with `undefined` once its duties have ended. */
   readonly onTerm?: (leadership: Leadership | undefined) => void;
   /** Ends the loop, after an orderly resignation. */
   readonly signal: AbortSignal;
@@ -103,7 +103,6 @@ async function lead(
   };
   log.info("Became leader: {leaderId}", { leaderId, fence });
   onTerm?.(leadership);
-  aborted(over).then(() => onTerm?.(undefined));
   leadership.signal.addEventListener("abort", onLoss, { once: true });
   if (leadership.signal.aborted && !lost) onLoss();
   const reminders = new AbortController();
@@ -116,6 +115,7 @@ async function lead(
   }
   reminders.abort();
   await reminding;
+  onTerm?.(undefined);
   leadership.signal.removeEventListener("abort", onLoss);
   if (lost) {
     await leadership.resign();
