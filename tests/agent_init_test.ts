@@ -224,7 +224,9 @@ Deno.test("run on a damaged log of etcd says so with etcd's own last words, and 
   const [log] = (await Array.fromAsync(Deno.readDir(wal)))
     .filter(({ name }) => name.endsWith(".wal"));
   const bytes = await Deno.readFile(`${wal}/${log?.name}`);
-  bytes[300] = (bytes[300] ?? 0) ^ 0xff;
+  // In the second record, of who the member is: under its checksum, and never
+  // taken for a record that a power cut left unfinished.
+  bytes[44] = (bytes[44] ?? 0) ^ 0xff;
   await Deno.writeFile(`${wal}/${log?.name}`, bytes);
 
   const agent = startAgent(["run", `--data-dir=${data}`]);

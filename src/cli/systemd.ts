@@ -22,7 +22,7 @@ import {
   logLevelOption,
   nodeName,
   nodeNameOption,
-  nonEmpty,
+  path,
   plainText,
   setting,
   valueOf,
@@ -34,7 +34,7 @@ const dryRun = optional(flag("--dry-run", {
 }));
 
 const installOptions = object({
-  config: option("--config", "-c", nonEmpty("FILE"), {
+  config: option("--config", "-c", path("FILE", "file"), {
     description: plainText(
       "The cluster's configuration, cluster.kat; the service reads it at each start.",
     ),
