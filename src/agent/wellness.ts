@@ -109,7 +109,7 @@ export class Wellness {
     ]);
     const { signal } = deadline;
     if (await current.answers({ signal })) this.#heard = current;
-    else if (this.#heard === current && !hasEnded(current)) {
+    else if (hasAnswered(current, this.#heard) && !hasEnded(current)) {
       return "etcd does not answer";
     }
     const apartMs = this.#apartSinceMs === undefined
@@ -119,6 +119,14 @@ export class Wellness {
       ? "the store cannot be reached although etcd serves"
       : undefined;
   }
+}
+
+/** To whoever started it, or here: one that was started without a majority never "serves". */
+function hasAnswered(
+  etcd: WatchedEtcd,
+  heard: WatchedEtcd | undefined,
+): boolean {
+  return etcd.state === "serving" || etcd === heard;
 }
 
 function hasEnded({ state }: WatchedEtcd): boolean {

@@ -31,6 +31,7 @@ Deno.test("Wellness finds a node well that nothing is known of", async () => {
 Deno.test("Wellness finds a silent etcd only once it has answered", async () => {
   const { whatIsWrong } = setUp();
   const first = new FakeEtcd();
+  first.state = "starting";
   first.isAnswering = false;
   const node = { etcd: () => first };
   strictEqual(await whatIsWrong(node), undefined, "still starting");
@@ -41,8 +42,11 @@ Deno.test("Wellness finds a silent etcd only once it has answered", async () => 
   first.state = "exited";
   strictEqual(await whatIsWrong(node), undefined, "it is started again");
   const second = new FakeEtcd();
+  second.state = "starting";
   second.isAnswering = false;
   strictEqual(await whatIsWrong({ etcd: () => second }), undefined);
+  second.state = "serving";
+  strictEqual(await whatIsWrong({ etcd: () => second }), SILENT);
 });
 
 Deno.test("Wellness finds a node without a majority well, however long that lasts", async () => {
