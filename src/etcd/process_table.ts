@@ -79,13 +79,14 @@ export async function seesSameFile(
   path: string,
 ): Promise<boolean> {
   if (!HAS_PROC) return true;
-  try {
-    const theirs = await Deno.stat(`/proc/${pid}/root${path}`);
-    const ours = await Deno.stat(path);
-    return theirs.dev === ours.dev && theirs.ino === ours.ino;
-  } catch {
-    return false;
-  }
+  const [theirs, ours] = await Promise.all(
+    [`/proc/${pid}/root${path}`, path].map((one) =>
+      Deno.stat(one).catch(() => undefined)
+    ),
+  );
+  // Neither is there yet, or any more, also of an etcd that has just begun.
+  if (theirs === undefined || ours === undefined) return theirs === ours;
+  return theirs.dev === ours.dev && theirs.ino === ours.ino;
 }
 
 async function pidsInProc(): Promise<number[]> {
