@@ -12,7 +12,7 @@ import { tempDir } from "./support/temp_dir.ts";
 
 const UNIT = "kat-agent.service";
 /** A path that systemd would take apart if it were not quoted. */
-const PROGRAM_DIR = "50% $off";
+const PROGRAM_DIR = "50%n $off";
 const SECURITY_LIMIT = 2.0;
 const LEADS = /^leader since \d\d:\d\d, term \d+, etcd \S+ healthy$/;
 

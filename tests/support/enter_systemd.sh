@@ -1,15 +1,17 @@
 # Makes the cgroup of a machine made of namespaces and starts systemd in them.
 # Usage: enter_systemd.sh CGROUP DIR REPOSITORY DENO DENO_DIR
 #
-# Everything below the second half's checks happens in mounts of its own:
-# without that, systemd would empty the real /tmp.
+# All that follows the checks happens in mounts of its own: without that,
+# systemd would empty the real /tmp.
 set -eu
 
 if [ "$1" != --inside ]; then
   mkdir "$1"
   echo $$ >"$1/cgroup.procs"
   shift
-  exec unshare --pid --fork --kill-child --mount --propagation private \
+  # If the test is interrupted, the machine ends with it.
+  exec setpriv --pdeathsig KILL \
+    unshare --pid --fork --kill-child --mount --propagation private \
     --uts --cgroup -- \
     sh "$0" --inside "$(readlink /proc/self/ns/mnt)" "$@"
 fi
