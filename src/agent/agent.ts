@@ -8,19 +8,13 @@
 import { KatError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import type { ClusterSpec } from "../cluster/cluster_config.ts";
-import { compareSpecs } from "../cluster/compare_specs.ts";
 import type { EtcdBinaries } from "../etcd/etcd_binaries.ts";
-import {
-  assertUnlocked,
-  createDataDir,
-  inspectEtcdDataDir,
-} from "../etcd/etcd_data_dir.ts";
+import { assertUnlocked, createDataDir } from "../etcd/etcd_data_dir.ts";
 import { isLoopback } from "../etcd/etcd_flags.ts";
 import { endOrphan, findOrphan } from "../etcd/etcd_pid_file.ts";
 import { type EtcdProcess, startEtcd } from "../etcd/etcd_process.ts";
 import { EtcdSupervisor } from "../etcd/etcd_supervisor.ts";
 import { versionText } from "../etcd/etcd_version.ts";
-import { checkWritable } from "../etcd/writable_dir.ts";
 import { assertPortsFree } from "../etcd/port_holder.ts";
 import type { Duties } from "../election/election.ts";
 import { EtcdStore } from "../store/etcd_store.ts";
@@ -28,10 +22,8 @@ import type { StateStore } from "../store/state_store.ts";
 import {
   applySpec,
   type ClusterRecord,
-  ConfigChangeError,
   establishCluster,
   readCluster,
-  refuseFixed,
   untilAnswered,
 } from "./cluster_record.ts";
 import {
@@ -45,6 +37,11 @@ import { reportMissingPeers } from "./missing_peers.ts";
 import type { NodeRecord } from "./node_record.ts";
 import type { Report } from "./node_state.ts";
 import { participate } from "./participate.ts";
+import {
+  refuseAnotherNode,
+  refuseAnotherStore,
+  refuseUnfitData,
+} from "./refuse_node.ts";
 import type { WantedNode } from "./wanted_node.ts";
 
 /** What an agent needs besides. */
@@ -84,7 +81,7 @@ export async function initNode(
   options: AgentOptions,
 ): Promise<void> {
   const known = await inspectDataDirectory(options.dataDir);
-  if (known) await refuseAnother(known, wanted, options.dataDir);
+  if (known) await refuseAnotherNode(known, wanted, options.dataDir);
   await serveNode(
     { state: "initialising", ...known, ...wanted },
     { ...options, fresh: known === undefined, wantedSpec: wanted.spec },
@@ -126,7 +123,7 @@ async function serveNode(
   warnOfPlainHttp(record);
 
   await using stack = new AsyncDisposableStack();
-  await checkDataDir(record, paths);
+  await refuseUnfitData(record, paths);
   const found = fresh ? await prepareFresh(record, options) : undefined;
   const directory = stack.use(await DataDirectory.open(dataDir));
   await endLeftover(paths);
@@ -217,83 +214,6 @@ async function joinCluster(
     });
   }
   return cluster;
-}
-
-/**
- * The node must be the same one: etcd would silently keep its old identity.
- * Until etcd has one nothing is fixed, and until the cluster is known its store
- * has the say about the configuration.
- */
-async function refuseAnother(
-  known: NodeRecord,
-  wanted: WantedNode,
-  dataDir: string,
-): Promise<void> {
-  if (known.state === "ready") {
-    refuseFixed(compareSpecs(known.spec, wanted.spec));
-  } else {
-    const { kind } = await inspectEtcdDataDir(dataPaths(dataDir).etcd);
-    if (kind === "absent" || kind === "empty") return;
-  }
-  const membersOf = ({ initialCluster }: WantedNode) =>
-    initialCluster.map(({ name, peerUrl }) => `${name}=${peerUrl}`).sort()
-      .join(",");
-  const settings = [
-    ["metadata.name", known.clusterName, wanted.clusterName],
-    ["--node-name", known.nodeName, wanted.nodeName],
-    ["--advertise-address", known.advertiseAddress, wanted.advertiseAddress],
-    ["--initial-cluster", membersOf(known), membersOf(wanted)],
-  ] as const;
-  for (const [setting, before, now] of settings) {
-    if (before === now) continue;
-    const Refusal = setting === "metadata.name" ? ConfigChangeError : KatError;
-    throw new Refusal(
-      `Cannot use the data directory "${dataDir}": it was made with ${setting} "${before}", not "${now}"`,
-      {
-        hint:
-          "Give the same value again, or an empty directory with --data-dir; nothing was touched",
-      },
-    );
-  }
-}
-
-/** A store that came back empty, or is another's, must not be filled or followed. */
-function refuseAnotherStore(
-  record: NodeRecord,
-  found: ClusterRecord | undefined,
-): void {
-  if (found?.uid === record.clusterUid) return;
-  throw new KatError(
-    `Cannot serve: this node belongs to cluster ${record.clusterUid}, and the store holds ${
-      found ? `cluster ${found.uid}` : "none"
-    }`,
-    {
-      hint: "Restore the store from a backup; nothing was changed in it",
-    },
-  );
-}
-
-/** Refuses an etcd directory that does not fit what the node remembers. */
-async function checkDataDir(
-  record: NodeRecord,
-  paths: DataPaths,
-): Promise<void> {
-  const { kind, reasons } = await inspectEtcdDataDir(paths.etcd);
-  const lost = record.state === "ready" && kind !== "member";
-  if (kind === "foreign" || lost) {
-    const why = kind === "absent" || kind === "empty"
-      ? "etcd's data is gone"
-      : reasons.join(", ");
-    throw new KatError(
-      `Cannot use the data directory "${paths.etcd}": ${why}`,
-      {
-        hint: lost
-          ? "Restore it from a backup; nothing was touched"
-          : "Move away what does not belong there; nothing was touched",
-      },
-    );
-  }
-  await checkWritable(paths.etcd);
 }
 
 /** Ends the etcd that an agent left behind when it was killed. */
