@@ -278,14 +278,14 @@ Deno.test("init goes on with a corrected file where the first never came to a cl
   await second.logged("Became leader: n2");
 });
 
-Deno.test("stopping reaches an etcd that a script started", async () => {
+Deno.test("stopping reaches an etcd that a script became", async () => {
   await using dir = await tempDir();
   const file = await writeClusterFile(dir.path);
   const data = `${dir.path}/data`;
   const script = `${dir.path}/wrapped-etcd`;
   await Deno.writeTextFile(
     script,
-    `#!/bin/sh\n'${etcdBinaries.etcd}' "$@"\nexit $?\n`,
+    `#!/bin/sh\nexec '${etcdBinaries.etcd}' "$@"\n`,
     { mode: 0o755 },
   );
   const agent = startAgent(initArgs(file, data), {

@@ -1,22 +1,24 @@
-import { match, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { etcdFlags } from "../src/etcd/etcd_flags.ts";
 import {
   endOrphan,
   findOrphan,
   writePidFile,
 } from "../src/etcd/etcd_pid_file.ts";
-import type { EtcdProcessOptions } from "../src/etcd/etcd_process.ts";
 import { startEtcd } from "../src/etcd/etcd_process.ts";
 import {
   findProcess,
   findWithPs,
   HAS_PROC,
 } from "../src/etcd/process_table.ts";
+import { eventually } from "./support/eventually.ts";
+import { startKeeper } from "./support/keeper.ts";
 import { etcdctl, testMember } from "./support/test_member.ts";
 import { tempDir } from "./support/temp_dir.ts";
 
 /** A child that only waits, as any program may that got an old pid. */
-function bystander(env: Record<string, string> = {}) {
-  const child = new Deno.Command("sleep", { args: ["600"], env }).spawn();
+function bystander(options: Deno.CommandOptions = { args: ["600"] }) {
+  const child = new Deno.Command("sleep", options).spawn();
   return {
     pid: child.pid,
     async [Symbol.asyncDispose]() {
@@ -26,35 +28,15 @@ function bystander(env: Record<string, string> = {}) {
   };
 }
 
-/** Starts {@linkcode etcd_keeper.ts} as the leader of a process group; resolves once its etcd serves. */
-async function startKeeper(options: EtcdProcessOptions) {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "-A",
-      new URL("./support/etcd_keeper.ts", import.meta.url).pathname,
-      JSON.stringify(options),
-    ],
-    stdin: "null",
-    stdout: "piped",
-    detached: true,
-  }).spawn();
-  const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  const etcdPid = Number((await lines.read()).value);
-  return {
-    pid: child.pid,
-    etcdPid,
-    nextLine: async () => (await lines.read()).value?.trim(),
-    async [Symbol.asyncDispose]() {
-      try {
-        child.kill("SIGKILL");
-      } catch {
-        // The test has ended it.
-      }
-      await child.status;
-      await lines.cancel();
-    },
-  };
+/** Locks the database in `path` as a running etcd does. */
+async function lockDataDir(path: string): Promise<Deno.FsFile> {
+  await Deno.mkdir(`${path}/member/snap`, { recursive: true });
+  const file = await Deno.open(`${path}/member/snap/db`, {
+    write: true,
+    create: true,
+  });
+  await file.lock(true);
+  return file;
 }
 
 Deno.test("endOrphan() ends the etcd that a killed agent left behind", async () => {
@@ -98,9 +80,18 @@ if (HAS_PROC) {
     await using member = await testMember();
     const { pidFile, member: { dataDir } } = member.options;
     await using etcd = await startEtcd(member.options);
+    await etcd.waitUntilServing();
     await Deno.remove(pidFile);
 
-    strictEqual((await findOrphan(pidFile, dataDir))?.pid, etcd.pid);
+    const orphan = await findOrphan(pidFile, dataDir);
+    strictEqual(orphan?.pid, etcd.pid);
+    deepStrictEqual(
+      orphan.args,
+      [
+        member.options.binary,
+        ...etcdFlags(member.options.member, member.options.version),
+      ],
+    );
     strictEqual(await findOrphan(pidFile, `${dataDir}/other`), undefined);
   });
 }
@@ -108,17 +99,51 @@ if (HAS_PROC) {
 Deno.test("findOrphan() takes no program for etcd because it carries the marker", async () => {
   await using dir = await tempDir();
   const dataDir = `${dir.path}/etcd`;
-  await Deno.mkdir(dataDir);
-  await using _other = bystander({ KAT_AGENT_DATA_DIR: dataDir });
+  using _lock = await lockDataDir(dataDir);
+  await using _other = bystander({
+    args: ["600"],
+    env: { KAT_AGENT_DATA_DIR: dataDir },
+  });
   strictEqual(await findOrphan(`${dir.path}/etcd.pid`, dataDir), undefined);
+});
+
+Deno.test("findOrphan() starts no program when there is neither a pid file nor a lock", async () => {
+  await using dir = await tempDir();
+  const dataDir = `${dir.path}/etcd`;
+  const { Command } = Deno;
+  let started = 0;
+  const find = () => findOrphan(`${dir.path}/etcd.pid`, dataDir);
+  const counting = class extends Command {
+    constructor(...args: ConstructorParameters<typeof Command>) {
+      super(...args);
+      started += 1;
+    }
+  };
+  try {
+    Object.assign(Deno, { Command: counting });
+    strictEqual(await find(), undefined);
+    await Deno.mkdir(dataDir);
+    strictEqual(await find(), undefined);
+    {
+      using lock = await lockDataDir(dataDir);
+      await lock.unlock();
+      strictEqual(await find(), undefined);
+      strictEqual(started, 0);
+      await lock.lock(true);
+      strictEqual(await find(), undefined);
+    }
+  } finally {
+    Object.assign(Deno, { Command });
+  }
+  // Else the count would say nothing.
+  strictEqual(started, HAS_PROC ? 1 : 0);
 });
 
 Deno.test("findOrphan() finds nothing in a file that is missing, garbage, or of another directory", async () => {
   await using dir = await tempDir();
   await using other = bystander();
   const pidFile = `${dir.path}/etcd.pid`;
-  const { startTime } = await findProcess(other.pid) ?? {};
-  ok(startTime !== undefined);
+  const childId = crypto.randomUUID();
 
   strictEqual(await findOrphan(pidFile, dir.path), undefined);
   for (
@@ -128,12 +153,13 @@ Deno.test("findOrphan() finds nothing in a file that is missing, garbage, or of 
       "null",
       "[]",
       String(other.pid),
-      JSON.stringify({ pid: -1, startTime }),
-      JSON.stringify({ pid: 0, startTime }),
-      JSON.stringify({ pid: 1, startTime }),
-      JSON.stringify({ pid: `${other.pid}`, startTime }),
+      JSON.stringify({ pid: -1, childId }),
+      JSON.stringify({ pid: 0, childId }),
+      JSON.stringify({ pid: 1, childId }),
+      JSON.stringify({ pid: `${other.pid}`, childId }),
       JSON.stringify({ pid: other.pid }),
-      JSON.stringify({ pid: 2 ** 31 - 1, startTime }),
+      JSON.stringify({ pid: other.pid, childId }),
+      JSON.stringify({ pid: 2 ** 31 - 1, childId }),
     ]
   ) {
     await Deno.writeTextFile(pidFile, content);
@@ -142,20 +168,47 @@ Deno.test("findOrphan() finds nothing in a file that is missing, garbage, or of 
   }
 });
 
-Deno.test("findOrphan() takes no other program for etcd, although it has the pid and the start time", async () => {
+Deno.test("findOrphan() takes no other program for etcd, although it has the pid", async () => {
   await using dir = await tempDir();
   await using other = bystander();
   const pidFile = `${dir.path}/etcd.pid`;
-  await writePidFile(pidFile, { pid: other.pid, dataDir: dir.path });
+  await writePidFile(pidFile, { pid: other.pid, childId: "1" });
   match(await Deno.readTextFile(pidFile), new RegExp(`"pid":${other.pid}\\b`));
 
   strictEqual(await findOrphan(pidFile, dir.path), undefined);
 });
 
+if (HAS_PROC) {
+  Deno.test("findOrphan() takes no other child of ours for the one that was written down", async () => {
+    await using dir = await tempDir();
+    const pidFile = `${dir.path}/etcd.pid`;
+    const env = { KAT_AGENT_DATA_DIR: dir.path, KAT_AGENT_CHILD_ID: "1" };
+    const script = ["-c", "read line", "etcd", `--data-dir=${dir.path}`];
+    const child = new Deno.Command("sh", { args: script, env, stdin: "piped" })
+      .spawn();
+    const { pid } = child;
+    // The child is there for certain once it no longer is this program's copy.
+    await eventually(async () =>
+      strictEqual((await findProcess(pid))?.args.includes("etcd"), true)
+    );
+
+    await writePidFile(pidFile, { pid, childId: "2" });
+    strictEqual(await findOrphan(pidFile, dir.path), undefined);
+    await writePidFile(pidFile, { pid, childId: "1" });
+    strictEqual((await findOrphan(pidFile, dir.path))?.pid, pid);
+
+    await child.stdin.close();
+    await child.status;
+    strictEqual(await findOrphan(pidFile, dir.path), undefined);
+  });
+}
+
 Deno.test("endOrphan() leaves the pid's later owner alone", async () => {
   await using other = bystander();
 
-  await endOrphan({ pid: other.pid, startTime: "1" }, { graceMs: 0 });
+  await endOrphan({ pid: other.pid, startTime: "1", args: [] }, {
+    graceMs: 0,
+  });
 
   ok(await findProcess(other.pid), "the bystander was ended");
 });

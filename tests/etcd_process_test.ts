@@ -80,10 +80,12 @@ Deno.test("startEtcd() hands nothing of its environment to etcd", async () => {
     await etcd.waitUntilServing();
 
     const { environment } = await findProcess(etcd.pid) ?? {};
-    deepStrictEqual(
-      environment,
-      HAS_PROC ? [`KAT_AGENT_DATA_DIR=${options.member.dataDir}`] : [],
-    );
+    const { childId } = JSON.parse(await Deno.readTextFile(options.pidFile));
+    const markers = [
+      `KAT_AGENT_CHILD_ID=${childId}`,
+      `KAT_AGENT_DATA_DIR=${options.member.dataDir}`,
+    ];
+    deepStrictEqual(environment?.toSorted(), HAS_PROC ? markers : []);
     await rejects(Deno.stat(inherited.ETCD_DATA_DIR), Deno.errors.NotFound);
   } finally {
     for (const name of Object.keys(inherited)) Deno.env.delete(name);

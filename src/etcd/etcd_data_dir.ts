@@ -168,8 +168,13 @@ export async function findLockHolder(
     : await findProcessByOpenFile(database, { except });
 }
 
-/** etcd's database library holds flock(2) on the file as long as it is open. */
-async function isLocked(path: string): Promise<boolean> {
+/**
+ * Whether a running etcd has the directory locked: its database library holds
+ * flock(2) on the file as long as it is open.
+ *
+ * @throws {KatError} if the directory may not be read.
+ */
+export async function isLocked(path: string): Promise<boolean> {
   try {
     using file = await Deno.open(databaseIn(path), { read: true });
     // Shared, so that two who ask do not see each other; freed with the file.

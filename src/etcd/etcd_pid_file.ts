@@ -2,6 +2,10 @@
  * Remembers the etcd child on disk, so that an agent that was killed finds the
  * etcd it left behind and ends exactly that one.
  *
+ * Each child carries a random name in its environment and on disk: writing it
+ * down needs to know nothing of other processes, and no later owner of the pid
+ * has it.
+ *
  * @module
  */
 
@@ -9,9 +13,11 @@ import { writeFileAtomic } from "../base/atomic_file.ts";
 import { systemClock } from "../base/clock.ts";
 import { KatError, messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
+import { isLocked } from "./etcd_data_dir.ts";
 import {
-  allProcesses,
   findProcess,
+  findProcessesByVariable,
+  HAS_PROC,
   type ProcessInfo,
   programName,
   seesSameFile,
@@ -19,12 +25,22 @@ import {
 
 const log = logger("etcd");
 
+/** What tells one etcd child from all other processes. */
+export interface EtcdChild {
+  /** Its pid. */
+  readonly pid: number;
+  /** The random name it was given when it was started. */
+  readonly childId: string;
+}
+
 /** An etcd that an agent left behind; proven to be ours when it was found. */
 export interface Orphan {
   /** Its pid. */
   readonly pid: number;
   /** What tells it from a later owner of the pid. */
   readonly startTime: string;
+  /** Its command line; where there is no `/proc`, split at every blank. */
+  readonly args: readonly string[];
 }
 
 /** Options of {@linkcode endOrphan}. */
@@ -33,27 +49,34 @@ export interface EndOrphanOptions {
   readonly graceMs: number;
 }
 
-/** How often a process that is not our child is looked at. */
+/** The first pause between two looks at a process that is not our child; etcd takes 0.1 s to end. */
 const POLL_MS = 20;
+/** A look starts two or three programs, 10 ms of work: it may cost 2 % of the time. */
+const LONGEST_POLL_MS = 500;
 /** What the kernel may take to end a killed process; it must write nothing more. */
 const KILLED_MS = 5_000;
 
-/** The name and value in the child's environment that proves whose it is. */
+/** The names in the child's environment that prove whose it is, and which one. */
+const DATA_DIR_NAME = "KAT_AGENT_DATA_DIR";
+const CHILD_ID_NAME = "KAT_AGENT_CHILD_ID";
+
+/** The environment by which the child is known again. */
 export function etcdMarker(
-  dataDir: string,
-): { readonly KAT_AGENT_DATA_DIR: string } {
-  return { KAT_AGENT_DATA_DIR: dataDir };
+  { dataDir, childId }: { readonly dataDir: string; readonly childId: string },
+): Readonly<Record<string, string>> {
+  return { [DATA_DIR_NAME]: dataDir, [CHILD_ID_NAME]: childId };
 }
 
-/** Writes down the running child `pid`; does nothing if it has ended. */
+/**
+ * Writes down a child that has been started.
+ *
+ * @throws {KatError} if it cannot be written.
+ */
 export async function writePidFile(
   path: string,
-  { pid, dataDir }: { readonly pid: number; readonly dataDir: string },
+  { pid, childId }: EtcdChild,
 ): Promise<void> {
-  const info = await findProcess(pid);
-  if (info === undefined) return;
-  const { startTime } = info;
-  const text = JSON.stringify({ pid, startTime, dataDir }) + "\n";
+  const text = JSON.stringify({ pid, childId }) + "\n";
   await writeFileAtomic(path, text).catch((cause) => {
     throw new KatError(`Cannot write "${path}": ${messageOf(cause)}`, {
       cause,
@@ -65,11 +88,15 @@ export async function writePidFile(
 /**
  * Finds the etcd that an earlier agent started on `dataDir` and that still
  * runs. A missing, stale or broken file is no error: where there is `/proc`,
- * the child is then looked for by its marker, which also finds one whose agent
- * was killed before it could write the file.
+ * and a running etcd has the directory locked, it is then looked for by its
+ * marker, which also finds one whose agent was killed before it could write
+ * the file. With neither a file nor a lock no program is started to look.
  *
  * It cannot tell an orphan from the child of a living agent: the caller holds
- * the agent's own lock on the directory.
+ * the agent's own lock on the directory. Where other processes cannot be
+ * looked at, none is found, and the lock on the directory still tells of it.
+ *
+ * @throws {KatError} if the directory may not be read.
  */
 export async function findOrphan(
   pidFile: string,
@@ -77,16 +104,14 @@ export async function findOrphan(
 ): Promise<Orphan | undefined> {
   const written = await readPidFile(pidFile);
   if (written !== undefined) {
-    const info = await findProcess(written.pid);
-    const same = info?.startTime === written.startTime;
-    if (info && same && await isOurs(info, dataDir)) {
-      return { pid: info.pid, startTime: info.startTime };
-    }
+    const info = await findProcess(written.pid).catch(() => undefined);
+    const same = info && isChild(info, written.childId);
+    if (same && await isOurs(info, dataDir)) return orphan(info);
   }
-  for await (const info of allProcesses()) {
-    if (isMarked(info, dataDir) && await isOurs(info, dataDir)) {
-      return { pid: info.pid, startTime: info.startTime };
-    }
+  if (!await isLocked(dataDir)) return undefined;
+  const marker = `${DATA_DIR_NAME}=${dataDir}`;
+  for (const info of await findProcessesByVariable(marker)) {
+    if (await isOurs(info, dataDir)) return orphan(info);
   }
   return undefined;
 }
@@ -112,9 +137,11 @@ export async function endOrphan(
     if (!await lives(orphan)) return;
     signalOrphan(orphan.pid, signal);
     const end = systemClock.nowMs() + withinMs;
+    let pauseMs = POLL_MS;
     while (systemClock.nowMs() < end) {
       if (!await lives(orphan)) return;
-      await systemClock.sleep(POLL_MS);
+      await systemClock.sleep(Math.min(pauseMs, end - systemClock.nowMs()));
+      pauseMs = Math.min(2 * pauseMs, LONGEST_POLL_MS);
     }
   }
   throw new KatError(
@@ -138,29 +165,45 @@ function signalOrphan(pid: number, signal: Deno.Signal): void {
 }
 
 async function lives({ pid, startTime }: Orphan): Promise<boolean> {
-  return (await findProcess(pid))?.startTime === startTime;
+  try {
+    return (await findProcess(pid))?.startTime === startTime;
+  } catch (cause) {
+    // To signal unseen might reach another's process.
+    throw new KatError(
+      `Cannot end the etcd that an earlier agent left behind: process ${pid} cannot be looked at: ${
+        messageOf(cause)
+      }`,
+      { cause, hint: "See that the machine has memory and processes to spare" },
+    );
+  }
 }
 
-async function readPidFile(path: string): Promise<Orphan | undefined> {
+async function readPidFile(path: string): Promise<EtcdChild | undefined> {
   try {
-    const { pid, startTime } = JSON.parse(await Deno.readTextFile(path));
-    return Number.isSafeInteger(pid) && pid > 1 && typeof startTime === "string"
-      ? { pid, startTime }
+    const { pid, childId } = JSON.parse(await Deno.readTextFile(path));
+    return Number.isSafeInteger(pid) && pid > 1 && typeof childId === "string"
+      ? { pid, childId }
       : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** An etcd on this very directory: in a container the same path names another one. */
-async function isOurs(info: ProcessInfo, dataDir: string): Promise<boolean> {
-  const isEtcd = programName(info).startsWith("etcd") ||
-    isMarked(info, dataDir);
-  return isEtcd && info.args.includes(`--data-dir=${dataDir}`) &&
-    await seesSameFile(info.pid, dataDir);
+function orphan({ pid, startTime, args }: ProcessInfo): Orphan {
+  return { pid, startTime, args };
 }
 
-function isMarked({ environment }: ProcessInfo, dataDir: string): boolean {
-  return Object.entries(etcdMarker(dataDir))
-    .every(([name, value]) => environment.includes(`${name}=${value}`));
+/** Whether the owner of the pid is the child that was written down. */
+function isChild(info: ProcessInfo, childId: string): boolean {
+  return HAS_PROC
+    ? info.environment.includes(`${CHILD_ID_NAME}=${childId}`)
+    : programName(info).startsWith("etcd");
+}
+
+/** An etcd on this very directory: in a container the same path names another one. */
+async function isOurs(info: ProcessInfo, dataDir: string): Promise<boolean> {
+  // Put together again, for `ps` does not tell the blanks in a path from others.
+  const line = ` ${info.args.join(" ")} `;
+  return line.includes(` --data-dir=${dataDir} `) &&
+    await seesSameFile(info.pid, dataDir);
 }

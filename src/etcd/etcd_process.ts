@@ -90,7 +90,7 @@ const LOG_CHECK_MS = 120_000;
  *
  * @throws {KatError} if the binary cannot be run on this machine, or the log
  * cannot be written.
- * @throws {Error} if the pid file cannot be written; etcd is then stopped.
+ * @throws {KatError} if the pid file cannot be written; etcd is then stopped.
  */
 export async function startEtcd(
   options: EtcdProcessOptions,
@@ -103,10 +103,13 @@ export async function startEtcd(
   signal?.throwIfAborted();
   const { dataDir } = member;
   const args = etcdFlags(member, version);
-  const spawned = await spawnEtcd(binary, { args, dataDir, logFile });
+  const childId = crypto.randomUUID();
+  const spawned = await spawnEtcd(binary, { args, dataDir, childId, logFile });
   const etcd = new EtcdProcess({ ...spawned, logFile, options });
   try {
-    await writePidFile(pidFile, { pid: etcd.pid, dataDir });
+    await writePidFile(pidFile, { pid: etcd.pid, childId });
+    // Its end, if it came meanwhile, found no file to remove.
+    if (etcd.state === "exited") await Deno.remove(pidFile).catch(() => {});
     signal?.throwIfAborted();
     return etcd;
   } catch (error) {
@@ -139,6 +142,7 @@ export class EtcdProcess implements AsyncDisposable {
   readonly #logTimer: ReturnType<typeof setInterval>;
   readonly #ended = new AbortController();
   readonly #lastAct: Disposable;
+  readonly #kill: SpawnedEtcd["kill"];
   #rotation: Promise<void> = Promise.resolve();
   #state: EtcdProcessState = "starting";
   #exit: EtcdExit | undefined;
@@ -146,7 +150,7 @@ export class EtcdProcess implements AsyncDisposable {
 
   /** Takes charge of a child that has just been spawned; use {@linkcode startEtcd}. */
   constructor(
-    { pid, exited, logFile, options }: SpawnedEtcd & {
+    { pid, exited, kill, logFile, options }: SpawnedEtcd & {
       readonly logFile: EtcdLogFile;
       readonly options: EtcdProcessOptions;
     },
@@ -154,7 +158,8 @@ export class EtcdProcess implements AsyncDisposable {
     this.pid = pid;
     this.#logFile = logFile;
     this.#options = options;
-    this.#lastAct = atHardExit(() => Deno.kill(-pid, "SIGKILL"));
+    this.#kill = kill;
+    this.#lastAct = atHardExit(() => kill("SIGKILL"));
     this.exited = exited.then((exit) => {
       this.#onExit(exit);
       return exit;
@@ -269,27 +274,12 @@ export class EtcdProcess implements AsyncDisposable {
     else log.warn("etcd ended by itself", fields);
   }
 
-  /**
-   * To its whole session, for it may have been started through a script. The
-   * number is ours until its end is known. The child's own `kill` sends no
-   * second signal.
-   */
-  #send(signal: Deno.Signal): void {
-    try {
-      if (this.#exit === undefined) Deno.kill(-this.pid, signal);
-    } catch (error) {
-      // It has ended this moment, and the news is on its way.
-      log.debug("etcd took no signal", { signal, error: String(error) });
-    }
+  #send(signal: "SIGTERM" | "SIGKILL"): void {
+    // If not, it has ended this moment, and the news is on its way.
+    if (!this.#kill(signal)) log.debug("etcd took no signal", { signal });
   }
 
   #onExit(exit: EtcdExit): void {
-    try {
-      // A script that ended first leaves etcd behind, and nobody to stop it.
-      Deno.kill(-this.pid, "SIGKILL");
-    } catch {
-      // The usual case: nothing is left of the session.
-    }
     this.#lastAct[Symbol.dispose]();
     clearTimeout(this.#killTimer);
     clearInterval(this.#logTimer);
@@ -299,7 +289,7 @@ export class EtcdProcess implements AsyncDisposable {
       // At once, before anyone can start the next etcd and remember that.
       Deno.removeSync(this.#options.pidFile);
     } catch {
-      // Never written, or gone; a stale one is recognised by its start time.
+      // Never written, or gone; a stale one names a child that nobody is.
     }
     this.#ended.abort();
   }

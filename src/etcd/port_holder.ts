@@ -9,7 +9,7 @@ import ipaddr from "ipaddr.js";
 import { KatError } from "../base/errors.ts";
 import {
   findProcessByOpenFile,
-  HAS_PROC,
+  listTcpSockets,
   programName,
 } from "./process_table.ts";
 
@@ -95,21 +95,17 @@ async function listeningInodes(
   address: string,
   port: number,
 ): Promise<string[]> {
-  if (!HAS_PROC) return [];
   const inodes: string[] = [];
-  for (const path of ["/proc/net/tcp", "/proc/net/tcp6"]) {
-    const text = await Deno.readTextFile(path).catch(() => "");
-    for (const line of text.split("\n").slice(1)) {
-      // "0: 0100007F:094B 00000000:0000 0A … uid timeout inode …"
-      const [, local = "", , state, , , , , , inode] = line.trim().split(/\s+/);
-      const [host = "", hexPort = ""] = local.split(":");
-      if (
-        state === LISTENING && inode !== undefined &&
-        parseInt(hexPort, 16) === port &&
-        (/^0+$/.test(host) || host === procAddress(address))
-      ) {
-        inodes.push(inode);
-      }
+  for (const line of (await listTcpSockets()).split("\n")) {
+    // "0: 0100007F:094B 00000000:0000 0A … uid timeout inode …"
+    const [, local = "", , state, , , , , , inode] = line.trim().split(/\s+/);
+    const [host = "", hexPort = ""] = local.split(":");
+    if (
+      state === LISTENING && inode !== undefined &&
+      parseInt(hexPort, 16) === port &&
+      (/^0+$/.test(host) || host === procAddress(address))
+    ) {
+      inodes.push(inode);
     }
   }
   return inodes;

@@ -1,6 +1,10 @@
 /**
  * What the machine knows about other processes: `/proc` on Linux, `ps`
- * elsewhere.
+ * elsewhere, both asked through small standard programs.
+ *
+ * Deno opens `/proc` only to programs that may do everything, which the agent
+ * may not. It may start programs until it has what it needs; where it may no
+ * longer, or where there is no shell, nothing is known of other processes.
  *
  * All of it may be gone or another's the moment after: whoever acts on a
  * process compares its start time, which no two owners of a pid share.
@@ -16,7 +20,7 @@ export interface ProcessInfo {
   readonly pid: number;
   /** When it started; to be compared, not to be read. */
   readonly startTime: string;
-  /** Its command line. */
+  /** Its command line; where there is no `/proc`, split at every blank. */
   readonly args: readonly string[];
   /** Its environment as `NAME=value`; empty where it may not be read. */
   readonly environment: readonly string[];
@@ -31,7 +35,15 @@ export interface FindProcessOptions {
 /** Whether processes are found under `/proc`. */
 export const HAS_PROC = Deno.build.os === "linux";
 
-/** Returns what is known of a process, or undefined if it has ended (zombies included). */
+/** Where the standard programs are: what the user's own PATH says does not matter. */
+const PATH = "/usr/bin:/bin:/usr/sbin:/sbin";
+
+/**
+ * Returns what is known of a process, or undefined if it has ended (zombies
+ * included).
+ *
+ * @throws {Error} if processes cannot be looked at here.
+ */
 export function findProcess(pid: number): Promise<ProcessInfo | undefined> {
   return HAS_PROC ? findInProc(pid) : findWithPs(pid);
 }
@@ -41,12 +53,25 @@ export function programName({ args }: ProcessInfo): string {
   return basename(args[0] ?? "") || "unknown";
 }
 
-/** Every process that may be looked at; none where there is no `/proc`. */
-export async function* allProcesses(): AsyncGenerator<ProcessInfo> {
-  for (const pid of HAS_PROC ? await pidsInProc() : []) {
-    const info = await findInProc(pid);
-    if (info !== undefined) yield info;
+/**
+ * Finds the processes whose environment holds `variable`, as `NAME=value`;
+ * none where that cannot be known.
+ */
+export async function findProcessesByVariable(
+  variable: string,
+): Promise<readonly ProcessInfo[]> {
+  if (!HAS_PROC) return [];
+  const said = await askOrNothing(
+    // Too many for one command line; xargs makes as many as it takes.
+    `printf '%s\\n' /proc/[0-9]*/environ | xargs grep -lsF -e "$1"`,
+    variable,
+  );
+  const found: ProcessInfo[] = [];
+  for (const [, pid] of said.matchAll(/^\/proc\/(\d+)\/environ$/gm)) {
+    const info = await findProcess(Number(pid));
+    if (info?.environment.includes(variable)) found.push(info);
   }
+  return found;
 }
 
 /**
@@ -58,17 +83,18 @@ export async function findProcessByOpenFile(
   link: string,
   { except }: FindProcessOptions = {},
 ): Promise<ProcessInfo | undefined> {
-  for (const pid of HAS_PROC ? await pidsInProc() : []) {
-    if (pid === except) continue;
-    try {
-      for await (const { name } of Deno.readDir(`/proc/${pid}/fd`)) {
-        const target = await Deno.readLink(`/proc/${pid}/fd/${name}`)
-          .catch(() => undefined);
-        if (target === link) return await findInProc(pid);
-      }
-    } catch {
-      // Ended meanwhile, or another user's.
-    }
+  if (!HAS_PROC) return undefined;
+  const said = await askOrNothing(
+    // Owners as numbers, or a name service might be asked for their names.
+    `printf '%s\\n' /proc/[0-9]*/fd/* | xargs ls -ln | grep -F -e " -> $1"`,
+    link,
+  );
+  for (
+    const [, pid, target] of said.matchAll(/ \/proc\/(\d+)\/fd\/\d+ -> (.*)$/gm)
+  ) {
+    if (target !== link || Number(pid) === except) continue;
+    const info = await findProcess(Number(pid));
+    if (info !== undefined) return info;
   }
   return undefined;
 }
@@ -79,28 +105,34 @@ export async function seesSameFile(
   path: string,
 ): Promise<boolean> {
   if (!HAS_PROC) return true;
-  const [theirs, ours] = await Promise.all(
-    [`/proc/${pid}/root${path}`, path].map((one) =>
-      Deno.stat(one).catch(() => undefined)
-    ),
-  );
   // Neither is there yet, or any more, also of an etcd that has just begun.
-  if (theirs === undefined || ours === undefined) return theirs === ours;
-  return theirs.dev === ours.dev && theirs.ino === ours.ino;
+  const said = await askOrNothing(
+    `theirs=/proc/$1/root$2
+    if [ "$theirs" -ef "$2" ] || { [ ! -e "$theirs" ] && [ ! -e "$2" ]; }
+    then echo same
+    fi`,
+    String(pid),
+    path,
+  );
+  return said === "same\n";
 }
 
-async function pidsInProc(): Promise<number[]> {
-  const pids: number[] = [];
-  for await (const { name } of Deno.readDir("/proc")) {
-    if (/^\d+$/.test(name)) pids.push(Number(name));
-  }
-  return pids;
+/** The sockets of IPv4 and IPv6 as `/proc/net` lists them, with headings in between; "" where it does not. */
+export async function listTcpSockets(): Promise<string> {
+  return HAS_PROC ? await askOrNothing("cat /proc/net/tcp /proc/net/tcp6") : "";
 }
 
 async function findInProc(pid: number): Promise<ProcessInfo | undefined> {
-  const stat = await Deno.readTextFile(`/proc/${pid}/stat`)
-    .catch(() => undefined);
-  if (stat === undefined) return undefined;
+  // What a process writes into its files cannot be taken for this.
+  const separator = crypto.randomUUID();
+  const said = await askShell(
+    // From inside its directory, which no later owner of the pid gets.
+    `cd "/proc/$1" || exit
+    for file in stat cmdline environ; do cat $file; printf %s "$2"; done`,
+    String(pid),
+    separator,
+  );
+  const [stat = "", args = "", environment = ""] = said.split(separator);
   // "pid (name) state …": the name may hold anything, also spaces and brackets.
   // After it come fields 3 (state) and, nineteen further, 22 (start time).
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
@@ -109,16 +141,16 @@ async function findInProc(pid: number): Promise<ProcessInfo | undefined> {
   if (state === "Z" || state === "X" || startTime === undefined) {
     return undefined;
   }
-  const [args, environment] = await Promise.all([
-    readStrings(`/proc/${pid}/cmdline`),
-    readStrings(`/proc/${pid}/environ`),
-  ]);
-  return { pid, startTime, args, environment };
+  return {
+    pid,
+    startTime,
+    args: splitStrings(args),
+    environment: splitStrings(environment),
+  };
 }
 
-/** Reads strings that each end in a NUL; none if the file may not be read. */
-async function readStrings(path: string): Promise<string[]> {
-  const text = await Deno.readTextFile(path).catch(() => "");
+/** Strings that each end in a NUL. */
+function splitStrings(text: string): readonly string[] {
   return text.split("\0").filter((part) => part !== "");
 }
 
@@ -128,20 +160,52 @@ const PS_LINE_REGEXP = /^\s*(\S+)\s+(\S+ \S+ +\d+ [\d:]+ \d+)\s+(.*)$/m;
 export async function findWithPs(
   pid: number,
 ): Promise<ProcessInfo | undefined> {
-  const { stdout } = await new Deno.Command("ps", {
-    args: ["-ww", "-o", "stat=,lstart=,command=", "-p", String(pid)],
-    env: { LC_ALL: "C" },
-    stdin: "null",
-    stderr: "null",
-  }).output();
-  const [, state, startTime, command] =
-    PS_LINE_REGEXP.exec(new TextDecoder().decode(stdout)) ?? [];
+  const said = await ask("ps", [
+    "-ww",
+    "-o",
+    "stat=,lstart=,command=",
+    "-p",
+    String(pid),
+  ]);
+  const [, state, startTime, command] = PS_LINE_REGEXP.exec(said) ?? [];
   if (
     state === undefined || startTime === undefined || command === undefined ||
     state.startsWith("Z")
   ) {
     return undefined;
   }
-  // Blanks inside arguments cannot be told apart here.
   return { pid, startTime, args: command.split(" "), environment: [] };
+}
+
+/** What a script says; nothing where none can be run, or none may. */
+async function askOrNothing(
+  script: string,
+  ...args: readonly string[]
+): Promise<string> {
+  return await askShell(script, ...args).catch(() => "");
+}
+
+/** Runs a script of the shell, with `args` as `$1`, `$2`, …. */
+function askShell(script: string, ...args: readonly string[]): Promise<string> {
+  return ask("sh", ["-c", script, "sh", ...args]);
+}
+
+/** Runs a standard program; what it could not read, it does not say. */
+async function ask(program: string, args: readonly string[]): Promise<string> {
+  const { state } = await Deno.permissions.query({
+    name: "run",
+    command: program,
+  });
+  // To try without the permission would ask whoever sits at the terminal.
+  if (state !== "granted") {
+    throw new Deno.errors.NotCapable(`No permission to run ${program}`);
+  }
+  const { stdout } = await new Deno.Command(program, {
+    args: [...args],
+    clearEnv: true,
+    env: { PATH, LC_ALL: "C" },
+    stdin: "null",
+    stderr: "null",
+  }).output();
+  return new TextDecoder().decode(stdout);
 }
