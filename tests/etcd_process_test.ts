@@ -341,6 +341,8 @@ Deno.test("EtcdProcess.waitUntilServing() repeats the last words of a program th
     "Cannot run etcd: it ended with exit code 3: not today",
   );
   deepStrictEqual(error.lastLines, ["not today"]);
+  // Also where it ended before it was written down.
+  await rejects(Deno.stat(member.options.pidFile), Deno.errors.NotFound);
 });
 
 Deno.test("EtcdProcess.waitUntilServing() says that etcd does not know a flag", async () => {

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { KatError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import {
-  findProcessByOpenFile,
+  processesByOpenFile,
   type ProcessInfo,
   programName,
 } from "./process_table.ts";
@@ -161,11 +161,19 @@ export async function findLockHolder(
   path: string,
   { except }: FindLockHolderOptions = {},
 ): Promise<ProcessInfo | undefined> {
+  for await (const holder of databaseHolders(path)) {
+    if (holder.pid !== except) return holder;
+  }
+  return undefined;
+}
+
+/** Finds all that have the database open, not all of which need to be etcds. */
+export async function* databaseHolders(
+  path: string,
+): AsyncGenerator<ProcessInfo> {
   const database = await Deno.realPath(databaseIn(path))
     .catch(() => undefined);
-  return database === undefined
-    ? undefined
-    : await findProcessByOpenFile(database, { except });
+  if (database !== undefined) yield* processesByOpenFile(database);
 }
 
 /**

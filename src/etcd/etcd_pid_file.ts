@@ -13,10 +13,9 @@ import { writeFileAtomic } from "../base/atomic_file.ts";
 import { systemClock } from "../base/clock.ts";
 import { KatError, messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
-import { isLocked } from "./etcd_data_dir.ts";
+import { databaseHolders, isLocked } from "./etcd_data_dir.ts";
 import {
   findProcess,
-  findProcessesByVariable,
   HAS_PROC,
   type ProcessInfo,
   programName,
@@ -88,9 +87,9 @@ export async function writePidFile(
 /**
  * Finds the etcd that an earlier agent started on `dataDir` and that still
  * runs. A missing, stale or broken file is no error: where there is `/proc`,
- * and a running etcd has the directory locked, it is then looked for by its
- * marker, which also finds one whose agent was killed before it could write
- * the file. With neither a file nor a lock no program is started to look.
+ * the etcd that has the directory locked is then looked at, which also finds
+ * one whose agent was killed before it could write the file. With neither a
+ * file nor a lock no program is started to look.
  *
  * It cannot tell an orphan from the child of a living agent: the caller holds
  * the agent's own lock on the directory. Where other processes cannot be
@@ -109,9 +108,9 @@ export async function findOrphan(
     if (same && await isOurs(info, dataDir)) return orphan(info);
   }
   if (!await isLocked(dataDir)) return undefined;
-  const marker = `${DATA_DIR_NAME}=${dataDir}`;
-  for (const info of await findProcessesByVariable(marker)) {
-    if (await isOurs(info, dataDir)) return orphan(info);
+  for await (const info of databaseHolders(dataDir)) {
+    const isMarked = info.environment.includes(`${DATA_DIR_NAME}=${dataDir}`);
+    if (isMarked && await isOurs(info, dataDir)) return orphan(info);
   }
   return undefined;
 }

@@ -8,8 +8,8 @@
 import ipaddr from "ipaddr.js";
 import { KatError } from "../base/errors.ts";
 import {
-  findProcessByOpenFile,
   listTcpSockets,
+  processesByOpenFile,
   programName,
 } from "./process_table.ts";
 
@@ -80,8 +80,7 @@ async function explain(wanted: WantedPort, cause: unknown): Promise<KatError> {
 
 async function holderOf({ address, port }: WantedPort): Promise<string> {
   for (const inode of await listeningInodes(address, port)) {
-    const holder = await findProcessByOpenFile(`socket:[${inode}]`);
-    if (holder !== undefined) {
+    for await (const holder of processesByOpenFile(`socket:[${inode}]`)) {
       return `process ${holder.pid} (${programName(holder)})`;
     }
   }

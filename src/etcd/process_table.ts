@@ -26,12 +26,6 @@ export interface ProcessInfo {
   readonly environment: readonly string[];
 }
 
-/** Options of {@linkcode findProcessByOpenFile}. */
-export interface FindProcessOptions {
-  /** A pid to pass over. */
-  readonly except?: number | undefined;
-}
-
 /** Whether processes are found under `/proc`. */
 export const HAS_PROC = Deno.build.os === "linux";
 
@@ -54,49 +48,30 @@ export function programName({ args }: ProcessInfo): string {
 }
 
 /**
- * Finds the processes whose environment holds `variable`, as `NAME=value`;
- * none where that cannot be known.
- */
-export async function findProcessesByVariable(
-  variable: string,
-): Promise<readonly ProcessInfo[]> {
-  if (!HAS_PROC) return [];
-  const said = await askOrNothing(
-    // Too many for one command line; xargs makes as many as it takes.
-    `printf '%s\\n' /proc/[0-9]*/environ | xargs grep -lsF -e "$1"`,
-    variable,
-  );
-  const found: ProcessInfo[] = [];
-  for (const [, pid] of said.matchAll(/^\/proc\/(\d+)\/environ$/gm)) {
-    const info = await findProcess(Number(pid));
-    if (info?.environment.includes(variable)) found.push(info);
-  }
-  return found;
-}
-
-/**
- * Finds the process that has a file open, named as `/proc/PID/fd` names it: a
- * path, or `socket:[INODE]`. Undefined where that cannot be known, as for the
+ * Finds the processes that have a file open, named as `/proc/PID/fd` names it:
+ * a path, or `socket:[INODE]`. None where that cannot be known, as for the
  * processes of other users.
  */
-export async function findProcessByOpenFile(
+export async function* processesByOpenFile(
   link: string,
-  { except }: FindProcessOptions = {},
-): Promise<ProcessInfo | undefined> {
-  if (!HAS_PROC) return undefined;
+): AsyncGenerator<ProcessInfo> {
+  if (!HAS_PROC) return;
   const said = await askOrNothing(
-    // Owners as numbers, or a name service might be asked for their names.
+    // Too many for one command line: xargs makes as many as it takes. Owners as
+    // numbers, or a name service might be asked for their names.
     `printf '%s\\n' /proc/[0-9]*/fd/* | xargs ls -ln | grep -F -e " -> $1"`,
     link,
   );
+  const pids = new Set<number>();
   for (
     const [, pid, target] of said.matchAll(/ \/proc\/(\d+)\/fd\/\d+ -> (.*)$/gm)
   ) {
-    if (target !== link || Number(pid) === except) continue;
-    const info = await findProcess(Number(pid));
-    if (info !== undefined) return info;
+    if (target === link) pids.add(Number(pid));
   }
-  return undefined;
+  for (const pid of pids) {
+    const info = await findProcess(pid);
+    if (info !== undefined) yield info;
+  }
 }
 
 /** Whether a path names the same file to another process; true where that cannot be known. */
