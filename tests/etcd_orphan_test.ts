@@ -27,8 +27,14 @@ function bystander() {
   };
 }
 
-/** A child that is no etcd, but carries our marker and has the database open. */
-async function pretender(dataDir: string, ...args: readonly string[]) {
+/** A child that is no etcd, but has the database open and carries a marker, ours if not another. */
+async function pretender(
+  dataDir: string,
+  { args = [], marker = dataDir }: {
+    readonly args?: readonly string[];
+    readonly marker?: string;
+  } = {},
+) {
   const child = new Deno.Command("sh", {
     args: [
       "-c",
@@ -37,7 +43,7 @@ async function pretender(dataDir: string, ...args: readonly string[]) {
       dataDir,
       ...args,
     ],
-    env: { KAT_AGENT_DATA_DIR: dataDir, KAT_AGENT_CHILD_ID: "1" },
+    env: { KAT_AGENT_DATA_DIR: marker, KAT_AGENT_CHILD_ID: "1" },
     stdin: "piped",
     stdout: "piped",
   }).spawn();
@@ -126,7 +132,21 @@ Deno.test("findOrphan() takes no program for etcd because it carries the marker"
   const dataDir = `${dir.path}/etcd`;
   using _lock = await lockDataDir(dataDir);
   await using _other = await pretender(dataDir);
-  await using _another = await pretender(dataDir, `--data-dir=${dataDir}2`);
+  await using _another = await pretender(dataDir, {
+    args: [`--data-dir=${dataDir}2`],
+  });
+
+  strictEqual(await findOrphan(`${dir.path}/etcd.pid`, dataDir), undefined);
+});
+
+Deno.test("findOrphan() takes no etcd for its own that somebody else started on the directory", async () => {
+  await using dir = await tempDir();
+  const dataDir = `${dir.path}/etcd`;
+  using _lock = await lockDataDir(dataDir);
+  await using _other = await pretender(dataDir, {
+    args: [`--data-dir=${dataDir}`],
+    marker: "",
+  });
 
   strictEqual(await findOrphan(`${dir.path}/etcd.pid`, dataDir), undefined);
 });
@@ -212,7 +232,9 @@ if (HAS_PROC) {
       using _database = await lockDataDir(dataDir);
     }
     {
-      await using other = await pretender(dataDir, `--data-dir=${dataDir}`);
+      await using other = await pretender(dataDir, {
+        args: [`--data-dir=${dataDir}`],
+      });
       const { pid } = other;
 
       await writePidFile(pidFile, { pid, childId: "2" });
