@@ -9,7 +9,9 @@
 
 import { ExitCode, ShutdownRequested } from "./src/base/errors.ts";
 import { actBeforeHardExit } from "./src/base/hard_exit.ts";
+import { hideEnvironment } from "./src/base/hide_environment.ts";
 
+hideEnvironment();
 const root = new AbortController();
 
 /** A terminal that is closed, Ctrl-C, and systemd's stop. */

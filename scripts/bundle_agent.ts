@@ -16,8 +16,10 @@ export const FORMS = ["compiled", "portable"] as const;
 /** One of {@linkcode FORMS}. */
 export type Form = typeof FORMS[number];
 
-/** Where programs begin: the agent, and the modules of its workers. */
-const ENTRIES = ["main.ts"];
+/** Where the agent begins. */
+const MAIN = "main.ts";
+/** Where its Workers begin: in the bundle, all files lie side by side. */
+export const WORKERS = ["member_worker", "store_worker"] as const;
 
 /**
  * Writes the bundle into `directory`, with a `deno.json` that holds the
@@ -32,6 +34,14 @@ export async function bundleAgent(
   try {
     const build = { form, commit: await commitOf(ROOT) };
     await copySources(stage);
+    const entries: string[] = [MAIN];
+    for (const name of WORKERS) {
+      entries.push(`${name}.ts`);
+      await Deno.writeTextFile(
+        join(stage, `${name}.ts`),
+        `import "./src/agent/${name}.ts";\n`,
+      );
+    }
     await Deno.writeTextFile(
       join(stage, "src", "base", "build.json"),
       JSON.stringify(build),
@@ -44,7 +54,7 @@ export async function bundleAgent(
       "--code-splitting",
       `--config=${join(stage, "deno.json")}`,
       `--outdir=${directory}`,
-      ...ENTRIES,
+      ...entries,
     ], { cwd: stage });
     await forgetCachePath(directory, stage);
   } finally {
@@ -71,7 +81,7 @@ async function commitOf(checkout: string): Promise<string> {
 }
 
 async function copySources(stage: string): Promise<void> {
-  const files = ["main.ts", "deno.json", "deno.lock"];
+  const files = [MAIN, "deno.json", "deno.lock"];
   for await (const path of sourcesIn("src")) files.push(path);
   for (const path of files) {
     await Deno.mkdir(dirname(join(stage, path)), { recursive: true });

@@ -7,6 +7,7 @@
 import { join } from "node:path";
 import { messageOf } from "../src/base/errors.ts";
 import { atomicPath } from "./atomic_path.ts";
+import { WORKERS } from "./bundle_agent.ts";
 import { runProgram } from "./run_program.ts";
 import { type Target, thisTarget } from "./targets.ts";
 
@@ -54,6 +55,7 @@ export async function makeCompiled(
       "-P=agent",
       `--target=${target.triple}`,
       `--output=${file.path}`,
+      ...WORKERS.map((name) => `--include=${join(bundle, `${name}.js`)}`),
       join(bundle, "main.js"),
     ], {
       cwd: bundle,

@@ -147,6 +147,8 @@ unset NODE_OPTIONS DENO_CONDITIONS DENO_COVERAGE_DIR DENO_INTERNAL_CHILD_ENTRYPO
 DENO_DIR=$kat_dir/.deno
 DENO_NO_PACKAGE_JSON=1
 DENO_NO_UPDATE_CHECK=1
-export DENO_DIR DENO_NO_PACKAGE_JSON DENO_NO_UPDATE_CHECK
+# What a service is to start.
+KAT_PROGRAM=$kat_self
+export DENO_DIR DENO_NO_PACKAGE_JSON DENO_NO_UPDATE_CHECK KAT_PROGRAM
 exec "$kat_dir/kat-agent" run --quiet --no-prompt --cached-only --no-remote --no-npm \
   --no-lock "--config=$kat_dir/deno.json" -P=agent "$kat_dir/main.js" "$@"

@@ -1,18 +1,25 @@
 /**
- * Gets an etcd, runs every test and says the counts on its last line:
- * `N passed, N failed, N skipped`. Arguments go to `deno test`.
+ * Gets an etcd, builds the one file, runs every test on it, and says the counts
+ * on its last line: `N passed, N failed, N skipped`. Arguments go to
+ * `deno test`.
  *
  * @module
  */
 
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { readAudit, readReviewed } from "./permission_audit.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
-async function run(args: readonly string[]): Promise<number> {
+async function run(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<number> {
   const { code } = await new Deno.Command(Deno.execPath(), {
     args: [...args],
     cwd: ROOT,
+    env,
     stdin: "null",
   }).spawn().status;
   return code;
@@ -30,23 +37,52 @@ function counts(report: string): { tests: number; bad: number; skip: number } {
   };
 }
 
-const etcd = await run(["run", "--frozen", "-A", "scripts/get_etcd.ts"]);
-if (etcd !== 0) Deno.exit(etcd);
-const report = await Deno.makeTempFile({ suffix: ".xml" });
-try {
-  const code = await run([
-    "test",
-    "-A",
-    "--frozen",
-    `--junit-path=${report}`,
-    ...Deno.args,
-  ]);
-  const { tests, bad, skip } = counts(await Deno.readTextFile(report));
-  const failed = code !== 0 && bad === 0 ? 1 : bad;
-  const passed = tests - bad - skip;
+/** Says what the agent asked Deno for that nobody has reviewed; 1 if there is any. */
+async function judgeAudit(directory: string): Promise<number> {
+  const uses = await readAudit(directory);
+  const reviewed = await readReviewed();
+  const grown = [...uses].filter((use) => !reviewed.has(use)).sort();
+  say(
+    grown.length === 0
+      ? `permissions: ${uses.size} kinds of use, all reviewed`
+      : `permissions: not in scripts/permissions.txt:\n  ${grown.join("\n  ")}`,
+  );
+  return grown.length === 0 ? 0 : 1;
+}
+
+function say(text: string): void {
   // deno-lint-ignore no-console -- the result of this program
-  console.log(`${passed} passed, ${failed} failed, ${skip} skipped`);
+  console.log(text);
+}
+
+for (
+  const step of [
+    ["run", "--frozen", "-A", "scripts/get_etcd.ts"],
+    ["run", "--frozen", "-A", "scripts/build.ts"],
+  ]
+) {
+  const code = await run(step);
+  if (code !== 0) Deno.exit(code);
+}
+const scratch = await Deno.makeTempDir({ prefix: "kat-tests-" });
+try {
+  const report = join(scratch, "report.xml");
+  const audit = join(scratch, "audit");
+  // Agents of other users write there, too.
+  await Deno.mkdir(audit);
+  const code = await run(
+    ["test", "-A", "--frozen", `--junit-path=${report}`, ...Deno.args],
+    {
+      KAT_TEST_AGENT: join(ROOT, "dist", "kat-agent"),
+      KAT_TEST_AUDIT: audit,
+      KAT_CACHE_DIR: join(scratch, "cache"),
+    },
+  );
+  const { tests, bad, skip } = counts(await Deno.readTextFile(report));
+  const failed = (code !== 0 && bad === 0 ? 1 : bad) + await judgeAudit(audit);
+  // What was asked of Deno counts as one more.
+  say(`${tests + 1 - failed - skip} passed, ${failed} failed, ${skip} skipped`);
   if (failed > 0) Deno.exitCode = 1;
 } finally {
-  await Deno.remove(report);
+  await Deno.remove(scratch, { recursive: true });
 }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { dropPermissions } from "../base/drop_permissions.ts";
 import { KatError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import type { ClusterSpec } from "../cluster/cluster_config.ts";
@@ -12,36 +13,21 @@ import type { EtcdBinaries } from "../etcd/etcd_binaries.ts";
 import { assertUnlocked, createDataDir } from "../etcd/etcd_data_dir.ts";
 import { isLoopback } from "../etcd/etcd_flags.ts";
 import { endOrphan, findOrphan } from "../etcd/etcd_pid_file.ts";
-import { type EtcdProcess, startEtcd } from "../etcd/etcd_process.ts";
-import { EtcdSupervisor } from "../etcd/etcd_supervisor.ts";
 import { versionText } from "../etcd/etcd_version.ts";
 import { assertPortsFree } from "../etcd/port_holder.ts";
-import type { Duties } from "../election/election.ts";
-import { EtcdStore } from "../store/etcd_store.ts";
-import type { StateStore } from "../store/state_store.ts";
-import {
-  applySpec,
-  type ClusterRecord,
-  establishCluster,
-  readCluster,
-  untilAnswered,
-} from "./cluster_record.ts";
 import {
   DataDirectory,
   type DataPaths,
   dataPaths,
   inspectDataDirectory,
+  writeRecord,
 } from "./data_directory.ts";
+import { type MemberInput, MemberPart } from "./member_part.ts";
 import { clientEndpoints, planMember, wantedPorts } from "./member_plan.ts";
-import { reportMissingPeers } from "./missing_peers.ts";
 import type { NodeRecord } from "./node_record.ts";
 import type { Report } from "./node_state.ts";
-import { participate } from "./participate.ts";
-import {
-  refuseAnotherNode,
-  refuseAnotherStore,
-  refuseUnfitData,
-} from "./refuse_node.ts";
+import { refuseAnotherNode, refuseUnfitData } from "./refuse_node.ts";
+import { type StoreInput, StorePart } from "./store_part.ts";
 import type { WantedNode } from "./wanted_node.ts";
 
 /** What an agent needs besides. */
@@ -50,8 +36,8 @@ export interface AgentOptions {
   readonly dataDir: string;
   /** Finds the etcd to run, downloading it if need be. */
   readonly findEtcd: (spec: ClusterSpec) => Promise<EtcdBinaries>;
-  /** What the leader does. @default {nothing} */
-  readonly duties?: Duties | undefined;
+  /** Sockets that the agent goes on to write to. */
+  readonly sockets: readonly string[];
   /** Told how it goes. */
   readonly report?: Report | undefined;
   /** Ends the agent, in order. */
@@ -60,14 +46,6 @@ export interface AgentOptions {
 
 /** How long an etcd that an earlier agent left may take to end. */
 const ORPHAN_GRACE_MS = 5_000;
-/** The longest time that timers can take; a member with peers waits for them as long as it takes. */
-const FOREVER_MS = 2 ** 31 - 1;
-/**
- * How long a member without peers may take to serve. It takes 0.2 s on a small
- * machine, and minutes where a large log is replayed from an SD card: ending it
- * meanwhile would only make it begin anew.
- */
-const ALONE_MS = 300_000;
 
 /**
  * Makes a cluster, or one of its first nodes, and serves; takes up where it
@@ -124,51 +102,78 @@ async function serveNode(
 
   await using stack = new AsyncDisposableStack();
   await refuseUnfitData(record, paths);
+  // It loads while etcd is looked for and started.
+  const store = stack.use(new StorePart(storeInput(record, options)));
   const found = fresh ? await prepareFresh(record, options) : undefined;
-  const directory = stack.use(await DataDirectory.open(dataDir));
+  stack.use(await DataDirectory.open(dataDir));
   await endLeftover(paths);
   await assertPortsFree(wantedPorts(record));
   const binaries = found ?? await options.findEtcd(record.spec);
   signal.throwIfAborted();
-  await directory.write(record);
+  await writeRecord(paths, record);
   await createDataDir(paths.etcd);
 
-  const processOptions = {
-    binary: binaries.etcd,
-    version: binaries.version,
-    member: planMember(record, paths.etcd),
-    logFile: paths.etcdLog,
-    pidFile: paths.etcdPid,
-  };
-  const etcd = stack.use(await startEtcd(processOptions, { signal }));
-  report?.({ etcd: () => etcd, etcdVersion: versionText(binaries.version) });
-  await waitForMember(etcd, record, options);
-  const supervisor = stack.use(new EtcdSupervisor(processOptions, etcd));
-  report?.({ etcd: () => supervisor.current, waitsFor: undefined, isUp: true });
-  const store = stack.use(
-    new EtcdStore({ endpoints: clientEndpoints(record) }),
+  report?.({ etcdVersion: versionText(binaries.version) });
+  const member = stack.use(
+    new MemberPart(memberInput(record, { paths, binaries }), { report }),
   );
+  // From here on all is done by the two parts, with rights of their own.
+  await Promise.all([
+    member.untilServing({ signal }),
+    dropPermissions({ sockets: options.sockets, after: [member, store] }),
+  ]);
   logger("agent").info("Successfully initialized etcd", {
     version: versionText(binaries.version),
     endpoint: clientEndpoints(record)[0],
   });
-
-  const cluster = await joinCluster(store, record, options);
-  const spec = { ...cluster.spec, dataDir: record.spec.dataDir };
-  await directory.write({
-    ...record,
-    state: "ready",
-    clusterUid: cluster.uid,
-    spec,
+  await store.serve({
+    onCluster: ({ uid, spec }) =>
+      member.remember({
+        ...record,
+        state: "ready",
+        clusterUid: uid,
+        spec: { ...spec, dataDir: record.spec.dataDir },
+      }),
+    report,
+    signal: AbortSignal.any([signal, member.failed]),
   });
-  await participate(store, {
+  if (member.failed.aborted) throw member.failed.reason;
+}
+
+function memberInput(
+  record: NodeRecord,
+  { paths, binaries }: {
+    readonly paths: DataPaths;
+    readonly binaries: EtcdBinaries;
+  },
+): MemberInput {
+  return {
+    dataDir: paths.root,
+    etcd: {
+      binary: binaries.etcd,
+      version: binaries.version,
+      member: planMember(record, paths.etcd),
+      logFile: paths.etcdLog,
+      pidFile: paths.etcdPid,
+    },
     nodeName: record.nodeName,
     members: record.initialCluster,
-    leaseSeconds: spec.leaderLeaseSeconds,
-    duties: options.duties,
-    report,
-    signal,
-  });
+  };
+}
+
+function storeInput(
+  record: NodeRecord,
+  { wantedSpec }: ServeOptions,
+): StoreInput {
+  const { clusterUid: uid } = record;
+  return {
+    endpoints: clientEndpoints(record),
+    nodeName: record.nodeName,
+    members: record.initialCluster,
+    entry: record.state === "ready" && uid !== undefined
+      ? { kind: "return", uid, wantedSpec }
+      : { kind: "make", spec: record.spec, wantedSpec },
+  };
 }
 
 /** What can fail before a new directory is made, so that nothing is left of a failure. */
@@ -180,73 +185,11 @@ async function prepareFresh(
   return await findEtcd(record.spec);
 }
 
-/** The cluster in the store, made or found, and the same as before. */
-async function joinCluster(
-  store: StateStore,
-  record: NodeRecord,
-  { signal, wantedSpec }: ServeOptions,
-): Promise<ClusterRecord> {
-  const options = { signal };
-  if (record.state === "ready") {
-    const found = await untilAnswered(
-      options,
-      () => readCluster(store, options),
-    );
-    refuseAnotherStore(record, found);
-  } else {
-    const { uid, created } = await establishCluster(
-      store,
-      record.spec,
-      options,
-    );
-    const log = logger("agent");
-    if (created) log.info("Created the cluster", { uid });
-    else log.info("Found the cluster", { uid });
-  }
-  if (wantedSpec) await applySpec(store, wantedSpec, options);
-  const cluster = await untilAnswered(
-    options,
-    () => readCluster(store, options),
-  );
-  if (cluster === undefined) {
-    throw new KatError("Cannot serve: the cluster's UID vanished", {
-      hint: "Restore the store from a backup",
-    });
-  }
-  return cluster;
-}
-
 /** Ends the etcd that an agent left behind when it was killed. */
 async function endLeftover(paths: DataPaths): Promise<void> {
   const orphan = await findOrphan(paths.etcdPid, paths.etcd);
   if (orphan) await endOrphan(orphan, { graceMs: ORPHAN_GRACE_MS });
   await assertUnlocked(paths.etcd);
-}
-
-/** Waits until the member serves; with peers, as long as it takes, saying for whom. */
-async function waitForMember(
-  etcd: EtcdProcess,
-  { initialCluster, nodeName }: NodeRecord,
-  { report, signal }: AgentOptions,
-): Promise<void> {
-  const alone = initialCluster.length === 1;
-  const serving = new AbortController();
-  const reports = reportMissingPeers(initialCluster, {
-    nodeName,
-    // Its peers may come after days; this node has done its part.
-    onWait: (waitsFor) => report?.({ waitsFor, isUp: true }),
-    signal: AbortSignal.any([signal, serving.signal]),
-    whyRefused: () => etcd.whyRefused(),
-  });
-  try {
-    await etcd.waitUntilServing({
-      signal,
-      timeoutMs: alone ? ALONE_MS : FOREVER_MS,
-    });
-  } finally {
-    serving.abort();
-    await reports;
-  }
 }
 
 function warnOfPlainHttp({ advertiseAddress }: NodeRecord): void {

@@ -122,20 +122,22 @@ export class DataDirectory implements Disposable {
     return new DataDirectory(paths, lock);
   }
 
-  /** Replaces what the node remembers. */
-  async write(record: NodeRecord): Promise<void> {
-    const text = encodeNodeRecord(record);
-    const { record: path } = this.paths;
-    if (await Deno.readTextFile(path).catch(() => "") === text) return;
-    await writeFileAtomic(path, text).catch((error) => {
-      throw notUsable(path, error);
-    });
-  }
-
   /** Lets the next agent have it. */
   [Symbol.dispose](): void {
     this.#lock.close();
   }
+}
+
+/** Replaces what the node remembers; the directory is locked by this agent. */
+export async function writeRecord(
+  { record: path }: DataPaths,
+  record: NodeRecord,
+): Promise<void> {
+  const text = encodeNodeRecord(record);
+  if (await Deno.readTextFile(path).catch(() => "") === text) return;
+  await writeFileAtomic(path, text).catch((error) => {
+    throw notUsable(path, error);
+  });
 }
 
 async function openLock(path: string): Promise<Deno.FsFile> {

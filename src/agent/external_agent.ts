@@ -4,13 +4,9 @@
  * @module
  */
 
-import { KatError } from "../base/errors.ts";
-import { logger } from "../base/log.ts";
-import type { Duties } from "../election/election.ts";
-import { EtcdStore } from "../store/etcd_store.ts";
-import { readCluster, untilAnswered } from "./cluster_record.ts";
+import { dropPermissions } from "../base/drop_permissions.ts";
 import type { Report } from "./node_state.ts";
-import { participate } from "./participate.ts";
+import { StorePart } from "./store_part.ts";
 
 /** Options of {@linkcode runExternal}. */
 export interface ExternalOptions {
@@ -18,8 +14,8 @@ export interface ExternalOptions {
   readonly endpoints: readonly string[];
   /** The node's name, and its leader ID. */
   readonly nodeName: string;
-  /** What the leader does. @default {nothing} */
-  readonly duties?: Duties | undefined;
+  /** Sockets that the agent goes on to write to. */
+  readonly sockets: readonly string[];
   /** Told how it goes. */
   readonly report?: Report | undefined;
   /** Ends the agent, in order. */
@@ -32,28 +28,17 @@ export interface ExternalOptions {
  *
  * @throws {KatError} if the etcd there holds no cluster.
  */
-export async function runExternal(options: ExternalOptions): Promise<void> {
-  const { endpoints, nodeName, duties, report, signal } = options;
+export async function runExternal(
+  { endpoints, nodeName, sockets, report, signal }: ExternalOptions,
+): Promise<void> {
   // There is no etcd to start, and the one that is there may take its time.
   report?.({ isUp: true });
-  await using store = new EtcdStore({ endpoints });
-  const cluster = await untilAnswered(
-    options,
-    () => readCluster(store, { signal }),
-  );
-  if (cluster === undefined) {
-    throw new KatError(
-      `Cannot run: the etcd at ${endpoints.join(", ")} holds no cluster`,
-      { hint: "Make one first with kat-agent init --config FILE" },
-    );
-  }
-  logger("agent").info("Found the cluster", { uid: cluster.uid, nodeName });
-  await participate(store, {
+  using store = new StorePart({
+    endpoints,
     nodeName,
     members: [],
-    leaseSeconds: cluster.spec.leaderLeaseSeconds,
-    duties,
-    report,
-    signal,
+    entry: { kind: "join" },
   });
+  await dropPermissions({ sockets, after: [store] });
+  await store.serve({ report, signal });
 }

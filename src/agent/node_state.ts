@@ -4,8 +4,15 @@
  * @module
  */
 
-import type { EtcdProcess } from "../etcd/etcd_process.ts";
-import type { Leadership } from "../store/state_store.ts";
+import type { WatchedEtcd } from "./wellness.ts";
+
+/** A term that this node leads in. */
+export interface TermState {
+  /** Its number. */
+  readonly fence: bigint;
+  /** Whether it has ended, and only its duties have not yet. */
+  readonly isOver: boolean;
+}
 
 /** What is known of a node; absent until it is known. */
 export interface NodeState {
@@ -14,13 +21,13 @@ export interface NodeState {
   /** Whether the node's etcd is supervised. */
   readonly isUp?: boolean;
   /** The etcd that was started last. */
-  readonly etcd?: () => EtcdProcess;
+  readonly etcd?: WatchedEtcd;
   /** Its version. */
   readonly etcdVersion?: string;
   /** The members that a starting etcd waits for. */
   readonly waitsFor?: string | undefined;
   /** The term that this node leads in. */
-  readonly term?: Leadership | undefined;
+  readonly term?: TermState | undefined;
   /** Who leads, as last seen. */
   readonly leader?: string | undefined;
   /** The last look at the store, with what was wrong. */
@@ -61,7 +68,7 @@ function describeRole(
   { term, leader }: NodeState,
   { termSince, now }: DescribeOptions,
 ): string {
-  if (term?.signal.aborted) return "leadership lost, its duties are ending";
+  if (term?.isOver) return "leadership lost, its duties are ending";
   if (term) {
     const since = timeText(termSince, now);
     return `leader since ${since}, term ${term.fence}`;
@@ -76,8 +83,7 @@ function describeEtcd({ etcd, etcdVersion, look }: NodeState): string {
     stopping: "stopping",
     exited: "ended, is started again",
   };
-  const current = etcd?.();
-  return `etcd ${etcdVersion} ${current ? words[current.state] : "unknown"}`;
+  return `etcd ${etcdVersion} ${etcd ? words[etcd.state] : "unknown"}`;
 }
 
 /** The local time, with its day unless that is today. */

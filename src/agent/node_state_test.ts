@@ -1,18 +1,16 @@
 import { strictEqual } from "node:assert/strict";
 import type { EtcdProcess } from "../etcd/etcd_process.ts";
-import type { Leadership } from "../store/state_store.ts";
 import { describeNode, type NodeState } from "./node_state.ts";
 
 const termSince = new Date(2026, 10, 2, 14, 2);
-const term = {
-  fence: 7n,
-  signal: new AbortController().signal,
-} as Leadership;
-const lostTerm = { fence: 7n, signal: AbortSignal.abort() } as Leadership;
+const term = { fence: 7n, isOver: false };
+const lostTerm = { fence: 7n, isOver: true };
+
+const answers = () => Promise.resolve(true);
 
 function etcd(state: EtcdProcess["state"]): NodeState {
   return {
-    etcd: () => ({ state }) as EtcdProcess,
+    etcd: { pid: 7, state, answers, serves: answers },
     etcdVersion: "3.6.14",
   };
 }

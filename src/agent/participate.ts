@@ -7,9 +7,13 @@
 
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
-import { type Duties, runElection } from "../election/election.ts";
+import { runElection } from "../election/election.ts";
 import { observeLeader } from "../election/observe_leader.ts";
-import { type StateStore, StoreError } from "../store/state_store.ts";
+import {
+  type Leadership,
+  type StateStore,
+  StoreError,
+} from "../store/state_store.ts";
 import type { Report } from "./node_state.ts";
 import { type ReachabilityOptions, watchStore } from "./watch_store.ts";
 
@@ -18,8 +22,8 @@ export interface ParticipateOptions
   extends Omit<ReachabilityOptions, "onLook"> {
   /** The lease to ask for, in seconds. */
   readonly leaseSeconds: number;
-  /** What the leader does. @default {nothing} */
-  readonly duties?: Duties | undefined;
+  /** Told of each term when it begins, and with `undefined` once it is over. */
+  readonly onTerm?: ((term: Leadership | undefined) => void) | undefined;
   /** Told how it goes. */
   readonly report?: Report | undefined;
 }
@@ -29,7 +33,7 @@ export async function participate(
   store: StateStore,
   options: ParticipateOptions,
 ): Promise<void> {
-  const { nodeName: leaderId, leaseSeconds, duties, report } = options;
+  const { nodeName: leaderId, leaseSeconds, onTerm, report } = options;
   const failed = new AbortController();
   const signal = AbortSignal.any([options.signal, failed.signal]);
   await reportNamesake(store, leaderId, signal);
@@ -37,8 +41,9 @@ export async function participate(
     runElection(store, {
       leaderId,
       leaseTtlSeconds: leaseSeconds,
-      duties: duties ?? (() => Promise.resolve()),
-      onTerm: (term) => report?.({ term }),
+      // What a leader of KAT does will be here; to lead is all there is so far.
+      duties: () => Promise.resolve(),
+      onTerm,
       signal,
     }),
     observeLeader(store, {

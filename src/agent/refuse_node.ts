@@ -64,12 +64,12 @@ export async function refuseAnotherNode(
  * @throws {KatError} naming both clusters.
  */
 export function refuseAnotherStore(
-  record: NodeRecord,
+  uid: string,
   found: ClusterRecord | undefined,
 ): void {
-  if (found?.uid === record.clusterUid) return;
+  if (found?.uid === uid) return;
   throw new KatError(
-    `Cannot serve: this node belongs to cluster ${record.clusterUid}, and the store holds ${
+    `Cannot serve: this node belongs to cluster ${uid}, and the store holds ${
       found ? `cluster ${found.uid}` : "none"
     }`,
     {

@@ -7,8 +7,10 @@
 
 import { systemClock } from "../base/clock.ts";
 import { KatError, messageOf, ShutdownRequested } from "../base/errors.ts";
+import { JOURNAL_SOCKET } from "../base/journal.ts";
 import { logger } from "../base/log.ts";
 import { ServiceManager } from "../base/service_manager.ts";
+import { socketPath } from "../base/unix_datagram.ts";
 import { describeNode, type NodeState, type Report } from "./node_state.ts";
 import { Wellness } from "./wellness.ts";
 
@@ -43,6 +45,15 @@ export async function underSystemd<T>(
     }
     throw error;
   }
+}
+
+/** The sockets that a service of systemd writes to, as permissions name them. */
+export function systemdSockets(
+  { env }: Pick<SystemdOptions, "env">,
+): string[] {
+  const { NOTIFY_SOCKET } = env;
+  if (!NOTIFY_SOCKET) return [];
+  return [NOTIFY_SOCKET, JOURNAL_SOCKET].map(socketPath);
 }
 
 function connect({ env }: SystemdOptions): ServiceManager | undefined {
@@ -92,7 +103,7 @@ class Service implements AsyncDisposable {
   }
 
   #take(news: NodeState): void {
-    if (news.term && news.term !== this.#state.term) {
+    if (news.term && news.term.fence !== this.#state.term?.fence) {
       this.#termSince = new Date();
     }
     const wasUp = this.#state.isUp;

@@ -10,7 +10,6 @@
 import { Deadline } from "../base/abortable.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import type { EtcdProcess } from "../etcd/etcd_process.ts";
-import type { Leadership } from "../store/state_store.ts";
 import type { NodeState } from "./node_state.ts";
 
 /** Options of {@linkcode Wellness.whatIsWrong}. */
@@ -29,15 +28,13 @@ const LOOK_MS = 60_000;
 const APART_MS = 60_000;
 
 /** What of an etcd is looked at. */
-export type WatchedEtcd = Pick<EtcdProcess, "state" | "answers" | "serves">;
+export type WatchedEtcd = Pick<
+  EtcdProcess,
+  "pid" | "state" | "answers" | "serves"
+>;
 
 /** What of a node is looked at. */
-export interface WatchedNode extends Pick<NodeState, "look"> {
-  /** The etcd that was started last. */
-  readonly etcd?: () => WatchedEtcd;
-  /** The term that this node leads in. */
-  readonly term?: Pick<Leadership, "signal"> | undefined;
-}
+export type WatchedNode = Pick<NodeState, "etcd" | "look" | "term">;
 
 /**
  * Looks at one node over time. It is well unless
@@ -49,7 +46,7 @@ export interface WatchedNode extends Pick<NodeState, "look"> {
  */
 export class Wellness {
   readonly #clock: Clock;
-  #heard: WatchedEtcd | undefined;
+  #heardPid: number | undefined;
   #look: WatchedNode["look"];
   #lookedMs = 0;
   #apartSinceMs: number | undefined;
@@ -71,12 +68,12 @@ export class Wellness {
   }
 
   #ofTerm({ term }: WatchedNode): string | undefined {
-    if (!term?.signal.aborted) {
+    if (!term?.isOver) {
       this.#overdueTerm = undefined;
       return undefined;
     }
     const nowMs = this.#clock.nowMs();
-    if (this.#overdueTerm !== term) {
+    if (this.#overdueTerm?.fence !== term.fence) {
       this.#overdueTerm = term;
       this.#overdueSinceMs = nowMs;
     }
@@ -102,20 +99,19 @@ export class Wellness {
     { etcd }: WatchedNode,
     { answerMs, signal: ended }: WellnessOptions,
   ): Promise<string | undefined> {
-    const current = etcd?.();
-    if (current === undefined || hasEnded(current)) return undefined;
+    if (etcd === undefined || hasEnded(etcd)) return undefined;
     using deadline = new Deadline(answerMs, () => new Error("No answer"), [
       ended,
     ]);
     const { signal } = deadline;
-    if (await current.answers({ signal })) this.#heard = current;
-    else if (hasAnswered(current, this.#heard) && !hasEnded(current)) {
+    if (await etcd.answers({ signal })) this.#heardPid = etcd.pid;
+    else if (hasAnswered(etcd, this.#heardPid)) {
       return "etcd does not answer";
     }
     const apartMs = this.#apartSinceMs === undefined
       ? 0
       : this.#clock.nowMs() - this.#apartSinceMs;
-    return apartMs >= APART_MS && await current.serves({ signal })
+    return apartMs >= APART_MS && await etcd.serves({ signal })
       ? "the store cannot be reached although etcd serves"
       : undefined;
   }
@@ -124,9 +120,9 @@ export class Wellness {
 /** To whoever started it, or here: one that was started without a majority never "serves". */
 function hasAnswered(
   etcd: WatchedEtcd,
-  heard: WatchedEtcd | undefined,
+  heardPid: number | undefined,
 ): boolean {
-  return etcd.state === "serving" || etcd === heard;
+  return etcd.state === "serving" || etcd.pid === heardPid;
 }
 
 function hasEnded({ state }: WatchedEtcd): boolean {

@@ -4,6 +4,8 @@ import { type WatchedEtcd, type WatchedNode, Wellness } from "./wellness.ts";
 
 /** An etcd that is as the test says. */
 class FakeEtcd implements WatchedEtcd {
+  static #started = 0;
+  readonly pid = ++FakeEtcd.#started;
   state: WatchedEtcd["state"] = "serving";
   isAnswering = true;
   isServing = true;
@@ -33,7 +35,7 @@ Deno.test("Wellness finds a silent etcd only once it has answered", async () => 
   const first = new FakeEtcd();
   first.state = "starting";
   first.isAnswering = false;
-  const node = { etcd: () => first };
+  const node = { etcd: first };
   strictEqual(await whatIsWrong(node), undefined, "still starting");
   first.isAnswering = true;
   strictEqual(await whatIsWrong(node), undefined);
@@ -44,9 +46,9 @@ Deno.test("Wellness finds a silent etcd only once it has answered", async () => 
   const second = new FakeEtcd();
   second.state = "starting";
   second.isAnswering = false;
-  strictEqual(await whatIsWrong({ etcd: () => second }), undefined);
+  strictEqual(await whatIsWrong({ etcd: second }), undefined);
   second.state = "serving";
-  strictEqual(await whatIsWrong({ etcd: () => second }), SILENT);
+  strictEqual(await whatIsWrong({ etcd: second }), SILENT);
 });
 
 Deno.test("Wellness finds a node without a majority well, however long that lasts", async () => {
@@ -54,7 +56,7 @@ Deno.test("Wellness finds a node without a majority well, however long that last
   const etcd = new FakeEtcd();
   etcd.isServing = false;
   for (let minute = 0; minute < 600; minute++) {
-    const node = { etcd: () => etcd, look: { trouble: "waiting for n2" } };
+    const node = { etcd, look: { trouble: "waiting for n2" } };
     strictEqual(await whatIsWrong(node), undefined);
     clock.jump(9_000);
     strictEqual(await whatIsWrong(node), undefined);
@@ -67,7 +69,7 @@ Deno.test("Wellness finds an agent that alone cannot reach the store, and its re
   const etcd = new FakeEtcd();
   const look = async (trouble: string | undefined) => {
     clock.jump(9_000);
-    return await whatIsWrong({ etcd: () => etcd, look: { trouble } });
+    return await whatIsWrong({ etcd, look: { trouble } });
   };
   for (let n = 0; n < 7; n++) strictEqual(await look("No answer"), undefined);
   strictEqual(await look("No answer"), APART);
@@ -88,10 +90,9 @@ Deno.test("Wellness finds looks at the store that do not end", async () => {
 
 Deno.test("Wellness finds a leader whose work outlives its lease", async () => {
   const { clock, whatIsWrong } = setUp();
-  const over = new AbortController();
-  const node = { term: over };
+  const node = { term: { fence: 7n, isOver: false } };
   strictEqual(await whatIsWrong(node), undefined);
-  over.abort();
+  node.term.isOver = true;
   clock.jump(1_000_000);
   strictEqual(await whatIsWrong(node), undefined, "it was just seen");
   clock.jump(9_000);

@@ -9,7 +9,7 @@ import { fstatSync } from "node:fs";
 import { UnixDatagram } from "./unix_datagram.ts";
 
 /** Where the journal takes entries with fields. */
-const SOCKET = "/run/systemd/journal/socket";
+export const JOURNAL_SOCKET = "/run/systemd/journal/socket";
 /** The journal drops names that are longer. */
 const MAX_NAME = 64;
 
@@ -65,7 +65,7 @@ export class Journal implements Disposable {
   }
 
   /** The journal of this machine; `undefined` where it cannot be spoken to. */
-  static open(address = SOCKET): Journal | undefined {
+  static open(address = JOURNAL_SOCKET): Journal | undefined {
     try {
       return new Journal(UnixDatagram.open(address));
     } catch {

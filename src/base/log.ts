@@ -11,8 +11,10 @@
 
 import {
   configure,
+  configureSync,
   getLogger,
   type Logger,
+  type LoggerConfig,
   type LogLevel,
   type LogRecord,
   reset,
@@ -56,6 +58,12 @@ export interface JournalOptions {
   readonly socket?: string;
 }
 
+/** What the library says of itself. */
+const SILENT_META: LoggerConfig<string, string> = {
+  category: ["logtape", "meta"],
+  sinks: [],
+  lowestLevel: "fatal",
+};
 /** Lines that may wait for a reader; at about 200 bytes each, 2 MB. */
 const QUEUE_LIMIT = 10_000;
 /** How long the end of the program waits for the last lines to be read. */
@@ -64,6 +72,34 @@ const FLUSH_MS = 1_000;
 /** Returns the logger of a room. Silent until {@linkcode startLogging}. */
 export function logger(room: LogRoom): Logger {
   return getLogger(["kat", room]);
+}
+
+let lowestLevel: LogLevel = "fatal";
+
+/** The lowest level that is written. */
+export function logLevel(): LogLevel {
+  return lowestLevel;
+}
+
+/** Hands each record to `send` instead of writing it: for a part of the program whose host writes. */
+export function startForwarding(
+  level: LogLevel,
+  send: (record: LogRecord) => void,
+): void {
+  lowestLevel = level;
+  configureSync({
+    reset: true,
+    sinks: { host: send },
+    loggers: [
+      { category: "kat", sinks: ["host"], lowestLevel: level },
+      SILENT_META,
+    ],
+  });
+}
+
+/** Logs a record of another part of the program, with its own time. */
+export function relog({ category, ...record }: LogRecord): void {
+  getLogger(category).emit(record);
 }
 
 /** Starts writing log lines; disposing writes what waits and stops. */
@@ -78,9 +114,10 @@ export async function startLogging(
     sinks: { stderr: (record: LogRecord) => queue.push(line(record)) },
     loggers: [
       { category: "kat", sinks: ["stderr"], lowestLevel: options.level },
-      { category: ["logtape", "meta"], sinks: [], lowestLevel: "fatal" },
+      SILENT_META,
     ],
   });
+  lowestLevel = options.level;
   return {
     async [Symbol.asyncDispose]() {
       await reset();

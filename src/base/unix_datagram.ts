@@ -4,6 +4,11 @@
  * @module
  */
 
+/** The path of a socket as Deno names it: systemd writes `@name` for an abstract one. */
+export function socketPath(address: string): string {
+  return address.replace(/^@/, "\0");
+}
+
 /** Sends datagrams to one socket. */
 export class UnixDatagram implements Disposable {
   readonly #socket: Deno.DatagramConn;
@@ -24,12 +29,15 @@ export class UnixDatagram implements Disposable {
     if (!/^[/@]./.test(address)) {
       throw new TypeError(`"${address}" names no unix socket`);
     }
-    // Without a path of its own the sender gets a free abstract name from the
-    // kernel, and leaves no file.
-    const socket = Deno.listenDatagram({ transport: "unixpacket", path: "" });
+    // An abstract name leaves no file. The kernel would choose one for an empty
+    // path, which Deno takes only from programs that may write everywhere.
+    const socket = Deno.listenDatagram({
+      transport: "unixpacket",
+      path: `\0kat-agent-${crypto.randomUUID()}`,
+    });
     return new UnixDatagram(socket, {
       transport: "unixpacket",
-      path: address.replace(/^@/, "\0"),
+      path: socketPath(address),
     });
   }
 

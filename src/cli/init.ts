@@ -108,9 +108,11 @@ async function initAndServe(
   });
 
   const { initNode } = await import("../agent/agent.ts");
+  const { systemdSockets } = await import("../agent/systemd.ts");
   await initNode(wanted, {
     dataDir,
     findEtcd: etcdFinder(flags, { ...context, dataDir }),
+    sockets: systemdSockets(context),
     report: context.report,
     signal: context.signal,
   });

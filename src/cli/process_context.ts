@@ -10,9 +10,33 @@ import type { CliContext } from "./cli.ts";
 
 const encoder = new TextEncoder();
 
+/** Every variable that the agent obeys; the permission set in deno.json names the same. */
+export const VARIABLES = [
+  "HOME",
+  "JOURNAL_STREAM",
+  "KAT_ADVERTISE_ADDRESS",
+  "KAT_CACHE_DIR",
+  "KAT_DATA_DIR",
+  "KAT_ENDPOINTS",
+  "KAT_ETCD_BINARY",
+  "KAT_INITIAL_CLUSTER",
+  "KAT_LOG_FORMAT",
+  "KAT_LOG_LEVEL",
+  "KAT_NODE_NAME",
+  "KAT_PROGRAM",
+  "NOTIFY_SOCKET",
+  "NO_COLOR",
+  "PATH",
+  "TERM",
+  "WATCHDOG_PID",
+  "WATCHDOG_USEC",
+  "XDG_CACHE_HOME",
+  "XDG_DATA_HOME",
+] as const;
+
 /** The context of this process, stopped by `signal`. */
 export function processContext(signal: AbortSignal): CliContext {
-  const env = Deno.env.toObject();
+  const env = readEnvironment();
   return {
     env,
     signal,
@@ -23,6 +47,12 @@ export function processContext(signal: AbortSignal): CliContext {
       ? (text) => void writeError(text)
       : undefined,
   };
+}
+
+function readEnvironment(): Readonly<Record<string, string | undefined>> {
+  return Object.fromEntries(
+    VARIABLES.map((name) => [name, Deno.env.get(name)]),
+  );
 }
 
 async function writeOut(bytes: Uint8Array): Promise<void> {

@@ -67,6 +67,7 @@ async function serve(
   context: Context & { readonly report: Report },
 ): Promise<ExitCode> {
   const { report, signal } = context;
+  const { systemdSockets } = await import("../agent/systemd.ts");
   const endpoints = valueOf(flags.endpoints, "KAT_ENDPOINTS", context);
   if (endpoints !== undefined) {
     if (flags.dataDir !== undefined || flags.etcdBinary !== undefined) {
@@ -80,6 +81,7 @@ async function serve(
     await runExternal({
       endpoints: parseEndpoints(endpoints),
       nodeName: nodeName(flags.nodeName, context),
+      sockets: systemdSockets(context),
       report,
       signal,
     });
@@ -95,6 +97,7 @@ async function serve(
   await runNode({
     dataDir,
     findEtcd: etcdFinder(flags, { ...context, dataDir }),
+    sockets: systemdSockets(context),
     report,
     signal,
   });

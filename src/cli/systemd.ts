@@ -142,7 +142,7 @@ async function unitOf(
   });
   const named = valueOf(flags.etcdBinary, "KAT_ETCD_BINARY", context);
   return nodeUnit(config, {
-    program: programOf(flags),
+    program: programOf(flags, context),
     file,
     dataDir,
     cacheDir,
@@ -155,12 +155,15 @@ async function unitOf(
   });
 }
 
-/** The program to run: the one named, else this one, if it is one. */
+/** The program to run: the one named, else this one, if it is one file. */
 function programOf(
   { exec, dryRun }: InferValue<typeof installOptions>,
+  { env }: Context,
 ): string {
   if (exec !== undefined) return resolve(exec);
   if (Deno.build.standalone) return Deno.execPath();
+  // The portable form says where it is.
+  if (env.KAT_PROGRAM) return resolve(env.KAT_PROGRAM);
   if (dryRun) return "/usr/local/bin/kat-agent";
   throw new KatError(
     "Cannot install a service: this kat-agent runs from its source",

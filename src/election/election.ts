@@ -33,7 +33,9 @@ export interface ElectionOptions {
   /** What the leader does. */
   readonly duties: Duties;
   /** Told of each term when it begins, and with `undefined` once its duties have ended. */
-  readonly onTerm?: (leadership: Leadership | undefined) => void;
+  readonly onTerm?:
+    | ((leadership: Leadership | undefined) => void)
+    | undefined;
   /** Ends the loop, after an orderly resignation. */
   readonly signal: AbortSignal;
 }

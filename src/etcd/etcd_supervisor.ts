@@ -23,6 +23,12 @@ const LONGEST_PAUSE_MS = 30_000;
 /** A member that ran this long was well: the pauses start anew. */
 const STABLE_MS = 60_000;
 
+/** Options of {@linkcode EtcdSupervisor}. */
+export interface SupervisorOptions {
+  /** Told when the process has ended by itself, was started again, or serves. */
+  readonly onState?: ((etcd: EtcdProcess) => void) | undefined;
+}
+
 /**
  * ```
  *   running ──exits by itself──▶ pausing ──growing, jittered──▶ running
@@ -36,13 +42,19 @@ export class EtcdSupervisor implements AsyncDisposable {
     firstMs: FIRST_PAUSE_MS,
     maxMs: LONGEST_PAUSE_MS,
   });
+  readonly #onState: SupervisorOptions["onState"];
   readonly #loop: Promise<void>;
   #current: EtcdProcess;
 
   /** Takes charge of a process that serves, or is about to. */
-  constructor(options: EtcdProcessOptions, first: EtcdProcess) {
+  constructor(
+    options: EtcdProcessOptions,
+    first: EtcdProcess,
+    { onState }: SupervisorOptions = {},
+  ) {
     this.#options = options;
     this.#current = first;
+    this.#onState = onState;
     this.#loop = this.#supervise();
   }
 
@@ -66,6 +78,7 @@ export class EtcdSupervisor implements AsyncDisposable {
       const exit = await abortable(this.#current.exited, signal)
         .catch(() => undefined);
       if (exit === undefined) return;
+      this.#onState?.(this.#current);
       if (systemClock.nowMs() - startedMs > STABLE_MS) this.#pauses.reset();
       const pauseMs = Math.round(this.#pauses.nextMs());
       log.warn("etcd is started again", {
@@ -95,8 +108,10 @@ export class EtcdSupervisor implements AsyncDisposable {
       try {
         await this.#refuseLostData();
         this.#current = await startEtcd(this.#options, { signal });
+        this.#onState?.(this.#current);
         // If it ends before it serves, or never serves, the loop goes on alike.
         await this.#current.waitUntilServing({ signal }).catch(() => {});
+        this.#onState?.(this.#current);
         return;
       } catch (error) {
         if (signal.aborted) return;

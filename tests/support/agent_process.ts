@@ -207,8 +207,15 @@ function denoEnvironment(): Record<string, string> {
     : ["DENO_DIR", "XDG_CACHE_HOME", "NPM_CONFIG_REGISTRY"];
   const entries = names.map((name) => [name, Deno.env.get(name)] as const)
     .filter((entry): entry is [string, string] => entry[1] !== undefined);
-  // The runtime's own warnings then come without colours.
-  return { ...Object.fromEntries(entries), NO_COLOR: "1" };
+  const audit = Deno.env.get("KAT_TEST_AUDIT");
+  return {
+    ...Object.fromEntries(entries),
+    // The runtime's own warnings then come without colours.
+    NO_COLOR: "1",
+    ...(audit
+      ? { DENO_AUDIT_PERMISSIONS: `${audit}/${crypto.randomUUID()}` }
+      : {}),
+  };
 }
 
 function parseLine(text: string): LogLine | undefined {

@@ -147,7 +147,12 @@ async function output(
 ): Promise<MachineResult> {
   const { code, stdout, stderr } = await new Deno.Command(command, {
     args: [...args],
-    env: { SYSTEMD_COLORS: "0", SYSTEMD_PAGER: "" },
+    clearEnv: true,
+    env: {
+      PATH: "/usr/sbin:/usr/bin:/sbin:/bin",
+      SYSTEMD_COLORS: "0",
+      SYSTEMD_PAGER: "",
+    },
     stdin: "null",
   }).output();
   const decoder = new TextDecoder();

@@ -1,0 +1,159 @@
+/**
+ * The part of the agent that has the node's files and its etcd: it may read
+ * and write the data directory, run that one program, and ask the members
+ * whether they are there.
+ *
+ * @module
+ */
+
+import { abortable } from "../base/abortable.ts";
+import { ConfinedPart, type Permissions } from "../base/confined.ts";
+import type { InitialMember } from "../etcd/etcd_flags.ts";
+import type {
+  EtcdProcessOptions,
+  EtcdProcessState,
+} from "../etcd/etcd_process.ts";
+import type { NodeRecord } from "./node_record.ts";
+import type { NodeState, Report } from "./node_state.ts";
+import { hostsOf } from "./store_part.ts";
+import type { WatchedEtcd } from "./wellness.ts";
+import { workerUrl } from "./worker_url.ts";
+
+/** The member of a node. */
+export interface MemberInput {
+  /** The data directory, absolute. */
+  readonly dataDir: string;
+  /** How its etcd is run. */
+  readonly etcd: EtcdProcessOptions;
+  /** The node's name. */
+  readonly nodeName: string;
+  /** The members of the cluster. */
+  readonly members: readonly InitialMember[];
+}
+
+/** What is told of a member, as far as it has changed. */
+export interface MemberNews extends Pick<NodeState, "isUp" | "waitsFor"> {
+  /** The etcd that was started last. */
+  readonly etcd?: { readonly pid: number; readonly state: EtcdProcessState };
+  /** Set once it serves for the first time. */
+  readonly serves?: true;
+}
+
+interface Question {
+  readonly input: void;
+  readonly news: never;
+  readonly result: boolean;
+}
+
+/** What the part can be asked. */
+export interface MemberCalls {
+  /** Starts etcd and keeps it running until asked to end; stops it then. */
+  readonly serve: {
+    readonly input: MemberInput;
+    readonly news: MemberNews;
+    readonly result: void;
+  };
+  /** Replaces what the node remembers. */
+  readonly remember: {
+    readonly input: { readonly dataDir: string; readonly record: NodeRecord };
+    readonly news: never;
+    readonly result: void;
+  };
+  /** Whether etcd answers at all. */
+  readonly answers: Question;
+  /** Whether etcd says that it serves. */
+  readonly serves: Question;
+}
+
+/** What a member part may do. */
+export function memberPermissions(
+  { dataDir, etcd: { binary, member }, members }: MemberInput,
+): Permissions {
+  const { clientUrls, listenClientUrls = clientUrls } = member;
+  const peerUrls = members.map(({ peerUrl }) => peerUrl);
+  return {
+    read: [dataDir, binary],
+    write: [dataDir],
+    run: [binary],
+    // node:child_process asks for it, whatever environment the child is given.
+    env: ["NODE_V8_COVERAGE"],
+    net: hostsOf([...listenClientUrls, ...peerUrls]),
+  };
+}
+
+/** Options of {@linkcode MemberPart}. */
+export interface MemberPartOptions {
+  /** Told how it goes. */
+  readonly report?: Report | undefined;
+}
+
+/** The running part; disposing stops etcd. */
+export class MemberPart implements AsyncDisposable {
+  readonly #part: ConfinedPart<MemberCalls>;
+  readonly #dataDir: string;
+  readonly #serving = Promise.withResolvers<void>();
+  readonly #stopping = new AbortController();
+  readonly #failed = new AbortController();
+  readonly #life: Promise<void>;
+
+  /** Starts the part and its etcd. */
+  constructor(input: MemberInput, { report }: MemberPartOptions = {}) {
+    this.#dataDir = input.dataDir;
+    this.#part = ConfinedPart.start<MemberCalls>({
+      module: workerUrl("member_worker"),
+      permissions: memberPermissions(input),
+      hasLastActs: true,
+    });
+    const { signal } = this.#stopping;
+    this.#life = this.#part.call("serve", input, {
+      signal,
+      onNews: ({ serves, etcd, ...state }) => {
+        report?.(etcd ? { ...state, etcd: this.#watched(etcd) } : state);
+        if (serves) this.#serving.resolve();
+      },
+    }).catch((error) => {
+      this.#serving.reject(error);
+      if (!signal.aborted) this.#failed.abort(error);
+    });
+    this.#serving.promise.catch(() => {});
+  }
+
+  /** Resolves once it is loaded. */
+  get ready(): Promise<void> {
+    return this.#part.ready;
+  }
+
+  /** Aborts, with the reason, if the member cannot be kept running any more. */
+  get failed(): AbortSignal {
+    return this.#failed.signal;
+  }
+
+  /**
+   * Resolves once etcd serves, which needs a majority of the members.
+   *
+   * @throws {KatError} if it cannot be started.
+   */
+  async untilServing({ signal }: { signal: AbortSignal }): Promise<void> {
+    await abortable(this.#serving.promise, signal);
+  }
+
+  /** Replaces what the node remembers. */
+  async remember(record: NodeRecord): Promise<void> {
+    await this.#part.call("remember", { dataDir: this.#dataDir, record });
+  }
+
+  /** Stops etcd, and waits for its end. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort(new Error("The member is stopped"));
+    await this.#life;
+    this.#part[Symbol.dispose]();
+  }
+
+  #watched(etcd: { pid: number; state: EtcdProcessState }): WatchedEtcd {
+    const ask =
+      (name: "answers" | "serves") =>
+      ({ signal }: { readonly signal: AbortSignal }) =>
+        this.#part.ask(name, undefined, { signal }).catch(() => false);
+    return { ...etcd, answers: ask("answers"), serves: ask("serves") };
+  }
+}

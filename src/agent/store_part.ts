@@ -1,0 +1,128 @@
+/**
+ * The part of the agent that speaks with etcd: it makes or finds the cluster,
+ * campaigns, and observes. The packages that it needs for that run where there
+ * are connections to etcd, and no files and no processes.
+ *
+ * @module
+ */
+
+import { ConfinedPart, type Permissions } from "../base/confined.ts";
+import type { ClusterSpec } from "../cluster/cluster_config.ts";
+import type { InitialMember } from "../etcd/etcd_flags.ts";
+import type { ClusterRecord } from "./cluster_record.ts";
+import type { NodeState, Report } from "./node_state.ts";
+import { workerUrl } from "./worker_url.ts";
+
+/** What a node is in the cluster. */
+export interface StoreInput {
+  /** The client URLs of the members, the nearest first. */
+  readonly endpoints: readonly string[];
+  /** The node's name, and its leader ID. */
+  readonly nodeName: string;
+  /** The members of the cluster; none if somebody else runs them. */
+  readonly members: readonly InitialMember[];
+  /** How the node came by its cluster. */
+  readonly entry: StoreEntry;
+}
+
+/** How a node comes by its cluster. */
+export type StoreEntry =
+  /** It makes the cluster, unless another node has. */
+  | {
+    readonly kind: "make";
+    readonly spec: ClusterSpec;
+    /** What cluster.kat says, as below. */
+    readonly wantedSpec: ClusterSpec | undefined;
+  }
+  /** It has been in the cluster of that UID before. */
+  | {
+    readonly kind: "return";
+    readonly uid: string;
+    /** What cluster.kat says; without it the cluster's own configuration holds. */
+    readonly wantedSpec: ClusterSpec | undefined;
+  }
+  /** It takes part in whatever cluster there is. */
+  | { readonly kind: "join" };
+
+/** What is told of the store, as far as it has changed. */
+export interface StoreNews extends Pick<NodeState, "leader" | "look" | "term"> {
+  /** The cluster, once known: the node goes on when this has been heard. */
+  readonly cluster?: ClusterRecord;
+}
+
+/** What the part can be asked. */
+export interface StoreCalls {
+  /** Takes part until asked to end; resigns then. */
+  readonly serve: {
+    readonly input: StoreInput;
+    readonly news: StoreNews;
+    readonly result: void;
+  };
+}
+
+/** Options of {@linkcode StorePart.serve}. */
+export interface ServeStoreOptions {
+  /** Told the cluster; the node goes on when this has resolved. */
+  readonly onCluster?: ((cluster: ClusterRecord) => Promise<void>) | undefined;
+  /** Told how it goes. */
+  readonly report?: Report | undefined;
+  /** Ends it, in order. */
+  readonly signal: AbortSignal;
+}
+
+/** What a store part may do: connect to the members, no more. */
+export function storePermissions(
+  { endpoints, members }: Pick<StoreInput, "endpoints" | "members">,
+): Permissions {
+  const urls = [...endpoints, ...members.map(({ peerUrl }) => peerUrl)];
+  return { net: hostsOf(urls) };
+}
+
+/** The hosts and ports of URLs, as permissions name them. */
+export function hostsOf(urls: readonly string[]): string[] {
+  return [...new Set(urls.map((url) => new URL(url).host))];
+}
+
+/** The running part; it loads while the caller goes on. */
+export class StorePart implements Disposable {
+  readonly #part: ConfinedPart<StoreCalls>;
+  readonly #input: StoreInput;
+
+  /** Starts the part. */
+  constructor(input: StoreInput) {
+    this.#input = input;
+    this.#part = ConfinedPart.start<StoreCalls>({
+      module: workerUrl("store_worker"),
+      permissions: storePermissions(input),
+    });
+  }
+
+  /**
+   * Takes part until the signal aborts.
+   *
+   * @throws {KatError} if the store holds another cluster than it should.
+   */
+  async serve(
+    { onCluster, report, signal }: ServeStoreOptions,
+  ): Promise<void> {
+    await this.#part.call("serve", this.#input, {
+      signal,
+      async onNews({ cluster, ...state }) {
+        report?.(state);
+        if (cluster) await onCluster?.(cluster);
+      },
+    }).catch((error) => {
+      if (!signal.aborted || error !== signal.reason) throw error;
+    });
+  }
+
+  /** Resolves once it is loaded. */
+  get ready(): Promise<void> {
+    return this.#part.ready;
+  }
+
+  /** Ends the part. */
+  [Symbol.dispose](): void {
+    this.#part[Symbol.dispose]();
+  }
+}

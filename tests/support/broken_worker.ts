@@ -1,0 +1,7 @@
+/**
+ * A Worker that cannot begin.
+ *
+ * @module
+ */
+
+throw new Error("It cannot begin");

@@ -1,0 +1,75 @@
+/**
+ * A Worker for the tests of {@linkcode ConfinedPart}.
+ *
+ * @module
+ */
+
+import { ExitCode, KatError } from "../../src/base/errors.ts";
+import { atHardExit } from "../../src/base/hard_exit.ts";
+import { logger } from "../../src/base/log.ts";
+import { serveCalls } from "../../src/base/serve_calls.ts";
+import { aborted } from "../../src/base/abortable.ts";
+
+/** A file is wrong. */
+class WrongFileError extends KatError {
+  override readonly exitCode = ExitCode.config;
+}
+
+interface Shape<Input, Result, News = never> {
+  readonly input: Input;
+  readonly result: Result;
+  readonly news: News;
+}
+
+/** What it can be asked. */
+export interface EchoCalls {
+  /** Returns what it is given. */
+  readonly echo: Shape<unknown, unknown>;
+  /** Tells the numbers below, each once the one before has been heard. */
+  readonly count: Shape<number, string, number>;
+  /** Ends only when asked to; returns who asked. */
+  readonly wait: Shape<void, never, "waiting">;
+  /** Fails as a command does. */
+  readonly refuse: Shape<void, never>;
+  /** Logs a line with a field that is no plain data. */
+  readonly log: Shape<void, void>;
+  /** Throws where nobody listens. */
+  readonly crash: Shape<void, void>;
+  /** Does something in the last moment: sets the first number to 7. */
+  readonly promise: Shape<Int32Array, void>;
+}
+
+serveCalls<EchoCalls>(() =>
+  Promise.resolve({
+    echo: (input) => Promise.resolve(input),
+    async count(upTo, { tell }) {
+      for (let n = 0; n < upTo; n++) await tell(n);
+      return "counted";
+    },
+    async wait(_, { signal, tell }) {
+      void tell("waiting");
+      await aborted(signal);
+      throw signal.reason;
+    },
+    refuse() {
+      const hint = "Mend it";
+      const details = ["line 7"];
+      throw new WrongFileError("Cannot read it", { hint, details });
+    },
+    log() {
+      logger("store").info("Said {word} from within", {
+        word: "hello",
+        act: () => {},
+      });
+      return Promise.resolve();
+    },
+    async crash() {
+      void Promise.reject(new Error("Nobody expected this"));
+      await new Promise(() => {});
+    },
+    promise(numbers) {
+      atHardExit(() => Atomics.store(numbers, 0, 7));
+      return Promise.resolve();
+    },
+  })
+);
