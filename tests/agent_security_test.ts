@@ -13,10 +13,7 @@ import {
 import { etcdBinaries } from "./support/etcd_binaries.ts";
 import { etcdctl } from "./support/etcdctl.ts";
 import { listenersOf } from "./support/listeners.ts";
-import {
-  networkPair,
-  whyNoNetworkPair,
-} from "./support/network_namespaces.ts";
+import { networkPair, whyNoNetworkPair } from "./support/network_namespaces.ts";
 import {
   type RawAnswer,
   type RawRequest,
@@ -247,23 +244,28 @@ Deno.test("a web page changes nothing through the port for peers, and reads noth
   deepStrictEqual(await stateOf(endpoint), before);
 });
 
-Deno.test("a running node listens where its configuration says and nowhere else", {
-  ignore: Deno.build.os !== "linux",
-}, async () => {
-  await using dir = await tempDir();
-  const { agent, file } = await startLeader(dir.path);
-  await using _agent = agent;
+Deno.test(
+  "a running node listens where its configuration says and nowhere else",
+  {
+    ignore: Deno.build.os !== "linux",
+  },
+  async () => {
+    await using dir = await tempDir();
+    const { agent, file } = await startLeader(dir.path);
+    await using _agent = agent;
 
-  deepStrictEqual(
-    await listenersOf(await etcdPid(agent)),
-    [`127.0.0.1:${file.clientPort}`, `127.0.0.1:${file.peerPort}`].sort(),
-  );
-  deepStrictEqual(await listenersOf(agent.pid), []);
-});
+    deepStrictEqual(
+      await listenersOf(await etcdPid(agent)),
+      [`127.0.0.1:${file.clientPort}`, `127.0.0.1:${file.peerPort}`].sort(),
+    );
+    deepStrictEqual(await listenersOf(agent.pid), []);
+  },
+);
 
 const noPair = await whyNoNetworkPair();
 if (noPair !== undefined) {
-  const text = `\n*** NOT TESTED: attacks from the network, because ${noPair}\n`;
+  const text =
+    `\n*** NOT TESTED: attacks from the network, because ${noPair}\n`;
   Deno.stderr.writeSync(new TextEncoder().encode(text));
 }
 
@@ -313,53 +315,60 @@ Deno.test("a node on loopback cannot be reached from the network at all", {
   strictEqual(own?.status, 200);
 });
 
-Deno.test("a node on the network listens on its address and on loopback, and takes gRPC only", {
-  ignore: noPair !== undefined,
-}, async () => {
-  await using pair = await networkPair();
-  await using dir = await tempDir();
-  const file = await writeClusterFile(dir.path);
-  const [address, other] = pair.here.addresses;
-  await using agent = startAgent([
-    ...initArgs(file, `${dir.path}/data`),
-    `--advertise-address=${address}`,
-  ], { prefix: pair.here.prefix });
-  await agent.logged("Became leader: n1");
-  const { clientPort, peerPort } = file;
+Deno.test(
+  "a node on the network listens on its address and on loopback, and takes gRPC only",
+  {
+    ignore: noPair !== undefined,
+  },
+  async () => {
+    await using pair = await networkPair();
+    await using dir = await tempDir();
+    const file = await writeClusterFile(dir.path);
+    const [address, other] = pair.here.addresses;
+    await using agent = startAgent([
+      ...initArgs(file, `${dir.path}/data`),
+      `--advertise-address=${address}`,
+    ], { prefix: pair.here.prefix });
+    await agent.logged("Became leader: n1");
+    const { clientPort, peerPort } = file;
 
-  deepStrictEqual(
-    await listenersOf(await etcdPid(agent)),
-    [
-      `${address}:${clientPort}`,
-      `127.0.0.1:${clientPort}`,
-      `${address}:${peerPort}`,
-    ].sort(),
-  );
-  deepStrictEqual(await listenersOf(agent.pid), []);
-  const elsewhere = [clientPort, peerPort].flatMap((port) =>
-    requestsOf({ name: "", path: "/version", method: "GET" }, {
-      hostname: other,
-      port,
-    })
-  );
-  for (const { text } of await sendFrom(pair.there.prefix, elsewhere)) {
-    match(text, /refused/);
-  }
-  const attacks = GATEWAY_ATTACKS.flatMap((attack) =>
-    requestsOf(attack, { hostname: address, port: clientPort })
-  );
-  const answers = await sendFrom(pair.there.prefix, attacks);
-  for (const [index, answer] of answers.entries()) {
-    const { headers, path } = attacks[index] ?? {};
-    const isForeign = headers?.Host?.includes("evil") === true;
-    strictEqual(answer.status, isForeign ? 421 : 404, path);
-    assertUnreadable(answer, path ?? "");
-  }
-  // What is left to who reaches the address is said aloud.
-  ok(agent.lines.some(({ level, message }) =>
-    level === "warning" && message.includes("without encryption or password")
-  ));
-});
+    deepStrictEqual(
+      await listenersOf(await etcdPid(agent)),
+      [
+        `${address}:${clientPort}`,
+        `127.0.0.1:${clientPort}`,
+        `${address}:${peerPort}`,
+      ].sort(),
+    );
+    deepStrictEqual(await listenersOf(agent.pid), []);
+    const elsewhere = [clientPort, peerPort].flatMap((port) =>
+      requestsOf({ name: "", path: "/version", method: "GET" }, {
+        hostname: other,
+        port,
+      })
+    );
+    for (const { text } of await sendFrom(pair.there.prefix, elsewhere)) {
+      match(text, /refused/);
+    }
+    const attacks = GATEWAY_ATTACKS.flatMap((attack) =>
+      requestsOf(attack, { hostname: address, port: clientPort })
+    );
+    const answers = await sendFrom(pair.there.prefix, attacks);
+    for (const [index, answer] of answers.entries()) {
+      const { headers, path } = attacks[index] ?? {};
+      const isForeign = headers?.Host?.includes("evil") === true;
+      strictEqual(answer.status, isForeign ? 421 : 404, path);
+      assertUnreadable(answer, path ?? "");
+    }
+    // What is left to who reaches the address is said aloud.
+    ok(
+      agent.lines.some(({ level, message }) =>
+        level === "warning" &&
+        message.includes("without encryption or password")
+      ),
+    );
+  },
+);
 
 /** Every name below `path` with its mode, what changes while it is looked at left out. */
 async function modesBelow(path: string): Promise<Map<string, string>> {
@@ -385,28 +394,32 @@ async function assertClosed(data: string): Promise<void> {
 }
 
 for (const umask of ["000", "077", "777"]) {
-  Deno.test(`a node's files are its own from the first moment under umask ${umask}`, {
-    ignore: Deno.build.os === "windows",
-  }, async () => {
-    await using dir = await tempDir();
-    const data = `${dir.path}/data`;
-    const file = await writeClusterFile(dir.path);
-    await using agent = startAgent(initArgs(file, data), {
-      prefix: ["/bin/sh", "-c", `umask ${umask}; exec "$@"`, "sh"],
-    });
-    await agent.logged("Became leader: n1");
+  Deno.test(
+    `a node's files are its own from the first moment under umask ${umask}`,
+    {
+      ignore: Deno.build.os === "windows",
+    },
+    async () => {
+      await using dir = await tempDir();
+      const data = `${dir.path}/data`;
+      const file = await writeClusterFile(dir.path);
+      await using agent = startAgent(initArgs(file, data), {
+        prefix: ["/bin/sh", "-c", `umask ${umask}; exec "$@"`, "sh"],
+      });
+      await agent.logged("Became leader: n1");
 
-    await assertClosed(data);
-    if (Deno.build.os === "linux") {
-      // Nor will what etcd makes later be open for a moment.
-      const status = await Deno.readTextFile(
-        `/proc/${await etcdPid(agent)}/status`,
-      );
-      strictEqual(/^Umask:\s+(\d+)$/m.exec(status)?.[1], "0077");
-    }
-    strictEqual((await agent.stop()).code, 0);
-    await assertClosed(data);
-  });
+      await assertClosed(data);
+      if (Deno.build.os === "linux") {
+        // Nor will what etcd makes later be open for a moment.
+        const status = await Deno.readTextFile(
+          `/proc/${await etcdPid(agent)}/status`,
+        );
+        strictEqual(/^Umask:\s+(\d+)$/m.exec(status)?.[1], "0077");
+      }
+      strictEqual((await agent.stop()).code, 0);
+      await assertClosed(data);
+    },
+  );
 }
 
 const PASSWORD = "s3cret-pa55word";

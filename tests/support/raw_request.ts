@@ -87,8 +87,17 @@ async function readAll(connection: Deno.Conn): Promise<string> {
     const count = await connection.read(buffer);
     if (count === null) break;
     text += decoder.decode(buffer.subarray(0, count), { stream: true });
+    if (isWhole(text)) break;
   }
   return text;
+}
+
+/** Some servers keep a connection open although they were asked to close it. */
+function isWhole(text: string): boolean {
+  const end = text.indexOf("\r\n\r\n");
+  const length = /\r\ncontent-length: (\d+)/i.exec(text.slice(0, end))?.[1];
+  return end >= 0 && length !== undefined &&
+    text.length >= end + 4 + Number(length);
 }
 
 function parseAnswer(text: string): RawAnswer {
