@@ -102,6 +102,8 @@ export class DataDirectory implements Disposable {
    */
   static async open(root: string): Promise<DataDirectory> {
     const paths = dataPaths(root);
+    // Before the directory is closed to others: a refusal changes nothing.
+    await refuseStrange(paths.lock, /^\d*\n?$/);
     Deno.umask(0o077);
     await createDataDir(root);
     const lock = await openLock(paths.lock);
@@ -143,7 +145,6 @@ export class DataDirectory implements Disposable {
 }
 
 async function openLock(path: string): Promise<Deno.FsFile> {
-  await refuseStrange(path, /^\d*\n?$/);
   try {
     return await Deno.open(path, {
       create: true,
