@@ -10,7 +10,6 @@ import {
   initArgs,
   writeClusterFile,
 } from "./support/cluster_file.ts";
-import { etcdBinaries } from "./support/etcd_binaries.ts";
 import { etcdctl } from "./support/etcdctl.ts";
 import { listenersOf } from "./support/listeners.ts";
 import { networkPair, whyNoNetworkPair } from "./support/network_namespaces.ts";
@@ -355,10 +354,10 @@ Deno.test(
     );
     const answers = await sendFrom(pair.there.prefix, attacks);
     for (const [index, answer] of answers.entries()) {
-      const { headers, path } = attacks[index] ?? {};
+      const { headers, path = "" }: Partial<RawRequest> = attacks[index] ?? {};
       const isForeign = headers?.Host?.includes("evil") === true;
       strictEqual(answer.status, isForeign ? 421 : 404, path);
-      assertUnreadable(answer, path ?? "");
+      assertUnreadable(answer, path);
     }
     // What is left to who reaches the address is said aloud.
     ok(
