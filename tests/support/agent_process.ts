@@ -187,12 +187,17 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
-/** Runs the agent's program to its end. */
+/** After this long a command that should have ended by itself is told to. */
+const COMMAND_MS = 60_000;
+
+/** Runs the agent's program to its end, or stops it after a minute. */
 export async function runAgent(
   args: readonly string[],
   { env = {}, prefix }: AgentOptions = {},
 ): Promise<CommandResult> {
   const [command, commandArgs] = agentCommand(args, prefix);
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), COMMAND_MS);
   const { code, stdout, stderr } = await new Deno.Command(command, {
     args: commandArgs,
     clearEnv: true,
@@ -202,7 +207,9 @@ export async function runAgent(
       ...env,
     },
     stdin: "null",
+    signal: late.signal,
   }).output();
+  clearTimeout(timer);
   const decoder = new TextDecoder();
   return {
     code,

@@ -70,7 +70,7 @@ export function init({ file, data }: Place, ...more: string[]): string[] {
 
 /** Makes a cluster in the row's data directory and stops it. */
 export async function makeNode(place: Place): Promise<void> {
-  const agent = startAgent(init(place));
+  await using agent = startAgent(init(place));
   await agent.logged("Became leader: n1");
   strictEqual((await agent.stop()).code, 0);
 }
