@@ -9,7 +9,7 @@
  */
 
 import * as v from "valibot";
-import { KatError } from "../base/errors.ts";
+import { KatError, messageOf } from "../base/errors.ts";
 import type { ClusterSpec } from "../cluster/cluster_config.ts";
 import { parseIpAddress } from "../cluster/ip_address.ts";
 import { decodeSpec, orderSpec } from "../cluster/stored_spec.ts";
@@ -88,7 +88,7 @@ export function decodeNodeRecord(text: string, path: string): NodeRecord {
   try {
     return { ...rest, spec: decodeSpec(JSON.stringify(spec)) };
   } catch (error) {
-    throw damaged(path, '"spec" is wrong', error);
+    throw damaged(path, `"spec" is wrong (${messageOf(error)})`, error);
   }
 }
 
