@@ -1,61 +1,15 @@
-import { doesNotMatch, match, ok, strictEqual } from "node:assert/strict";
+import { match, ok, strictEqual } from "node:assert/strict";
 import { runAgent, startAgent } from "./support/agent_process.ts";
 import {
-  type ClusterFile,
-  initArgs,
-  writeClusterFile,
-} from "./support/cluster_file.ts";
+  type BadInput,
+  edit,
+  init,
+  makeNode,
+  testBadInputs,
+} from "./support/bad_input.ts";
+import { writeClusterFile } from "./support/cluster_file.ts";
 import { etcdBinaries } from "./support/etcd_binaries.ts";
-import { processesNaming } from "./support/processes.ts";
 import { tempDir } from "./support/temp_dir.ts";
-import { treeHash } from "./support/tree_hash.ts";
-
-/** What each case can use. */
-interface Place {
-  /** A directory of its own. */
-  readonly dir: string;
-  /** The data directory that the case is about. */
-  readonly data: string;
-  /** A valid cluster.kat. */
-  readonly file: ClusterFile;
-}
-
-/** One wrong input. */
-interface BadInput {
-  /** The name of the test. */
-  readonly name: string;
-  /** Makes what the case needs. */
-  readonly given?: (place: Place) => Promise<AsyncDisposable | void>;
-  /** The command line. */
-  readonly args: (place: Place) => readonly string[];
-  /** The environment besides KAT_ETCD_BINARY. */
-  readonly env?: Readonly<Record<string, string>>;
-  /** The documented exit code. */
-  readonly code: number;
-  /** What the message says. */
-  readonly says: RegExp;
-}
-
-const init = ({ file, data }: Place, ...more: string[]) => [
-  ...initArgs(file, data),
-  ...more,
-];
-
-async function edit(
-  { file }: Place,
-  from: string | RegExp,
-  to: string,
-): Promise<void> {
-  const text = await Deno.readTextFile(file.path);
-  await Deno.writeTextFile(file.path, text.replace(from, to));
-}
-
-/** Makes a cluster in the data directory and stops it. */
-async function makeNode(place: Place): Promise<void> {
-  const agent = startAgent(init(place));
-  await agent.logged("Became leader: n1");
-  strictEqual((await agent.stop()).code, 0);
-}
 
 function listen(port: number): AsyncDisposable {
   const listener = Deno.listen({ hostname: "127.0.0.1", port });
@@ -381,35 +335,7 @@ const BAD_INPUTS: readonly BadInput[] = [
   },
 ];
 
-for (const { name, given, args, env, code, says } of BAD_INPUTS) {
-  Deno.test(`kat-agent refuses ${name}`, async () => {
-    await using dir = await tempDir();
-    const place = {
-      dir: dir.path,
-      data: `${dir.path}/data`,
-      file: await writeClusterFile(dir.path),
-    };
-    await using _held = await given?.(place) ?? undefined;
-    const before = await treeHash(dir.path);
-
-    const startMs = performance.now();
-    const result = await runAgent(args(place), {
-      env: { KAT_ETCD_BINARY: etcdBinaries.etcd, ...env },
-    });
-    const tookMs = performance.now() - startMs;
-
-    const said = result.stderr.replace(/^Warning Permissions.*\n/, "");
-    match(said, says);
-    strictEqual(result.code, code, said);
-    doesNotMatch(said, /^\s+at /m, "a stack trace is no message");
-    ok(!said.includes("\x1b"), "nothing may reach the terminal raw");
-    strictEqual(result.stdout, "");
-    strictEqual(await treeHash(dir.path), before, "something was touched");
-    strictEqual((await processesNaming(place.data)).length, 0);
-    // One second is promised; starting from source takes about half of that.
-    ok(tookMs < 10_000, `it took ${tookMs} ms`);
-  });
-}
+testBadInputs(BAD_INPUTS);
 
 Deno.test("kat-agent refuses a data directory that another agent uses", async () => {
   await using dir = await tempDir();

@@ -43,6 +43,8 @@ Deno.test("inspectEtcdDataDir() tells a member from what is none", async () => {
   await write(at("cut/member/wal.tmp/0-0.wal"));
   await write(at("empty-wal/member/snap/db"));
   await write(at("empty-wal/member/wal/0-0.wal"), "");
+  await write(at("zeros/member/wal/0-0.wal"), "\0".repeat(100));
+  await write(at("zeros/member/snap/db"));
   await write(at("no-db/member/wal/0-0.wal"));
   await write(at("empty-db/member/wal/0-0.wal"));
   await write(at("empty-db/member/snap/db"), "");
@@ -71,6 +73,7 @@ Deno.test("inspectEtcdDataDir() tells a member from what is none", async () => {
     ["no-wal", "half-made", noLog],
     ["cut", "half-made", noLog],
     ["empty-wal", "half-made", noLog],
+    ["zeros", "half-made", '"member/wal/0-0.wal" begins with zeros'],
     ["no-db", "half-made", noDatabase],
     ["empty-db", "half-made", '"member/snap/db" is empty'],
   ];

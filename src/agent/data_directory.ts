@@ -93,12 +93,18 @@ export class DataDirectory implements Disposable {
   }
 
   /**
-   * Makes the directory if need be (mode 0700) and locks it.
+   * Makes the directory if need be (mode 0700) and locks it. From then on all
+   * that this process and its children make is closed to other users from its
+   * first moment and open to its own, whatever umask the agent was started
+   * with: etcd has modes of its own for some files only.
    *
    * @throws {KatError} if it cannot be made, or another agent uses it.
    */
   static async open(root: string): Promise<DataDirectory> {
     const paths = dataPaths(root);
+    // Before the directory is closed to others: a refusal changes nothing.
+    await refuseStrange(paths.lock, /^\d*\n?$/);
+    Deno.umask(0o077);
     await createDataDir(root);
     const lock = await openLock(paths.lock);
     if (!await lock.tryLock(true)) {
@@ -141,7 +147,6 @@ export async function writeRecord(
 }
 
 async function openLock(path: string): Promise<Deno.FsFile> {
-  await refuseStrange(path, /^\d*\n?$/);
   try {
     return await Deno.open(path, {
       create: true,

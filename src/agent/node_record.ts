@@ -9,8 +9,9 @@
  */
 
 import * as v from "valibot";
-import { KatError } from "../base/errors.ts";
+import { KatError, messageOf } from "../base/errors.ts";
 import type { ClusterSpec } from "../cluster/cluster_config.ts";
+import { parseIpAddress } from "../cluster/ip_address.ts";
 import { decodeSpec, orderSpec } from "../cluster/stored_spec.ts";
 
 /** A node's memory. */
@@ -42,8 +43,10 @@ const RecordSchema = v.object({
   clusterName: v.string(),
   clusterUid: v.optional(v.string()),
   nodeName: v.string(),
-  advertiseAddress: v.string(),
-  initialCluster: v.array(v.object({ name: v.string(), peerUrl: v.string() })),
+  advertiseAddress: v.pipe(v.string(), v.check(isAddress)),
+  initialCluster: v.array(
+    v.object({ name: v.string(), peerUrl: v.pipe(v.string(), v.check(isUrl)) }),
+  ),
   spec: v.record(v.string(), v.unknown()),
 });
 
@@ -82,7 +85,20 @@ export function decodeNodeRecord(text: string, path: string): NodeRecord {
       { hint: "Use the kat-agent that wrote it, or a newer one" },
     );
   }
-  return { ...rest, spec: decodeSpec(JSON.stringify(spec)) };
+  try {
+    return { ...rest, spec: decodeSpec(JSON.stringify(spec)) };
+  } catch (error) {
+    throw damaged(path, `"spec" is wrong (${messageOf(error)})`, error);
+  }
+}
+
+function isAddress(text: string): boolean {
+  return "value" in parseIpAddress(text);
+}
+
+/** As the agent writes them: a scheme, an address, a port. */
+function isUrl(text: string): boolean {
+  return /^http:\/\/[^/]+:\d+$/.test(text) && URL.canParse(text);
 }
 
 function damaged(path: string, why: string, cause?: unknown): KatError {

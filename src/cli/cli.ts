@@ -55,14 +55,25 @@ export async function runCli(
     if (!(error instanceof KatError)) throw error;
     const below = [error.hint, ...error.details.map((line) => `| ${line}`)]
       .filter((line) => line !== undefined)
-      .map((line) => `  ${escapeControls(line)}\n`);
+      .map((line) => `  ${shown(line)}\n`);
     // Only cluster.kat has several errors at once, a line each.
     const message = error.exitCode === ExitCode.config
-      ? error.message.split("\n").map(escapeControls).join("\n")
-      : escapeControls(error.message);
+      ? error.message.split("\n").map(shown).join("\n")
+      : shown(error.message);
     await context.stderr(`kat-agent: ${message}\n${below.join("")}`);
     return error.exitCode;
   }
+}
+
+/** What is left of a line at both ends; a path of the longest kind stays whole. */
+const SHOWN_ENDS = 2_500;
+
+/** A line as it may reach a terminal: without control characters, and no longer than is read. */
+function shown(line: string): string {
+  const text = escapeControls(line);
+  return text.length <= 2 * SHOWN_ENDS
+    ? text
+    : `${text.slice(0, SHOWN_ENDS)}…${text.slice(-SHOWN_ENDS)}`;
 }
 
 /** What the command line asks for; where it is wrong, saying so. */
@@ -103,7 +114,7 @@ function parse(
     stdout: (line) => printed.push(`${line}\n`),
     stderr: (text) => {
       const lines = text.replace(/^Error: /, "kat-agent: ").split("\n");
-      complaints.push(`${lines.map(escapeControls).join("\n")}\n`);
+      complaints.push(`${lines.map(shown).join("\n")}\n`);
     },
     onError: () => async () => {
       complaints.push("  Run kat-agent help to see what there is\n");

@@ -45,6 +45,9 @@ const ANCHOR_PAUSE_MS = 500;
 const CONNECT_MS = 1_000;
 
 const CHANNEL_OPTIONS = {
+  // `http_proxy` in the environment is for downloads: a proxy would be asked
+  // even for the etcd on loopback, and told its password.
+  "grpc.enable_http_proxy": 0,
   // A member that is frozen or cut off is noticed within 13 s. etcd answers
   // pings more frequent than 5 s with GOAWAY (--grpc-keepalive-min-time).
   "grpc.keepalive_time_ms": 10_000,

@@ -97,11 +97,28 @@ async function inspectMember(path: string): Promise<EtcdDataDirState> {
   if (!sizes.some((log) => log !== undefined && log.size > 0)) {
     reasons.push('"member/wal" holds no log');
   }
+  for (const name of logs) {
+    if (await beginsWithZeros(join(wal, name))) {
+      reasons.push(`${JSON.stringify(`member/wal/${name}`)} begins with zeros`);
+    }
+  }
   const db = await stat(databaseIn(path));
   if (db === undefined) reasons.push('"member/snap/db" is missing');
   else if (!db.isFile) reasons.push('"member/snap/db" is not a file');
   else if (db.size === 0) reasons.push('"member/snap/db" is empty');
   return { kind: reasons.length === 0 ? "member" : "half-made", reasons };
+}
+
+/**
+ * A log begins with the length of its first record. etcd takes zeros there for
+ * the end of the log, and erases what follows before it finds that something
+ * is missing.
+ */
+async function beginsWithZeros(path: string): Promise<boolean> {
+  using file = await Deno.open(path);
+  const bytes = new Uint8Array(8);
+  const count = await file.read(bytes);
+  return count !== null && bytes.every((byte) => byte === 0);
 }
 
 /**

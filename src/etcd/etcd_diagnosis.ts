@@ -86,7 +86,7 @@ const EXPLANATIONS: readonly Explanation[] = [
   },
   {
     pattern:
-      /crc mismatch|proto: (?:Record: )?(?:illegal|wrong|unexpected)|invalid database|meta pages? (?:are|is)? ?invalid|checksum error|wal: (?:file not found|slice bounds|max entry size|snapshot mismatch)|failed to (?:find|recover|open|load|read) (?:database|v[23] backend|WAL|snapshot)|tocommit\(\d+\) is out of range|freepages|unexpected fault address|page \d+: |corrupt/i,
+      /crc mismatch|proto: (?:Record: )?(?:illegal|wrong|unexpected|wiretype)|invalid database|meta pages? (?:are|is)? ?invalid|checksum error|wal: (?:file not found|slice bounds|max entry size|snapshot mismatch)|failed to (?:find|recover|open|load|read) (?:database|v[23] backend|WAL|snapshot)|tocommit\(\d+\) is out of range|cannot use none as id|freepages|unexpected fault address|page \d+: |corrupt/i,
     failure: "damaged",
     why: "its data is damaged",
     hint: RESTORE_HINT,

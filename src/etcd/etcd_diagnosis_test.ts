@@ -59,6 +59,11 @@ const CASES: readonly [EtcdFailure, ...string[]][] = [
   ],
   ["damaged", zap("fatal", "discovery failed", "walpb: crc mismatch")],
   ["damaged", zap("panic", "failed to open database", "invalid database")],
+  ["damaged", "panic: cannot use none as id"],
+  [
+    "damaged",
+    zap("fatal", "discovery failed", "proto: Record: wiretype end group"),
+  ],
   [
     "damaged",
     zap(

@@ -54,6 +54,8 @@ export interface AgentProcess extends AsyncDisposable {
 export interface AgentOptions {
   /** Its environment; PATH is empty unless it says otherwise. */
   readonly env?: Readonly<Record<string, string>>;
+  /** A command that becomes the agent, as `ip netns exec NAME`. @default {[]} */
+  readonly prefix?: readonly string[] | undefined;
 }
 
 /** A built agent to test, in place of the source. */
@@ -63,9 +65,18 @@ const BUILT_AGENT = Deno.env.get("KAT_TEST_AGENT");
  * The command that runs the agent: the file in `KAT_TEST_AGENT`, or its source
  * with the permissions of the product.
  */
-export function agentCommand(args: readonly string[]): [string, string[]] {
-  if (BUILT_AGENT) return [BUILT_AGENT, [...args]];
-  return [Deno.execPath(), [
+export function agentCommand(
+  args: readonly string[],
+  prefix: readonly string[] = [],
+): [string, string[]] {
+  const [first, ...rest] = [...prefix, ...commandLine(args)];
+  return [first ?? Deno.execPath(), rest];
+}
+
+function commandLine(args: readonly string[]): string[] {
+  if (BUILT_AGENT) return [BUILT_AGENT, ...args];
+  return [
+    Deno.execPath(),
     "run",
     "--frozen",
     "--no-prompt",
@@ -73,15 +84,15 @@ export function agentCommand(args: readonly string[]): [string, string[]] {
     "-P=agent",
     `${ROOT}main.ts`,
     ...args,
-  ]];
+  ];
 }
 
 /** Starts the agent with the etcd under test; its log is JSON. */
 export function startAgent(
   args: readonly string[],
-  { env = {} }: AgentOptions = {},
+  { env = {}, prefix }: AgentOptions = {},
 ): AgentProcess {
-  const [command, commandArgs] = agentCommand(args);
+  const [command, commandArgs] = agentCommand(args, prefix);
   const child = new Deno.Command(command, {
     args: commandArgs,
     clearEnv: true,
@@ -176,12 +187,17 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
-/** Runs the agent's program to its end. */
+/** After this long a command that should have ended by itself is told to. */
+const COMMAND_MS = 60_000;
+
+/** Runs the agent's program to its end, or stops it after a minute. */
 export async function runAgent(
   args: readonly string[],
-  { env = {} }: AgentOptions = {},
+  { env = {}, prefix }: AgentOptions = {},
 ): Promise<CommandResult> {
-  const [command, commandArgs] = agentCommand(args);
+  const [command, commandArgs] = agentCommand(args, prefix);
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), COMMAND_MS);
   const { code, stdout, stderr } = await new Deno.Command(command, {
     args: commandArgs,
     clearEnv: true,
@@ -191,7 +207,9 @@ export async function runAgent(
       ...env,
     },
     stdin: "null",
+    signal: late.signal,
   }).output();
+  clearTimeout(timer);
   const decoder = new TextDecoder();
   return {
     code,
