@@ -123,9 +123,9 @@ export function checkResignations(
       ? boundMs + lease_ttl_ms
       : boundMs;
     const latest = return_ns + allowedMs * 1e6;
-    if (latest > truth.untilNs) {
-      findings.undecided += 1;
-    } else if (gone?.event !== "delete" || gone.at_ns > latest) {
+    if (gone?.event === "delete" && gone.at_ns <= latest) continue;
+    if (latest > truth.untilNs) findings.undecided += 1;
+    else {
       findings.add(
         `The key ${key} stood more than ${allowedMs} ms after its resignation`,
         id,

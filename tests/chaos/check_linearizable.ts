@@ -25,7 +25,7 @@ export function checkLinearizable(
 ): Verdict {
   const findings = new Findings();
   let operations = 0;
-  for (const [key, list] of keyOperations(history.operations, truth)) {
+  for (const [key, list] of keyOperations(history, truth)) {
     findings.checked += 1;
     operations += list.length;
     const result = linearizability(list, { initial: ABSENT, ...options });

@@ -34,15 +34,15 @@ export function checkLiveness(
     const from = mark.at_ns;
     const latest = from + mark.bound_ms * 1e6;
     if (latest > endNs) findings.undecided += 1;
-    const leads = Math.min(
-      ...probes
-        .filter((probe) => probe.leads && probe.asked_ns >= from)
-        .map(({ answered_ns }) => answered_ns),
+    const leads = least(
+      probes,
+      (probe) =>
+        probe.leads && probe.asked_ns >= from ? probe.answered_ns : Infinity,
     );
-    const writes = Math.min(
-      ...written
-        .filter(({ call_ns }) => call_ns >= from)
-        .map(({ return_ns }) => return_ns ?? Infinity),
+    const writes = least(
+      written,
+      ({ call_ns, return_ns }) =>
+        call_ns >= from ? return_ns ?? Infinity : Infinity,
     );
     for (const [what, atNs] of [["led", leads], ["wrote", writes]] as const) {
       if (atNs <= latest || latest > endNs) continue;
@@ -65,4 +65,8 @@ export function checkLiveness(
       : "Nothing was ever healed",
     figures: { to_leader_ms: toLeader / 1e6, to_write_ms: toWrite / 1e6 },
   });
+}
+
+function least<T>(all: readonly T[], of: (one: T) => number): number {
+  return all.reduce((least, one) => Math.min(least, of(one)), Infinity);
 }

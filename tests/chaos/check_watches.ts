@@ -149,32 +149,30 @@ function checkGaps(
     readonly findings: Findings;
   },
 ): void {
-  const seen = new Set(
-    delivered.map(({ key, revision }) => `${revision} ${key}`),
-  );
-  const reported = Math.max(
-    0,
-    ...records.map((record) =>
-      record.what === "progress" ? record.revision : 0
-    ),
-  );
+  const seen = new Set<string>();
+  for (const { key, revision } of delivered) {
+    seen.add(`${revision} ${key}`);
+    if (!isBefore(revision, { opened, writers })) continue;
+    findings.add(
+      `${opened.watcher} was given revision ${revision}, done before it began`,
+    );
+    return;
+  }
+  let reported = 0;
+  for (const record of records) {
+    if (record.what === "progress") reported = record.revision;
+  }
   const last = delivered.at(-1)?.revision ?? 0;
-  const to = Math.max(last, reported);
+  // A reader may stop in the middle of the last revision.
+  const to = Math.max(last - 1, reported);
+  // What the recorder had before the watch was asked for is no news to it.
+  const start = opened.from_revision > 0 ? 0 : opened.asked_ns;
   for (const change of truth.changes) {
     const { key, mod_revision } = change;
     if (mod_revision > to) break;
+    if (change.at_ns < start || mod_revision < opened.from_revision) continue;
     if (!concerns(opened.key, key)) continue;
-    const isSeen = seen.has(`${mod_revision} ${key}`);
-    // A reader may stop in the middle of the last revision.
-    if (isSeen || (mod_revision === last && reported < last)) {
-      if (isSeen && isBefore(change, { opened, writers })) {
-        findings.add(
-          `${opened.watcher} was given revision ${mod_revision}, done before it began now`,
-        );
-        return;
-      }
-      continue;
-    }
+    if (seen.has(`${mod_revision} ${key}`)) continue;
     if (!isOwed(change, { opened, delivered, writers })) continue;
     findings.add(
       `${opened.watcher} was not given the ${change.event} of ${
@@ -205,14 +203,14 @@ function isOwed(
 
 /** Whether a change was acknowledged before a watch from now was asked for. */
 function isBefore(
-  change: Change,
+  revision: number,
   { opened, writers }: {
     readonly opened: Opened;
     readonly writers: ReadonlyMap<number, Operation>;
   },
 ): boolean {
   if (opened.from_revision > 0) return false;
-  const writer = writers.get(change.mod_revision);
+  const writer = writers.get(revision);
   return writer?.outcome === "ok" &&
     (writer.return_ns ?? Infinity) < opened.asked_ns;
 }

@@ -11,7 +11,7 @@
 
 import { type Branch, branchesOf, putsOf } from "./effects.ts";
 import type { GroundTruth } from "./ground_truth.ts";
-import type { KeyValue, Operation } from "./history.ts";
+import type { History, KeyValue, Operation } from "./history.ts";
 import type { RegisterOperation } from "./wgl.ts";
 
 /** The value of a key that does not exist. */
@@ -25,17 +25,19 @@ export interface KeyOperation extends RegisterOperation {
   readonly id: string;
 }
 
-/** The operations on each key. */
+/** The operations on each key that nobody else writes. */
 export function keyOperations(
-  operations: readonly Operation[],
+  { operations, header }: Pick<History, "operations" | "header">,
   truth: GroundTruth,
 ): Map<string, KeyOperation[]> {
+  const foreign = [...header.foreign_prefixes, header.election_prefix];
   const values = new Values(operations, truth);
   const byKey = new Map<string, KeyOperation[]>();
   for (const operation of operations) {
     if (operation.outcome === "fail") continue;
     for (const { branch, returnNs } of spansOf(operation, truth)) {
       for (const key of keysOf(branch)) {
+        if (foreign.some((prefix) => key.startsWith(prefix))) continue;
         const on = project(branch, key, values);
         if (on === undefined) continue;
         const list = byKey.get(key) ?? [];
