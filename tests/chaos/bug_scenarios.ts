@@ -278,6 +278,8 @@ export const answerWaitsFrozen: Scenario = (source) =>
     // The store has renewed the lease; nobody runs to read that for 4 s.
     clock.jump(4_000);
     port.answerLate();
+    // From here on nothing reaches the store.
+    port.isCutOff = true;
     await advance(10_000);
   });
 
@@ -297,6 +299,9 @@ class LeaseOffice {
   untilMs: number;
   /** Whether renewals are answered. */
   answers = true;
+  /** Whether renewals are lost before they reach the store. */
+  isCutOff = false;
+  #isGone = false;
   #pending = Promise.withResolvers<number>();
 
   constructor(clock: FakeClock) {
@@ -332,10 +337,10 @@ class LeaseOffice {
     this.untilMs = this.#clock.nowMs() + 500;
     this.#isGone = true;
   }
-  #isGone = false;
 
   #beat(): void {
     this.#pending = Promise.withResolvers();
+    if (this.isCutOff) return;
     const nowMs = this.#clock.nowMs();
     if (this.#isGone || nowMs >= this.untilMs) return this.#pending.resolve(0);
     this.untilMs = nowMs + this.ttlMs;
