@@ -94,6 +94,26 @@ const PLANTS: readonly Plant[] = [
     },
   },
   {
+    name: "an acknowledged transaction that is not there",
+    seenBy: ["I1"],
+    plant(records, pick) {
+      const old = pick(
+        oks(records, "txn").filter(({ result, fence, success }) =>
+          result?.succeeded && !fence && success.length === 2
+        ),
+      );
+      const put = old?.success[1];
+      const change = truthsOf(records).find(({ key, value }) =>
+        put?.type === "put" && key === put.key && value === put.value
+      );
+      if (!old || !change) return false;
+      const { revision: _told, ...silent } = old;
+      replace(records, old, silent);
+      forget(records, change);
+      return true;
+    },
+  },
+  {
     name: "a write acknowledged at another revision than its own",
     seenBy: ["I1"],
     plant(records, pick) {
@@ -170,6 +190,23 @@ const PLANTS: readonly Plant[] = [
       const change = pick(truthsOf(records).filter(({ value }) => value));
       if (change) records.push({ ...change, member: "n2", value: "other" });
       return change !== undefined;
+    },
+  },
+  {
+    name: "a change that the recorder missed",
+    seenBy: ["I2"],
+    plant(records, pick) {
+      const truths = truthsOf(records);
+      const gone = pick(
+        truths.filter(({ event, key, mod_revision }) =>
+          event === "delete" &&
+          truths.some((one) =>
+            one.key === key && one.mod_revision > mod_revision
+          )
+        ),
+      );
+      if (gone) replace(records, gone);
+      return gone !== undefined;
     },
   },
   {
@@ -509,6 +546,41 @@ const PLANTS: readonly Plant[] = [
         ...last,
         key: put.key,
         value: put.value,
+        mod_revision,
+        create_revision: before?.create_revision ?? mod_revision,
+        prev_value: before?.value ?? null,
+      });
+      return true;
+    },
+  },
+  {
+    name: "a guarded write that is accepted after its key is gone",
+    seenBy: ["I9"],
+    plant(records) {
+      // By the last leader, so that no other token shows it.
+      const txn = oks(records, "txn").filter(({ fence }) =>
+        fence && !fence.deposed
+      ).sort((a, b) => (a.fence?.token ?? 0) - (b.fence?.token ?? 0)).at(-1);
+      const last = truthsOf(records).at(-1);
+      if (!txn || !last) return false;
+      const before = truthsOf(records).findLast(({ key }) =>
+        key === "/counter"
+      );
+      const value = "planted:1";
+      const mod_revision = last.mod_revision + 1;
+      records.push({
+        ...txn,
+        id: "planted",
+        process: "planted",
+        success: [{ type: "put", key: "/counter", value }],
+        call_ns: last.at_ns,
+        return_ns: last.at_ns + 2,
+        revision: mod_revision,
+      }, {
+        ...last,
+        at_ns: last.at_ns + 1,
+        key: "/counter",
+        value,
         mod_revision,
         create_revision: before?.create_revision ?? mod_revision,
         prev_value: before?.value ?? null,
