@@ -1,5 +1,6 @@
 import { deepStrictEqual, ok } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import { WORKERS } from "../scripts/bundle_agent.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 /** Each room may import itself and those after it. */
@@ -14,10 +15,21 @@ interface Module {
   }[];
 }
 
-/** The modules that main.ts reaches, dynamic imports included. */
+/** Where the threads of the product begin. */
+const ENTRIES = [
+  "main.ts",
+  ...WORKERS.map((name) => `src/agent/${name}.ts`),
+];
+
+/** The modules that the product reaches, dynamic imports included; each once. */
 async function productModules(): Promise<Module[]> {
+  const modules = (await Promise.all(ENTRIES.map(modulesOf))).flat();
+  return [...new Map(modules.map((one) => [one.specifier, one])).values()];
+}
+
+async function modulesOf(entry: string): Promise<Module[]> {
   const { stdout } = await new Deno.Command(Deno.execPath(), {
-    args: ["info", "--json", `--config=${ROOT}deno.json`, `${ROOT}main.ts`],
+    args: ["info", "--json", `--config=${ROOT}deno.json`, `${ROOT}${entry}`],
     env: { NO_COLOR: "1" },
   }).output();
   const { modules } = JSON.parse(new TextDecoder().decode(stdout));

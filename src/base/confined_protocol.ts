@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { LogLevel, LogRecord } from "@logtape/logtape";
+import type { LogLevel, LogRecord } from "./log.ts";
 import type { PlainError } from "./plain_error.ts";
 
 /** One thing that a part can be asked to do. */

@@ -1,4 +1,10 @@
-import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert/strict";
+import {
+  deepStrictEqual,
+  match,
+  ok,
+  rejects,
+  strictEqual,
+} from "node:assert/strict";
 import type { EchoCalls } from "../../tests/support/echo_worker.ts";
 import { ConfinedPart } from "./confined.ts";
 import { ExitCode, KatError, ShutdownRequested } from "./errors.ts";

@@ -23,6 +23,8 @@ import {
 import { escapeControls } from "./escape_controls.ts";
 import { Journal, type JournalLine, prefixed } from "./journal.ts";
 
+export type { LogLevel, LogRecord };
+
 /** The rooms that log; the category of each line. */
 export type LogRoom =
   | "agent"
