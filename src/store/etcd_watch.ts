@@ -39,13 +39,20 @@ export interface EtcdWatchInit {
 
 type Stream = MessageStream<IWatchRequest, IWatchResponse>;
 
-/** How long a member may take to confirm a watch before another one is asked. */
+/** How long a member may take to confirm a watch, or that it still serves it. */
 const OPEN_MS = 5_000;
+/**
+ * How long a stream may be quiet before the member is asked whether it still
+ * serves the watch. gRPC's pings only show that its connection lives.
+ */
+const QUIET_MS = 10_000;
+/** Why a wait ends in that case. */
+const QUIET = new Error("The stream is quiet");
 
 /**
  * ```
  *   opening ──created──▶ open ──event──▶ open (next = its revision + 1)
- *      ▲                  │ stream broke or was cancelled: pause
+ *      ▲                  │ stream broke, fell silent or was cancelled: pause
  *      └──────────────────┘
  *   either ──compacted, aborted, closed──▶ over
  * ```
@@ -115,7 +122,7 @@ export class EtcdWatch implements Watch {
         try {
           this.#init.signal.throwIfAborted();
           this.#stream ??= await this.#open();
-          const response = await abortable(this.#stream.next(), this.#signal);
+          const response = await this.#response(this.#stream);
           if (response === undefined) throw cancelled("the stream ended");
           yield* this.#accept(response);
           pauses.reset();
@@ -137,6 +144,27 @@ export class EtcdWatch implements Watch {
       this.#drop();
     }
     return undefined;
+  }
+
+  /** The next message; a stream that has long been quiet must prove that it is alive. */
+  async #response(stream: Stream): Promise<IWatchResponse | undefined> {
+    const { clock } = this.#init;
+    const response = stream.next();
+    using quiet = new Deadline(QUIET_MS, () => QUIET, [this.#signal], clock);
+    try {
+      return await abortable(response, quiet.signal);
+    } catch (error) {
+      if (error !== QUIET) throw error;
+    }
+    stream.write({ progress_request: {} });
+    const silent = () => cancelled("the member has fallen silent");
+    using late = new Deadline(OPEN_MS, silent, [this.#signal], clock);
+    try {
+      return await abortable(response, late.signal);
+    } catch (error) {
+      if (!this.#signal.aborted) this.#init.client.moveOn();
+      throw error;
+    }
   }
 
   /** The events of one response; what a resumed stream repeats is left out. */
@@ -169,6 +197,7 @@ export class EtcdWatch implements Watch {
       OPEN_MS,
       () => cancelled("no member confirmed it in time"),
       [this.#signal],
+      this.#init.clock,
     );
     const stream: Stream = await client.stream("Watch", "watch", {
       signal: deadline.signal,
