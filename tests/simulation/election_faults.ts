@@ -24,6 +24,8 @@ export function electionFaults(world: ElectionWorld): Fault[] {
   const { random } = timeline;
   const { state, members } = cluster;
 
+  let healed = false;
+
   function victim(): Agent {
     const leader = agents.find((agent) => agent.believes);
     return leader && random.chance(0.7) ? leader : random.pick(agents);
@@ -55,6 +57,19 @@ export function electionFaults(world: ElectionWorld): Fault[] {
         for (const link of links) link.slow = 0.02;
       }
     }],
+    ["slow, then cut", () => {
+      const { links, process } = victim();
+      for (const link of links) link.slow = 0.7;
+      timeline.after(random.between(0, world.ttlMs), () => {
+        if (!process.alive || healed) return;
+        for (const link of links) link.cutThere = link.cutBack = true;
+      });
+    }, () => {
+      healed = true;
+      for (const { links } of agents) {
+        for (const link of links) link.slow = 0.02;
+      }
+    }],
     ["etcd member dies", () => {
       const member = random.pick(members);
       member.down = true;
@@ -64,6 +79,9 @@ export function electionFaults(world: ElectionWorld): Fault[] {
     }, () => {
       for (const member of members) member.down = false;
     }],
+    ["etcd leader changes", () => {
+      cluster.loseLeader(someMs() / 2);
+    }, () => cluster.electLeader()],
     ["etcd member isolated", () => {
       random.pick(members).isolated = true;
     }, () => {
@@ -120,7 +138,6 @@ export function electionFaults(world: ElectionWorld): Fault[] {
     ["connections reset", () => {
       for (const link of victim().links) link.break();
     }],
-    ["etcd leader changes", () => cluster.loseLeader(someMs() / 2)],
     ["leader key deleted", () => {
       meddle(undefined);
     }],

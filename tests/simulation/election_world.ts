@@ -24,6 +24,7 @@ export class ElectionWorld {
   /** Candidates' keys that a stranger changed: only a look at the key, not the clock, ends such a term. */
   readonly meddledWith = new Set<string>();
   readonly #ttlSeconds: number;
+  readonly #faults: number;
   #highestFence = 0n;
 
   /** A world that is decided by its seed. */
@@ -36,6 +37,7 @@ export class ElectionWorld {
     this.cluster.state.onTransaction = (request, succeeded) =>
       this.#judge(request, succeeded);
     this.#ttlSeconds = random.pick([2, 3, 5]);
+    this.#faults = random.below(4);
     const size = random.chance(0.75) ? 2 : 3;
     for (let index = 0; index < size; index++) this.start(index);
   }
@@ -52,23 +54,25 @@ export class ElectionWorld {
       leaseTtlSeconds: this.#ttlSeconds,
       timeline: this.timeline,
       cluster: this.cluster,
-      onEnd: (cause) => this.counts.add(`term ended: ${cause}`),
+      onEnd: (cause) => this.#onEnd(cause),
     });
+    if (this.#faults > 0) return;
+    for (const link of this.agents[index]?.links ?? []) link.slow = 0;
   }
 
   /** Lives through trouble, recovery and an orderly stop. */
   async run(): Promise<void> {
     const { random } = this.timeline;
     const faults = electionFaults(this);
-    await this.#until(random.between(500, 1_500));
-    const count = random.below(4);
-    for (let index = 0; index < count; index++) {
+    await this.#until(random.between(100, 1_200));
+    for (let index = 0; index < this.#faults; index++) {
       const fault = random.pick(faults);
       this.counts.add(`fault: ${fault.name}`);
       this.timeline.note(() => `FAULT ${fault.name}`);
       fault.begin();
       await this.#until(random.between(0, this.ttlMs * 0.9));
     }
+    if (this.#faults === 0) await this.#until(random.between(0, this.ttlMs));
     for (const fault of faults) fault.end();
     this.timeline.note(() => "all faults have ended");
     await this.#leaderAppears();
@@ -121,6 +125,14 @@ export class ElectionWorld {
   get #empty(): boolean {
     const { leases, entries } = this.cluster.state;
     return leases.size === 0 && ![...entries.keys()].some(isCandidate);
+  }
+
+  /** Errors that nobody knows, one by one, are no reason to end a term. */
+  #onEnd(cause: string): void {
+    this.counts.add(`term ended: ${cause}`);
+    if (this.#faults === 0 && cause !== "Resigned leadership") {
+      this.timeline.violate(`a healthy term ended: ${cause}`);
+    }
   }
 
   /** Lets time pass, step by step, until `done` or for so long. */

@@ -98,14 +98,18 @@ export class EtcdCluster {
     wire.send(this.state.renew(message.ID));
   }
 
-  /** The leader is lost; a new one comes after `ms` milliseconds. */
+  /** The leader is lost; unless it is done before, a new one is elected after `ms` milliseconds. */
   loseLeader(ms: number): void {
     this.#leaderless = true;
-    this.#timeline.after(ms, () => {
-      this.#leaderless = false;
-      this.state.changeLeader();
-      this.#timeline.note(() => "etcd: a new leader, every lease starts anew");
-    });
+    this.#timeline.after(ms, () => this.electLeader());
+  }
+
+  /** Elects a leader if there is none. */
+  electLeader(): void {
+    if (!this.#leaderless) return;
+    this.#leaderless = false;
+    this.state.changeLeader();
+    this.#timeline.note(() => "etcd: a new leader, every lease starts anew");
   }
 }
 

@@ -34,8 +34,6 @@ export interface Seeds {
   readonly first: number;
   /** How many. */
   readonly count: number;
-  /** The distance from one to the next. @default {1} */
-  readonly stride?: number;
 }
 
 /** Lives through the world of one seed: of an even one an election, of an odd one a watch. */
@@ -55,14 +53,14 @@ export async function runSeed(
 
 /** Lives through the worlds of many seeds, until some have failed. */
 export async function runSeeds(
-  { first, count, stride = 1 }: Seeds,
+  { first, count }: Seeds,
 ): Promise<Outcome> {
   const counts = new Counts();
   const violations: Finding[] = [];
   let index = 0;
   async function oneAfterTheOther(): Promise<void> {
     while (index < count && violations.length === 0) {
-      const seed = first + stride * index++;
+      const seed = first + index++;
       const { violation } = await runSeed(seed, { counts });
       if (violation) violations.push({ seed, message: violation.message });
     }

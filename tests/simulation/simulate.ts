@@ -43,15 +43,15 @@ async function main(): Promise<void> {
   if (violations.length > 0) Deno.exitCode = 1;
 }
 
-/** Each thread takes every n-th seed. */
+/** Each thread takes a part of the seeds. */
 async function allThreads(first: number, count: number): Promise<Outcome> {
-  const stride = Math.min(MOST_THREADS, navigator.hardwareConcurrency);
+  const threads = Math.min(MOST_THREADS, navigator.hardwareConcurrency);
+  const part = Math.ceil(count / threads);
   const outcomes = await Promise.all(
-    Array.from({ length: stride }, (_, index) =>
+    Array.from({ length: threads }, (_, index) =>
       inThread({
-        first: first + index,
-        count: Math.ceil((count - index) / stride),
-        stride,
+        first: first + index * part,
+        count: Math.min(part, count - index * part),
       })),
   );
   const sums = new Counts();

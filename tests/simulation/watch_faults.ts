@@ -56,7 +56,7 @@ export function watchFaults(world: WatchWorld): Fault[] {
     [
       "etcd leader changes",
       () => cluster.loseLeader(random.between(100, 3_000)),
-      nothing,
+      () => cluster.electLeader(),
     ],
     [
       "reader paused",
