@@ -63,7 +63,7 @@ Deno.test("The election and its watches keep their promises in 100,000 random in
 });
 
 Deno.test("simulate --seed lives through the same steps again", async () => {
-  for (const seed of ["2026", "2027"]) {
+  for (const seed of ["2025", "2026"]) {
     const first = await simulate(ROOT, ["--seed", seed]);
     const second = await simulate(ROOT, ["--seed", seed]);
 

@@ -75,11 +75,11 @@ export const MUTATIONS: readonly Mutation[] = [
       'await this.#port.revokeLease(BigInt(`0x${ahead.key.split("/").pop()}`), {}); await this.#deletion(ahead.key, ahead.revision + 1n, {',
   },
   {
-    name: "a leader that takes an error for a missing key",
-    file: "store/term.ts",
-    text: "await this.#store.get(this.guard.key, { signal })",
+    name: "a renewal whose first error ends the term",
+    file: "store/lease.ts",
+    text: 'this.#log.debug("A lease renewal is tried again"',
     wrong:
-      "await this.#store.get(this.guard.key, { signal }).catch(() => undefined)",
+      'this.#lose("an error"); this.#log.debug("A lease renewal is tried again"',
   },
   {
     name: "a watch that resumes from now",

@@ -36,18 +36,17 @@ export interface Seeds {
   readonly count: number;
 }
 
-/** Lives through the world of one seed: of an even one an election, of an odd one a watch. */
+/** Lives through the world of one seed: of every third an election, of the others a watch. */
 export async function runSeed(
   seed: number,
   { traced = false, counts = new Counts() } = {},
 ): Promise<Timeline> {
   const timeline = new Timeline(seed, { traced });
-  const World = seed % 2 === 0 ? ElectionWorld : WatchWorld;
-  counts.add(
-    seed % 2 === 0 ? "interleavings: election" : "interleavings: watch",
-  );
+  const isElection = seed % 3 === 0;
+  counts.add(`interleavings: ${isElection ? "election" : "watch"}`);
+  const World = isElection ? ElectionWorld : WatchWorld;
   await new World(timeline, counts).run();
-  counts.add("steps", timeline.steps);
+  counts.add(`steps: ${isElection ? "election" : "watch"}`, timeline.steps);
   return timeline;
 }
 
