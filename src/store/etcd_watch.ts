@@ -68,6 +68,8 @@ export class EtcdWatch implements Watch {
   readonly #events: AsyncGenerator<WatchEvent, undefined>;
   #stream: Stream | undefined;
   #next: bigint;
+  /** What comes before the next revision is compacted, so that a stream cannot start there. */
+  #atEdge = false;
 
   private constructor(init: EtcdWatchInit) {
     this.#init = init;
@@ -183,7 +185,17 @@ export class EtcdWatch implements Watch {
       };
     }
     const last = response.events.at(-1);
-    if (last) this.#next = BigInt(last.kv.mod_revision) + 1n;
+    if (last === undefined || BigInt(last.kv.mod_revision) < next) return;
+    this.#next = BigInt(last.kv.mod_revision) + 1n;
+    this.#atEdge = false;
+  }
+
+  /**
+   * One before the next: etcd from 3.5 on gives no sign of life to a watch that
+   * starts in the future. What is delivered besides is left out.
+   */
+  get #start(): bigint {
+    return this.#next > 1n && !this.#atEdge ? this.#next - 1n : this.#next;
   }
 
   /** Opens a stream and waits until the member has confirmed the watch. */
@@ -207,7 +219,7 @@ export class EtcdWatch implements Watch {
       stream.write({
         create_request: {
           ...range,
-          start_revision: this.#next.toString(),
+          start_revision: this.#start.toString(),
           prev_kv: true,
         },
       });
@@ -224,6 +236,10 @@ export class EtcdWatch implements Watch {
 
   #cancellation(response: IWatchResponse): StoreError {
     const compacted = BigInt(response.compact_revision);
+    if (compacted === this.#next && !this.#atEdge) {
+      this.#atEdge = true;
+      return cancelled("the revision before its next one is compacted");
+    }
     const what = `Cannot watch "${this.#init.keyOrPrefix}"`;
     return compacted > 0n
       ? new CompactedError(

@@ -84,7 +84,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a watch that resumes from now",
     file: "store/etcd_watch.ts",
-    text: "start_revision: this.#next.toString()",
+    text: "start_revision: this.#start.toString()",
     wrong: 'start_revision: "0"',
   },
   {
@@ -96,7 +96,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a watch that resumes after the revision in the header",
     file: "store/etcd_watch.ts",
-    text: "if (last) this.#next = BigInt(last.kv.mod_revision) + 1n;",
+    text: "this.#next = BigInt(last.kv.mod_revision) + 1n;",
     wrong: "this.#next = BigInt(response.header.revision) + 1n;",
   },
   {

@@ -13,6 +13,7 @@ import type { Wire } from "./wire.ts";
 interface Watcher {
   readonly wire: Wire;
   readonly inRange: (key: string) => boolean;
+  readonly start: number;
   next: number;
   cancelled: boolean;
   deaf: boolean;
@@ -42,17 +43,20 @@ export class WatchServer {
     const { state } = this.#cluster;
     if (message.progress_request) {
       const watcher = [...this.#watchers].find((one) => one.wire === wire);
-      if (watcher && !watcher.deaf && !watcher.cancelled) {
-        this.#pump(watcher);
+      if (watcher) this.#pump(watcher);
+      // A watch that starts in the future gets no answer.
+      if (watcher && !mute(watcher) && watcher.start <= state.revision) {
         wire.send(this.#response({}));
       }
       return;
     }
     const { start_revision, ...range } = message.create_request;
+    const start = Number(start_revision) || state.revision + 1;
     const watcher = {
       wire,
       inRange: within(range),
-      next: Number(start_revision) || state.revision + 1,
+      start,
+      next: start,
       cancelled: false,
       deaf: false,
       pumping: false,
@@ -102,14 +106,14 @@ export class WatchServer {
 
   /** Sends what there is, in one message or in several, or says why not. */
   #pump(watcher: Watcher): void {
-    if (watcher.cancelled || watcher.deaf) return;
+    if (mute(watcher)) return;
     if (!this.#watchers.has(watcher) || watcher.wire.member.down) return;
     const { state } = this.#cluster;
     if (watcher.wire.member.isolated) {
       this.#timeline.after(LOOK_AGAIN_MS, () => this.#pumpLater(watcher));
       return;
     }
-    if (watcher.next <= state.compacted) {
+    if (watcher.next < state.compacted) {
       const compact_revision = `${state.compacted}`;
       return this.#cancel(watcher, { compact_revision });
     }
@@ -152,6 +156,10 @@ export class WatchServer {
       ...fields,
     };
   }
+}
+
+function mute({ cancelled, deaf }: Watcher): boolean {
+  return cancelled || deaf;
 }
 
 function toEvent({ type, entry, before }: Change): Message {
