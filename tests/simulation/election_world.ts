@@ -38,6 +38,8 @@ export class ElectionWorld {
       this.#judge(request, succeeded);
     this.#ttlSeconds = random.pick([2, 3, 5]);
     this.#faults = random.below(4);
+    // Several lost renewals in a row do end a term, and would by chance.
+    if (this.#faults === 0) this.cluster.trouble /= 5;
     const size = random.chance(0.75) ? 2 : 3;
     for (let index = 0; index < size; index++) this.start(index);
   }

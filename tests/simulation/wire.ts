@@ -89,11 +89,10 @@ interface Call {
   readonly timeoutMs: number;
 }
 
-// deno-lint-ignore no-explicit-any -- an answer of whatever method was called
 function call(
   link: Link,
   { method, request, onSend, ...options }: Call,
-): Promise<any> {
+): Promise<Message> {
   const { process, member, timeline, cluster } = link;
   return exchange(link, options, (resolve, reject) => {
     if (member.down) {
