@@ -75,7 +75,7 @@ export class ElectionWorld {
       await this.#until(random.between(0, this.ttlMs * 0.9));
     }
     if (this.#faults === 0) await this.#until(random.between(0, this.ttlMs));
-    for (const fault of faults) fault.end();
+    else for (const fault of faults) fault.end();
     this.timeline.note(() => "all faults have ended");
     await this.#leaderAppears();
     await this.#stopInOrder();
