@@ -211,7 +211,7 @@ Deno.test("the permission set of the product names the variables that it reads, 
     net: true,
     read: ["/"],
     run: true,
-    sys: ["hostname", "uid", "statfs", "umask"],
+    sys: ["hostname", "osUptime", "statfs", "uid", "umask"],
     write: ["/"],
   });
 });

@@ -1,20 +1,25 @@
 import { match, strictEqual } from "node:assert/strict";
-import { runAgent } from "./support/agent_process.ts";
+import { runAgent, sourceCommand } from "./support/agent_process.ts";
 import { writeClusterFile } from "./support/cluster_file.ts";
 import { tempDir } from "./support/temp_dir.ts";
 
 Deno.test("systemd install refuses to make a service of the source", async () => {
   await using dir = await tempDir();
   const { path } = await writeClusterFile(dir.path);
-  const { code, stdout, stderr } = await runAgent([
+  const [command = "", ...args] = sourceCommand([
     "systemd",
     "install",
     `--config=${path}`,
     "--node-name=n1",
   ]);
+  const { code, stdout, stderr } = await new Deno.Command(command, { args })
+    .output();
   strictEqual(code, 1);
-  strictEqual(stdout, "");
-  match(stderr, /Cannot install a service: .* from its source\n.* --exec/);
+  strictEqual(stdout.length, 0);
+  match(
+    new TextDecoder().decode(stderr),
+    /Cannot install a service: .* from its source\n.* --exec/,
+  );
 });
 
 Deno.test("systemd install checks what init would refuse at each start", async () => {

@@ -70,12 +70,13 @@ export interface ServeStoreOptions {
   readonly signal: AbortSignal;
 }
 
-/** What a store part may do: connect to the members, no more. */
+/** What a store part may do: connect to the members, and look at a clock. */
 export function storePermissions(
   { endpoints, members }: Pick<StoreInput, "endpoints" | "members">,
 ): Permissions {
   const urls = [...endpoints, ...members.map(({ peerUrl }) => peerUrl)];
-  return { net: hostsOf(urls) };
+  // The clock that runs on while the machine is suspended.
+  return { net: hostsOf(urls), sys: ["osUptime"] };
 }
 
 /** The hosts and ports of URLs, as permissions name them. */

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { type Clock, systemClock } from "./clock.ts";
+
 /**
  * Settles as `promise` does, or rejects with the signal's reason if that comes
  * first. It stops the waiting, not the work.
@@ -32,6 +34,9 @@ export function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
+/** Why a deadline's timer ends; nobody sees it. */
+const TAKEN = new Error("The deadline was taken back");
+
 /**
  * A signal that aborts after a time unless disposed before, and together with
  * the signals it was made from.
@@ -41,18 +46,20 @@ export function aborted(signal: AbortSignal): Promise<void> {
  */
 export class Deadline implements Disposable {
   readonly #controller = new AbortController();
-  readonly #timer: ReturnType<typeof setTimeout>;
+  readonly #taken = new AbortController();
   readonly #parents: readonly AbortSignal[];
   readonly #onParent = (event: Event) =>
     this.#controller.abort((event.target as AbortSignal).reason);
 
-  /** Aborts `ms` milliseconds from now with `reason()`, or with a parent's own reason. */
+  /** Aborts `ms` milliseconds from now, by `clock`, with `reason()`, or with a parent's own reason. */
   constructor(
     ms: number,
     reason: () => unknown,
     parents: readonly (AbortSignal | undefined)[] = [],
+    clock: Clock = systemClock,
   ) {
-    this.#timer = setTimeout(() => this.#controller.abort(reason()), ms);
+    clock.sleep(ms, { signal: this.#taken.signal })
+      .then(() => this.#controller.abort(reason()), () => {});
     this.#parents = parents.filter((parent) => parent !== undefined);
     for (const parent of this.#parents) {
       if (parent.aborted) this.#controller.abort(parent.reason);
@@ -67,7 +74,7 @@ export class Deadline implements Disposable {
 
   /** Takes the timer and the listeners back. */
   [Symbol.dispose](): void {
-    clearTimeout(this.#timer);
+    this.#taken.abort(TAKEN);
     for (const parent of this.#parents) {
       parent.removeEventListener("abort", this.#onParent);
     }

@@ -17,6 +17,12 @@ export interface Clock {
    * wall clock (NTP, an administrator) do not move it.
    */
   nowMs(): number;
+  /**
+   * Milliseconds since some fixed moment, in which the time that the machine
+   * was suspended counts, as it does not in {@linkcode nowMs}. Known to the
+   * second only. `undefined` where nobody can say.
+   */
+  bootMs?(): number | undefined;
   /** Resolves after `ms` milliseconds, or rejects with the signal's reason. */
   sleep(ms: number, options?: SleepOptions): Promise<void>;
 }
@@ -24,6 +30,7 @@ export interface Clock {
 /** The machine's own clock. */
 export const systemClock: Clock = {
   nowMs: () => performance.now(),
+  bootMs: uptimeMs,
   sleep: (ms, { signal } = {}) =>
     new Promise<void>((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
@@ -38,3 +45,18 @@ export const systemClock: Clock = {
       signal?.addEventListener("abort", onAbort, { once: true });
     }),
 };
+
+/**
+ * The machine's uptime. On Linux that is CLOCK_BOOTTIME, on macOS the time
+ * since the kernel's boot time, which moves with steps of the wall clock: both
+ * run on in suspend, and no step of the wall clock changes them.
+ */
+function uptimeMs(): number | undefined {
+  try {
+    return Deno.osUptime() * 1_000;
+  } catch (error) {
+    // The permission `sys=osUptime` was not granted.
+    if (error instanceof Deno.errors.NotCapable) return undefined;
+    throw error;
+  }
+}

@@ -20,7 +20,7 @@ import { fromPlainError, toPlainError } from "./plain_error.ts";
 /** What a part may do; what is absent is refused. */
 export type Permissions = Pick<
   Deno.PermissionOptionsObject,
-  "env" | "net" | "read" | "run" | "write"
+  "env" | "net" | "read" | "run" | "sys" | "write"
 >;
 
 /** Options of {@linkcode ConfinedPart.start}. */

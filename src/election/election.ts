@@ -6,7 +6,7 @@
 
 import { aborted } from "../base/abortable.ts";
 import { Backoff } from "../base/backoff.ts";
-import { systemClock } from "../base/clock.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import {
@@ -36,6 +36,8 @@ export interface ElectionOptions {
   readonly onTerm?:
     | ((leadership: Leadership | undefined) => void)
     | undefined;
+  /** The clock of its pauses. @default {systemClock} */
+  readonly clock?: Clock | undefined;
   /** Ends the loop, after an orderly resignation. */
   readonly signal: AbortSignal;
 }
@@ -69,7 +71,10 @@ export async function runElection(
     if (leadership === undefined) return;
     const worked = await lead(leadership, options);
     if (worked) pauses.reset();
-    else await systemClock.sleep(pauses.nextMs(), options).catch(() => {});
+    else {
+      const { clock = systemClock, signal } = options;
+      await clock.sleep(pauses.nextMs(), { signal }).catch(() => {});
+    }
   }
 }
 
@@ -77,10 +82,14 @@ export async function runElection(
 const REMINDER_MS = 10_000;
 
 /** Says so as long as the work of a term goes on after its end, for nobody can lead meanwhile. */
-async function remind(over: AbortSignal, ended: AbortSignal): Promise<void> {
+async function remind(
+  over: AbortSignal,
+  ended: AbortSignal,
+  { clock }: { readonly clock: Clock },
+): Promise<void> {
   await Promise.race([aborted(over), aborted(ended)]);
   while (!ended.aborted) {
-    await systemClock.sleep(REMINDER_MS, { signal: ended }).catch(() => {});
+    await clock.sleep(REMINDER_MS, { signal: ended }).catch(() => {});
     if (ended.aborted) return;
     logger("election").warn("The leader's duties have not ended with its term");
   }
@@ -89,7 +98,7 @@ async function remind(over: AbortSignal, ended: AbortSignal): Promise<void> {
 /** One term, from its first log line to its last; false if its duties failed. */
 async function lead(
   leadership: Leadership,
-  { leaderId, duties, onTerm, signal }: ElectionOptions,
+  { leaderId, duties, onTerm, clock = systemClock, signal }: ElectionOptions,
 ): Promise<boolean> {
   const log = logger("election");
   const { fence } = leadership;
@@ -108,7 +117,7 @@ async function lead(
   leadership.signal.addEventListener("abort", onLoss, { once: true });
   if (leadership.signal.aborted && !lost) onLoss();
   const reminders = new AbortController();
-  const reminding = remind(over, reminders.signal);
+  const reminding = remind(over, reminders.signal, { clock });
   try {
     await duties(leadership, over);
     await aborted(over);

@@ -8,7 +8,7 @@
  */
 
 import { Backoff } from "../base/backoff.ts";
-import { systemClock } from "../base/clock.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
 import { logger } from "../base/log.ts";
 import { EtcdCallError } from "./etcd_call_error.ts";
 import { EtcdConnection } from "./etcd_connection.ts";
@@ -23,6 +23,17 @@ export interface EtcdCallOptions {
   readonly timeoutMs?: number | undefined;
 }
 
+/** What a client needs of a connection. */
+export type Connection = Pick<EtcdConnection, "call" | "stream"> & Disposable;
+
+/** Options of {@linkcode EtcdClient}. */
+export interface EtcdClientOptions {
+  /** The clock of deadlines and pauses. @default {systemClock} */
+  readonly clock?: Clock | undefined;
+  /** Makes the connection to a client URL. @default {gRPC} */
+  readonly connect?: ((endpoint: string) => Connection) | undefined;
+}
+
 /** How long a call may take unless its caller says otherwise. */
 const CALL_TIMEOUT_MS = 5_000;
 /**
@@ -35,7 +46,8 @@ const FIRST_ATTEMPT_MS = 1_000;
 
 /** The members of one cluster, as something to call. */
 export class EtcdClient implements Disposable {
-  readonly #connections: readonly EtcdConnection[];
+  readonly #connections: readonly Connection[];
+  readonly #clock: Clock;
   readonly #log = logger("etcd");
   #current = 0;
   #closed = false;
@@ -45,9 +57,16 @@ export class EtcdClient implements Disposable {
    *
    * The first endpoint is used while it answers: put the nearest first.
    */
-  constructor(endpoints: readonly string[]) {
+  constructor(
+    endpoints: readonly string[],
+    {
+      clock = systemClock,
+      connect = (url) => new EtcdConnection(url),
+    }: EtcdClientOptions = {},
+  ) {
     if (endpoints.length === 0) throw new TypeError("No endpoint was given");
-    this.#connections = endpoints.map((url) => new EtcdConnection(url));
+    this.#connections = endpoints.map((url) => connect(url));
+    this.#clock = clock;
   }
 
   /**
@@ -123,18 +142,18 @@ export class EtcdClient implements Disposable {
       readonly again: (error: EtcdCallError) => boolean;
     },
     attempt: (
-      connection: EtcdConnection,
+      connection: Connection,
       one: { signal: AbortSignal | undefined; timeoutMs: number },
       rest: { signal: AbortSignal | undefined; timeoutMs: number },
     ) => Promise<T>,
   ): Promise<T> {
-    const end = systemClock.nowMs() + timeoutMs;
+    const end = this.#clock.nowMs() + timeoutMs;
     const pauses = new Backoff({ firstMs: 50, maxMs: 500 });
     let attemptMs = FIRST_ATTEMPT_MS;
     while (true) {
-      const restMs = Math.max(1, end - systemClock.nowMs());
+      const restMs = Math.max(1, end - this.#clock.nowMs());
       const index = this.#current;
-      const connection = this.#connections[index] as EtcdConnection;
+      const connection = this.#connections[index] as Connection;
       try {
         return await attempt(
           connection,
@@ -149,13 +168,13 @@ export class EtcdClient implements Disposable {
         const pauseMs = pauses.nextMs();
         if (
           this.#closed || !again(error) ||
-          systemClock.nowMs() + pauseMs >= end
+          this.#clock.nowMs() + pauseMs >= end
         ) throw error;
         this.#log.debug("A call to etcd is tried again", {
           endpoint: error.endpoint,
           reason: error.message,
         });
-        await systemClock.sleep(pauseMs, { signal });
+        await this.#clock.sleep(pauseMs, { signal });
         attemptMs *= 2;
       }
     }

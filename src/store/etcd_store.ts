@@ -14,7 +14,7 @@ import type {
   ITxnResponse,
 } from "etcd3/lib/rpc.js";
 import { type Clock, systemClock } from "../base/clock.ts";
-import { EtcdClient } from "../etcd/etcd_client.ts";
+import { EtcdClient, type EtcdClientOptions } from "../etcd/etcd_client.ts";
 import { Candidate } from "./candidate.ts";
 import { EtcdElectionPort } from "./etcd_election_port.ts";
 import { askingAgain, askingOnce } from "./etcd_errors.ts";
@@ -40,8 +40,10 @@ import {
 export interface EtcdStoreInit {
   /** Client URLs of the members, the nearest first. */
   readonly endpoints: readonly string[];
-  /** The clock that leases end by. @default {systemClock} */
+  /** The clock that leases end by and calls wait by. @default {systemClock} */
   readonly clock?: Clock;
+  /** The way to a member; tests take another. @default {gRPC} */
+  readonly connect?: EtcdClientOptions["connect"];
 }
 
 /** {@linkcode StateStore} on etcd 3.4 to 3.7. */
@@ -53,8 +55,8 @@ export class EtcdStore implements StateStore {
   #closing: Promise<void> | undefined;
 
   /** A store on the members at `endpoints`; nothing is sent yet. */
-  constructor({ endpoints, clock = systemClock }: EtcdStoreInit) {
-    this.#client = new EtcdClient(endpoints);
+  constructor({ endpoints, clock = systemClock, connect }: EtcdStoreInit) {
+    this.#client = new EtcdClient(endpoints, { clock, connect });
     this.#clock = clock;
     const port = new EtcdElectionPort(this.#client);
     this.#candidate = new Candidate(this, port, clock);

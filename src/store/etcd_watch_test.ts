@@ -70,7 +70,7 @@ Deno.test("EtcdWatch resumes after the last event and delivers nothing twice tha
     versions.push((await next).value?.kv.version ?? 0n);
   }
   deepStrictEqual(versions, [5n, 6n, 7n, 8n, 9n]);
-  deepStrictEqual(starts, ["5", "8", "9"]);
+  deepStrictEqual(starts, ["4", "7", "8"]);
   watch.close();
 });
 
@@ -91,5 +91,69 @@ Deno.test("EtcdWatch tells compaction apart from a cancellation that can be mend
     (error: unknown) =>
       error instanceof CompactedError && error.compactRevision === 12n,
   );
-  deepStrictEqual(starts, ["5", "6"]);
+  deepStrictEqual(starts, ["4", "5"]);
+});
+
+Deno.test("EtcdWatch goes on where only what it has delivered is compacted", async () => {
+  const edge = { ...events(), canceled: true, compact_revision: "5" };
+  const { client, starts } = scripted(
+    [CREATED, edge],
+    [CREATED, events(5)],
+    [CREATED, events(6)],
+  );
+  const { clock, watch } = await open(client);
+  for (const version of [5n, 6n]) {
+    const next = watch.next();
+    await clock.advance(10_000);
+    deepStrictEqual((await next).value?.kv.version, version);
+  }
+  deepStrictEqual(starts, ["4", "5", "5"]);
+  watch.close();
+});
+
+Deno.test("EtcdWatch asks a quiet stream for a sign of life, and opens a silent one anew from the last event", async () => {
+  const starts: string[] = [];
+  let asked = 0;
+  let moved = 0;
+  const client = {
+    moveOn: () => void (moved += 1),
+    stream() {
+      let answer = Promise.withResolvers<Record<string, unknown>>();
+      const isFirst = starts.length === 0;
+      return Promise.resolve({
+        write(request: Record<string, Record<string, string>>) {
+          if (request.progress_request) {
+            asked += 1;
+            // The first stream shows life once, and then is silent.
+            if (isFirst && asked === 1) answer.resolve(events());
+            return;
+          }
+          starts.push(request.create_request?.start_revision ?? "");
+          answer.resolve(CREATED);
+          if (!isFirst) queueMicrotask(() => answer.resolve(events(5)));
+        },
+        next() {
+          const { promise } = answer;
+          return promise.then((message) => {
+            answer = Promise.withResolvers();
+            if (!isFirst) answer.resolve(events(5));
+            return message;
+          });
+        },
+        [Symbol.dispose]: () => {},
+      });
+    },
+  } as unknown as EtcdClient;
+  const { clock, watch } = await open(client);
+  const next = watch.next();
+  await clock.advance(24_900);
+  deepStrictEqual({ starts, asked, moved }, {
+    starts: ["4"],
+    asked: 2,
+    moved: 0,
+  });
+  await clock.advance(10_000);
+  deepStrictEqual((await next).value?.kv.version, 5n);
+  deepStrictEqual({ starts, moved }, { starts: ["4", "4"], moved: 1 });
+  watch.close();
 });

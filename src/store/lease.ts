@@ -10,6 +10,14 @@ import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import {
+  type ClockReading,
+  type LeaseValidity,
+  marginMs,
+  readClocks,
+  validFrom,
+  whyOver,
+} from "./lease_validity.ts";
+import {
   LeadershipLostError,
   type StoreOptions,
   StoreUnavailableError,
@@ -59,16 +67,16 @@ const RELEASE_MS = 2_000;
  *
  * ```
  *  granted ──reply──▶ valid until sent + TTL − margin ──reply──▶ … later
- *                        │ clock passes it, or the store says "gone"
+ *                        │ clock passes it, machine was suspended, store says "gone"
  *                        ▼
  *                       lost (for ever; a new campaign takes a new lease)
  * ```
  *
  * The time of validity is counted from before the request that was answered
  * was *sent*. etcd counts from when it handled that request, which is later,
- * and a new etcd leader extends all leases, so this clock runs out first; the
- * margin covers what two clocks of a quartz's quality can drift in one TTL,
- * and the time that an abort needs to be noticed.
+ * and a new etcd leader extends all leases, so this clock runs out first. That
+ * clock stands still in suspend, so another one, which does not, is asked
+ * whether there was one: see {@linkcode whyOver}.
  */
 export class Lease {
   /** Names the lease in the store. */
@@ -81,19 +89,18 @@ export class Lease {
   readonly #ended = new AbortController();
   readonly #log = logger("store");
   readonly #loops: Promise<unknown>;
-  #shortened = new AbortController();
-  #expiresAtMs: number;
+  #validity: LeaseValidity;
 
   private constructor(
     port: LeasePort,
     clock: Clock,
-    granted: GrantedLease & { readonly sentMs: number },
+    granted: GrantedLease & { readonly sent: ClockReading },
   ) {
     this.id = granted.id;
     this.ttlMs = granted.ttlMs;
     this.#port = port;
     this.#clock = clock;
-    this.#expiresAtMs = validUntil(granted.sentMs, granted.ttlMs);
+    this.#validity = validFrom(granted.sent, granted.ttlMs);
     this.#loops = Promise.all([this.#renew(), this.#expire()]);
   }
 
@@ -107,17 +114,20 @@ export class Lease {
     ttlSeconds: number,
     { clock, signal }: LeaseOptions,
   ): Promise<Lease> {
-    const sentMs = clock.nowMs();
+    const sent = readClocks(clock);
     const granted = await port.grantLease(ttlSeconds, { signal });
-    return new Lease(port, clock, { ...granted, sentMs });
+    return new Lease(port, clock, { ...granted, sent });
   }
 
   /**
    * Aborts with a {@linkcode LeadershipLostError} when the lease must be taken
-   * for lost. Reading it looks at the clock, for timers may be late.
+   * for lost. Reading it looks at the clocks, for timers may be late.
    */
   get signal(): AbortSignal {
-    if (this.#clock.nowMs() >= this.#expiresAtMs) this.#loseByClock();
+    if (!this.#lost.signal.aborted) {
+      const reason = whyOver(this.#validity, readClocks(this.#clock));
+      if (reason !== undefined) this.#lose(reason);
+    }
     return this.#lost.signal;
   }
 
@@ -168,48 +178,40 @@ export class Lease {
     replyMs: number,
     signal: AbortSignal,
   ): Promise<boolean> {
-    const sentMs = this.#clock.nowMs();
+    const sent = readClocks(this.#clock);
     stream.beat();
     using deadline = new Deadline(
       replyMs,
       () => new StoreUnavailableError("A lease renewal was not answered"),
       [signal],
+      this.#clock,
     );
     const ttlMs = await abortable(stream.next(), deadline.signal);
-    if (ttlMs <= 0) {
-      this.#lose("the store no longer knows its lease");
-      return false;
+    if (!Number.isFinite(ttlMs)) {
+      throw new StoreUnavailableError(
+        "A lease renewal was answered in riddles",
+      );
     }
-    const before = this.#expiresAtMs;
-    this.#expiresAtMs = validUntil(sentMs, ttlMs);
-    // The timer looks again when it fires; only an earlier end must wake it.
-    if (this.#expiresAtMs < before) this.#shortened.abort();
+    if (ttlMs <= 0) this.#lose("the store no longer knows its lease");
+    // An answer may come after the end, and must not put it off.
+    if (this.signal.aborted) return false;
+    this.#validity = validFrom(sent, ttlMs);
     return true;
   }
 
   async #expire(): Promise<void> {
-    const over = AbortSignal.any([this.#ended.signal, this.#lost.signal]);
-    while (!over.aborted) {
-      // Renewals move the end, and a timer may fire early: look again each time.
-      const restMs = this.#expiresAtMs - this.#clock.nowMs();
-      if (restMs <= 0) return this.#loseByClock();
-      this.#shortened = new AbortController();
-      const signal = AbortSignal.any([over, this.#shortened.signal]);
-      await this.#clock.sleep(restMs, { signal }).catch(() => {});
+    const signal = AbortSignal.any([this.#ended.signal, this.#lost.signal]);
+    // Renewals move the end, and a timer may fire early: look again each time.
+    // A timer, too, stands still in suspend, so it is a short one.
+    while (!this.signal.aborted && !signal.aborted) {
+      const restMs = this.#validity.untilMs - this.#clock.nowMs();
+      const lookMs = Math.min(restMs, marginMs(this.ttlMs));
+      await this.#clock.sleep(lookMs, { signal }).catch(() => {});
     }
-  }
-
-  #loseByClock(): void {
-    this.#lose("its lease could not be renewed in time");
   }
 
   #lose(reason: string): void {
     if (this.#lost.signal.aborted || this.#ended.signal.aborted) return;
     this.#lost.abort(new LeadershipLostError(reason));
   }
-}
-
-/** Until when an answer to a request sent at `sentMs` may be relied on. */
-function validUntil(sentMs: number, ttlMs: number): number {
-  return sentMs + ttlMs - Math.max(500, ttlMs / 10);
 }

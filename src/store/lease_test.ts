@@ -132,3 +132,66 @@ Deno.test("Lease.grant() rejects as the store does", async () => {
     /no lease/,
   );
 });
+
+Deno.test("Lease.signal is aborted at the first look after a suspension, though the lease's own clock stood still", async () => {
+  const { clock, lease } = await grant();
+  await clock.advance(1_000);
+  clock.suspend(2_000);
+  strictEqual(lease.signal.aborted, true);
+  match(String(lease.signal.reason), /the machine was suspended/);
+  await lease.release();
+});
+
+Deno.test("Lease aborts by itself within its margin after a suspension, and takes no renewal from before it", async () => {
+  const { clock, port, lease } = await grant();
+  const { signal } = lease;
+  await clock.advance(0);
+  port.answer = undefined;
+  await clock.advance(3_400); // The second beat is on its way.
+  clock.suspend(3_600_000);
+  port.answerLate(10_000);
+  port.answer = 10_000;
+  await clock.advance(1_000);
+  strictEqual(signal.aborted, true);
+  await lease.release();
+});
+
+Deno.test("Lease changes nothing when the wall clock steps by an hour either way", async () => {
+  const now = Date.now;
+  const { clock, lease } = await grant();
+  try {
+    for (const stepMs of [3_600_000, -3_600_000]) {
+      Date.now = () => now() + stepMs;
+      await clock.advance(20_000);
+      strictEqual(lease.signal.aborted, false);
+    }
+  } finally {
+    Date.now = now;
+  }
+  await lease.release();
+});
+
+Deno.test("Lease outlives renewals that fail in ways nobody knows, but no lease is renewed by them", async () => {
+  const { clock, port, lease } = await grant();
+  await clock.advance(0);
+  const open = port.openKeepAlive.bind(port);
+  const oddities = [
+    () => Promise.reject(new Error("etcdserver: never heard of")),
+    () => Promise.resolve(NaN),
+    () => Promise.reject("not even an error"),
+  ];
+  let failures = 0;
+  port.openKeepAlive = async () => {
+    const stream = await open();
+    const oddity = oddities[failures++ % oddities.length];
+    return { ...stream, next: oddity ?? stream.next };
+  };
+  port.answer = undefined; // The stream in use goes first.
+  await clock.advance(8_900);
+  strictEqual(lease.signal.aborted, false);
+  await clock.advance(200);
+  ok(failures > 3, `${failures} failures`);
+  strictEqual(lease.signal.aborted, true);
+  match(String(lease.signal.reason), /could not be renewed in time/);
+  await lease.release();
+});

@@ -176,7 +176,9 @@ export interface StateStore extends AsyncDisposable {
  * among the checks of a transaction; the store then refuses it once the term is over.
  *
  * The term ends, on the agent's own clock, before the store can have given the
- * lead to another. That clock stands still while the machine is suspended.
+ * lead to another. A machine that was suspended for two seconds or more knows
+ * it at the first look, however long the lease; steps of the wall clock change
+ * nothing.
  */
 export interface Leadership extends AsyncDisposable {
   /** Who leads in this term. */

@@ -74,7 +74,11 @@ export function agentCommand(
 }
 
 function commandLine(args: readonly string[]): string[] {
-  if (BUILT_AGENT) return [BUILT_AGENT, ...args];
+  return BUILT_AGENT ? [BUILT_AGENT, ...args] : sourceCommand(args);
+}
+
+/** The command that runs the agent's source with the permissions of the product. */
+export function sourceCommand(args: readonly string[]): string[] {
   return [
     Deno.execPath(),
     "run",

@@ -9,10 +9,15 @@ import type { Clock, SleepOptions } from "../../src/base/clock.ts";
 /** {@linkcode Clock} for tests: no real time passes. */
 export class FakeClock implements Clock {
   #nowMs = 0;
+  #suspendedMs = 0;
   readonly #sleepers = new Set<{ atMs: number; wake: () => void }>();
 
   nowMs(): number {
     return this.#nowMs;
+  }
+
+  bootMs(): number {
+    return Math.ceil((this.#nowMs + this.#suspendedMs) / 1_000) * 1_000;
   }
 
   sleep(ms: number, { signal }: SleepOptions = {}): Promise<void> {
@@ -55,6 +60,11 @@ export class FakeClock implements Clock {
   /** Lets time pass that nobody notices: timers do not fire, as in a process that is frozen. */
   jump(ms: number): void {
     this.#nowMs += ms;
+  }
+
+  /** Lets time pass as in a machine that is suspended: only the boot clock goes on. */
+  suspend(ms: number): void {
+    this.#suspendedMs += ms;
   }
 }
 

@@ -1,0 +1,132 @@
+/**
+ * The members of a simulated etcd cluster, what they do with requests, and
+ * what can go wrong with them.
+ *
+ * @module
+ */
+
+import { status as Code } from "@grpc/grpc-js";
+import { EtcdState, type Message, Refusal } from "./etcd_state.ts";
+import type { Timeline } from "./timeline.ts";
+import type { Wire } from "./wire.ts";
+import { WatchServer } from "./watch_server.ts";
+
+/** A member that answers for the cluster. */
+export interface Member {
+  /** As the trace calls it. */
+  readonly name: string;
+  /** Whether its process is gone. */
+  down: boolean;
+  /** Whether it has lost the others. */
+  isolated: boolean;
+  /** How far its watches may lag, in milliseconds. */
+  lagMs: number;
+}
+
+/** What a member does with a unary request: an answer, a refusal, or nothing. */
+export type Reply = { readonly answer: Message } | Refusal | undefined;
+
+const NO_LEADER = new Refusal(Code.UNAVAILABLE, "etcdserver: no leader");
+
+/** Members on one state. */
+export class EtcdCluster {
+  /** What they agree on. */
+  readonly state: EtcdState;
+  /** Those who answer. */
+  readonly members: readonly Member[];
+  /** How many unary requests were done and then reported as failed. */
+  doneYetFailed = 0;
+  /** How likely trouble is that needs no other fault. */
+  trouble = 0;
+  readonly #timeline: Timeline;
+  readonly #watches: WatchServer;
+  #leaderless = false;
+
+  /** A healthy cluster. */
+  constructor(timeline: Timeline, size: number) {
+    this.#timeline = timeline;
+    this.state = new EtcdState(timeline);
+    this.members = Array.from({ length: size }, (_, index) => ({
+      name: `m${index + 1}`,
+      down: false,
+      isolated: false,
+      lagMs: 0,
+    }));
+    this.#watches = new WatchServer(timeline, this);
+  }
+
+  /** Where watches are served. */
+  get watches(): WatchServer {
+    return this.#watches;
+  }
+
+  /** Whether a member can have something agreed on. */
+  serves(member: Member): boolean {
+    return !this.#leaderless && !member.down && !member.isolated;
+  }
+
+  /** A unary request has come to `member`. */
+  handle(member: Member, method: string, request: Message): Reply {
+    const { random } = this.#timeline;
+    if (member.down) return undefined;
+    if (!this.serves(member)) {
+      return random.chance(0.5) ? NO_LEADER : undefined;
+    }
+    const trouble = random.chance(this.trouble) ? random.below(4) : -1;
+    if (trouble === 0) return oddity(random.below(3));
+    try {
+      const answer = this.state.execute(method, request);
+      this.#timeline.note(() => `${member.name} does ${told(method, request)}`);
+      if (trouble < 1) return { answer };
+      this.doneYetFailed += 1;
+      return trouble === 1 ? undefined : oddity(random.below(3));
+    } catch (error) {
+      if (error instanceof Refusal) return error;
+      throw error;
+    }
+  }
+
+  /** A message has come to `member` on a stream. */
+  handleStream(member: Member, wire: Wire, message: Message): void {
+    if (member.down) return;
+    if (wire.method === "watch") return this.#watches.handle(wire, message);
+    if (!this.serves(member)) {
+      if (this.#timeline.random.chance(0.5)) wire.fail(NO_LEADER);
+      return;
+    }
+    if (this.#timeline.random.chance(this.trouble)) return wire.fail(oddity(1));
+    wire.send(this.state.renew(message.ID));
+  }
+
+  /** The leader is lost; unless it is done before, a new one is elected after `ms` milliseconds. */
+  loseLeader(ms: number): void {
+    this.#leaderless = true;
+    this.#timeline.after(ms, () => this.electLeader());
+  }
+
+  /** Elects a leader if there is none. */
+  electLeader(): void {
+    if (!this.#leaderless) return;
+    this.#leaderless = false;
+    this.state.changeLeader();
+    this.#timeline.note(() => "etcd: a new leader, every lease starts anew");
+  }
+}
+
+/** An error that no client was told to expect, of each kind of status. */
+function oddity(kind: number): Refusal {
+  const codes = [Code.UNKNOWN, Code.UNAVAILABLE, Code.INTERNAL];
+  return new Refusal(codes[kind] ?? Code.UNKNOWN, "etcdserver: never heard of");
+}
+
+function told(method: string, request: Message): string {
+  if (method !== "txn") return `${method} ${request.key ?? request.ID ?? ""}`;
+  const checks = request.compare.map((check: Message) =>
+    `${check.key}@${check.mod_revision ?? check.create_revision}`
+  );
+  const operations = request.success.map((operation: Message) => {
+    const [kind, { key }] = Object.entries<Message>(operation)[0] ?? ["", {}];
+    return `${kind} ${key}`;
+  });
+  return `txn if ${checks} then ${operations}`;
+}
