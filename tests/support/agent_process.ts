@@ -54,6 +54,8 @@ export interface AgentProcess extends AsyncDisposable {
 export interface AgentOptions {
   /** Its environment; PATH is empty unless it says otherwise. */
   readonly env?: Readonly<Record<string, string>>;
+  /** A command, with its absolute path, that becomes the agent: `nsenter` and the like. */
+  readonly prefix?: readonly string[];
 }
 
 /** A built agent to test, in place of the source. */
@@ -79,9 +81,14 @@ export function agentCommand(args: readonly string[]): [string, string[]] {
 /** Starts the agent with the etcd under test; its log is JSON. */
 export function startAgent(
   args: readonly string[],
-  { env = {} }: AgentOptions = {},
+  { env = {}, prefix = [] }: AgentOptions = {},
 ): AgentProcess {
-  const [command, commandArgs] = agentCommand(args);
+  const [program, programArgs] = agentCommand(args);
+  const [command = program, ...commandArgs] = [
+    ...prefix,
+    program,
+    ...programArgs,
+  ];
   const child = new Deno.Command(command, {
     args: commandArgs,
     clearEnv: true,

@@ -1,0 +1,283 @@
+/**
+ * A candidate of the election that tells whether it believes to lead, does
+ * guarded writes while it does, and tries some when it no longer does.
+ *
+ * It runs the product's own campaign loop. It can be told to block its event
+ * loop, which it does between a look at its term and a guarded write if it leads.
+ *
+ * @module
+ */
+
+import { runElection } from "../../src/election/election.ts";
+import {
+  type Leadership,
+  LeadershipLostError,
+  ResignedError,
+  StoreError,
+} from "../../src/store/state_store.ts";
+import { jsonLines, sayLine } from "./child_program.ts";
+import type { HistoryRecord } from "./history.ts";
+import { monotonicNs } from "./monotonic_clock.ts";
+import { Random } from "./random.ts";
+import { RecordedStore } from "./recorded_store.ts";
+
+/** What a candidate is told first. */
+export interface CandidateSetting {
+  /** Its name, and its leader ID. */
+  readonly name: string;
+  /** Unique among all lives of all candidates. */
+  readonly process: string;
+  /** Client URLs of the members, the nearest first. */
+  readonly endpoints: readonly string[];
+  /** The lease to ask for, in seconds. */
+  readonly leaseSeconds: number;
+  /** Where its choices come from. */
+  readonly seed: number;
+}
+
+/** What a candidate can be told. */
+export type CandidateCommand =
+  | { readonly block: number }
+  | { readonly tell: "clock" };
+
+/** What a candidate says besides records. */
+export type CandidateNote =
+  /** It blocked its event loop for this long. */
+  | { readonly type: "blocked"; readonly ms: number; readonly led: boolean }
+  /** What its wall clock says, in milliseconds since 1970. */
+  | { readonly type: "clock"; readonly ms: number }
+  /** A term ended; `byChoice` when it resigned. */
+  | {
+    readonly type: "over";
+    readonly at_ns: number;
+    readonly token: number;
+    readonly byChoice: boolean;
+  };
+
+/** How often it asks itself whether it leads, in milliseconds. */
+const PROBE_MS = 50;
+/** The pause between two guarded writes, in milliseconds. */
+const ACT_MS = 100;
+const WRITE_MS = 2_000;
+/** Keys change each minute, so that no key's history grows too long to check. */
+const EPOCH_NS = 30e9;
+
+/** One life of a candidate. */
+class ChaosCandidate {
+  readonly #setting: CandidateSetting;
+  readonly #random: Random;
+  readonly #store: RecordedStore;
+  #term: Leadership | undefined;
+  #acts = 0;
+  #blockMs = 0;
+
+  constructor(setting: CandidateSetting) {
+    this.#setting = setting;
+    this.#random = new Random(setting.seed);
+    this.#store = new RecordedStore({
+      endpoints: setting.endpoints,
+      process: setting.process,
+      append: sayLine,
+      announce: true,
+    });
+  }
+
+  /** Campaigns, leads, resigns now and then, until told to stop. */
+  async run(signal: AbortSignal): Promise<void> {
+    const probing = setInterval(() => this.#probe(), PROBE_MS);
+    try {
+      while (!signal.aborted) {
+        const enough = new AbortController();
+        await runElection(this.#store, {
+          leaderId: this.#setting.name,
+          leaseTtlSeconds: this.#setting.leaseSeconds,
+          signal: AbortSignal.any([signal, enough.signal]),
+          duties: (leadership, over) => this.#lead(leadership, over, enough),
+        });
+      }
+    } finally {
+      clearInterval(probing);
+      await this.#store.close();
+    }
+  }
+
+  /** Stands still for a while, at the worst moment if it leads. */
+  block(ms: number): void {
+    if (this.#believes()) this.#blockMs = ms;
+    else this.#standStill(ms, false);
+  }
+
+  async #lead(
+    leadership: Leadership,
+    over: AbortSignal,
+    enough: AbortController,
+  ): Promise<void> {
+    this.#term = leadership;
+    this.#probe();
+    const ttlMs = this.#setting.leaseSeconds * 1_000;
+    const untilNs = monotonicNs() + this.#random.next() * 3 * ttlMs * 1e6;
+    while (!over.aborted) {
+      await this.#act(leadership);
+      await pause(ACT_MS, over);
+      if (monotonicNs() > untilNs) enough.abort();
+    }
+    const byChoice = !leadership.signal.aborted ||
+      leadership.signal.reason instanceof ResignedError;
+    const token = Number(leadership.fence);
+    // Whatever it believed until here, it no longer does: resigned or lost.
+    this.#term = undefined;
+    sayLine({ type: "over", at_ns: monotonicNs(), token, byChoice });
+    this.#probe();
+    // A resigning leader still holds its key: then this write is not stale yet.
+    if (!byChoice) await this.#actStale(leadership);
+  }
+
+  /** One guarded step: a number that only a leader raises, and a range that nobody else may get. */
+  async #act(leadership: Leadership): Promise<void> {
+    const epoch = Math.floor(monotonicNs() / EPOCH_NS);
+    const key = `/chaos/guarded/${epoch}`;
+    const tag = `${this.#setting.process}:g${this.#acts++}`;
+    try {
+      const now = await this.#store.get(key, { timeoutMs: WRITE_MS });
+      const number = now ? Number(text(now.value).split("|")[0]) + 1 : 1;
+      if (!this.#probe()) return;
+      if (this.#blockMs > 0) {
+        const ms = this.#blockMs;
+        this.#blockMs = 0;
+        this.#standStill(ms, true);
+        // The point of it: the write goes out although the term may be over.
+        await this.#write(leadership, key, now?.version ?? 0n, number, tag);
+        return;
+      }
+      await leadership.doTransaction(
+        [{ key, expectedVersion: now?.version ?? 0n }, {
+          key: `${key}/range/${number}`,
+          expectedVersion: 0n,
+        }],
+        steps(key, number, tag),
+        { timeoutMs: WRITE_MS },
+      );
+    } catch (error) {
+      if (error instanceof StoreError || error instanceof LeadershipLostError) {
+        return;
+      }
+      throw error;
+    }
+  }
+
+  /** Writes with the guard alone, past the look at the clock that a term takes. */
+  async #write(
+    leadership: Leadership,
+    key: string,
+    expectedVersion: bigint,
+    number: number,
+    tag: string,
+  ): Promise<void> {
+    if (leadership.signal.aborted) this.#store.termIsOver(leadership.fence);
+    await this.#store.doTransaction(
+      [leadership.guard, { key, expectedVersion }],
+      steps(key, number, tag),
+      [],
+      { timeoutMs: WRITE_MS },
+    );
+  }
+
+  /** What a deposed leader that does not know better would do. */
+  async #actStale(leadership: Leadership): Promise<void> {
+    this.#store.termIsOver(leadership.fence);
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const tag = `${this.#setting.process}:g${this.#acts++}`;
+      const key = `/chaos/stale/${tag}`;
+      try {
+        await this.#store.doTransaction(
+          [leadership.guard],
+          [{ type: "put", key, value: bytes(tag) }],
+          [],
+          { timeoutMs: WRITE_MS },
+        );
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+      }
+    }
+  }
+
+  #believes(): boolean {
+    return this.#term !== undefined && !this.#term.signal.aborted;
+  }
+
+  /** Asks itself whether it leads at this moment, and says so. */
+  #probe(): boolean {
+    const asked_ns = monotonicNs();
+    const leads = this.#believes();
+    const answered_ns = monotonicNs();
+    const token = leads ? this.#term?.fence : undefined;
+    sayLine(
+      {
+        type: "probe",
+        node: this.#setting.process,
+        asked_ns,
+        answered_ns,
+        leads,
+        ...(token === undefined ? {} : { token: Number(token) }),
+      } satisfies HistoryRecord,
+    );
+    return leads;
+  }
+
+  #standStill(ms: number, led: boolean): void {
+    const start = monotonicNs();
+    while (monotonicNs() - start < ms * 1e6) {
+      // Nothing else gets a turn.
+    }
+    sayLine({ type: "blocked", ms: (monotonicNs() - start) / 1e6, led });
+  }
+}
+
+function steps(key: string, number: number, tag: string) {
+  return [
+    { type: "put", key, value: bytes(`${number}|${tag}`) },
+    { type: "put", key: `${key}/range/${number}`, value: bytes(tag) },
+  ] as const;
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done, { once: true });
+    function done() {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    }
+    if (signal.aborted) done();
+  });
+}
+
+function bytes(value: string): Uint8Array {
+  return new TextEncoder().encode(value);
+}
+
+function text(value: Uint8Array): string {
+  return new TextDecoder().decode(value);
+}
+
+if (import.meta.main) {
+  // A terminal's Ctrl-C is for the parent, which closes stdin.
+  Deno.addSignalListener("SIGINT", () => {});
+  const stop = new AbortController();
+  const lines = jsonLines(Deno.stdin.readable);
+  const { value: setting } = await lines.next();
+  const candidate = new ChaosCandidate(setting as CandidateSetting);
+  const running = candidate.run(stop.signal);
+  running.catch(() => {
+    Deno.exit(70);
+  });
+  for await (const line of lines) {
+    const command = line as CandidateCommand;
+    if ("block" in command) candidate.block(command.block);
+    else sayLine({ type: "clock", ms: Date.now() });
+  }
+  stop.abort(new Error("The candidate was told to stop"));
+  await running;
+  Deno.exit(0);
+}

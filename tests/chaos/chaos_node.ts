@@ -1,0 +1,188 @@
+/**
+ * A node under test: its agent as a process that faults end and start again,
+ * the etcd below it, and what its log says of terms.
+ *
+ * @module
+ */
+
+import { type AgentProcess, startAgent } from "../support/agent_process.ts";
+import { eventually } from "../support/eventually.ts";
+import type { Probe } from "./history.ts";
+import { monotonicNs } from "./monotonic_clock.ts";
+import { etcdsOn, signal } from "./processes.ts";
+
+/** What a node is made of. */
+export interface NodeSetting {
+  /** The node's name, and its leader ID. */
+  readonly name: string;
+  /** The agent's command line at its first start. */
+  readonly firstArgs: readonly string[];
+  /** The agent's command line at later ones. */
+  readonly laterArgs: readonly string[];
+  /** The data directory of its etcd; undefined if it runs none. */
+  readonly etcdDir?: string | undefined;
+  /** Its member's client URL, as seen from the run; undefined if it runs none. */
+  readonly endpoint?: string | undefined;
+  /** A command that becomes the agent, as one that enters its network. */
+  readonly prefix?: readonly string[];
+  /** More of the agent's environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Whether the agent's wall clock is not the machine's. */
+  readonly hasOwnClock?: boolean;
+  /** Where its agents' logs are kept. */
+  readonly logDir: string;
+  /** Told of what its log says of terms. */
+  readonly append: (probe: Probe) => void;
+}
+
+/** A line of the log says that a term is over. */
+const OVER = ["Lost leadership", "Resigned leadership"];
+/** How often the log is looked at, in milliseconds. */
+const LOOK_MS = 25;
+
+interface AgentTerm {
+  readonly node: string;
+  readonly token: number;
+}
+
+/** A node that faults are done to. */
+export class ChaosNode implements AsyncDisposable {
+  /** What it is made of. */
+  readonly setting: NodeSetting;
+  /** What an agent did that no fault explains. */
+  readonly incidents: string[] = [];
+  #agent: AgentProcess | undefined;
+  #starts = 0;
+  #ending = false;
+  #read = 0;
+  #term: AgentTerm | undefined;
+  #pausedAtNs: number | undefined;
+  #followed: Promise<void> = Promise.resolve();
+  readonly #timer: ReturnType<typeof setInterval>;
+
+  /** A node that is not started yet. */
+  constructor(setting: NodeSetting) {
+    this.setting = setting;
+    this.#timer = setInterval(() => this.#readLog(), LOOK_MS);
+  }
+
+  /** The node's name. */
+  get name(): string {
+    return this.setting.name;
+  }
+
+  /** The running agent. @throws {Error} if there is none. */
+  get agent(): AgentProcess {
+    if (!this.#agent) throw new Error(`${this.name} has no agent now`);
+    return this.#agent;
+  }
+
+  /** Starts the agent. */
+  start(): AgentProcess {
+    const { firstArgs, laterArgs, prefix = [], env = {} } = this.setting;
+    const args = this.#starts++ === 0 ? firstArgs : laterArgs;
+    const agent = startAgent(args, { prefix, env });
+    this.#agent = agent;
+    this.#ending = false;
+    this.#read = 0;
+    this.#followed = this.#follow(agent, this.#starts);
+    return agent;
+  }
+
+  /** The pid of its etcd. @throws {Error} if there is none within 10 s. */
+  async etcdPid(): Promise<number> {
+    const { etcdDir } = this.setting;
+    if (etcdDir === undefined) throw new Error(`${this.name} runs no etcd`);
+    return await eventually(async () => {
+      const [pid] = await etcdsOn(etcdDir);
+      if (pid === undefined) throw new Error(`${this.name} has no etcd now`);
+      return pid;
+    }, { withinMs: 10_000 });
+  }
+
+  /** Ends the agent with a signal and waits; says what shows that it is gone. */
+  async end(name: "SIGKILL" | "SIGTERM"): Promise<string> {
+    this.#ending = true;
+    const { pid, ended } = this.agent;
+    this.agent.kill("SIGCONT");
+    this.agent.kill(name);
+    const { code } = await ended;
+    await this.#followed;
+    if (name === "SIGTERM" && code !== 0) {
+      this.incidents.push(`${this.name} ended with ${code} after SIGTERM`);
+    }
+    return `agent ${pid} ended with ${code}`;
+  }
+
+  /** Stops or continues processes of the node; the agent's belief is then not looked at. */
+  pause(pids: readonly number[], on: boolean): void {
+    this.#readLog();
+    if (pids.includes(this.agent.pid)) {
+      this.#pausedAtNs = on ? monotonicNs() : undefined;
+      if (on) this.#closeTerm(monotonicNs());
+    }
+    for (const pid of pids) signal(pid, on ? "SIGSTOP" : "SIGCONT");
+  }
+
+  /** Ends the agent in order, if there is one, and no longer looks at it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer);
+    this.#ending = true;
+    await this.#agent?.[Symbol.asyncDispose]();
+    await this.#followed;
+  }
+
+  async #follow(agent: AgentProcess, start: number): Promise<void> {
+    const { code, stderr } = await agent.ended;
+    this.#readLog();
+    // A killed agent says nothing more; it believed up to now at the longest.
+    this.#closeTerm(undefined);
+    if (!this.#ending) {
+      this.incidents.push(`${this.name}'s agent ended by itself with ${code}`);
+    }
+    const path = `${this.setting.logDir}/${this.name}.${start}.log`;
+    await Deno.writeTextFile(path, stderr);
+  }
+
+  /** Turns what the log says of terms into answers to the question who leads. */
+  #readLog(): void {
+    const lines = this.#agent?.lines ?? [];
+    for (; this.#read < lines.length; this.#read++) {
+      const line = lines[this.#read];
+      if (!line) continue;
+      const atNs = this.setting.hasOwnClock
+        ? monotonicNs()
+        : monotonicNs() - (Date.now() - line.timeMs) * 1e6;
+      if (line.message.startsWith("Became leader: ")) {
+        const token = Number(line.fields.fence);
+        this.#term = { node: `${this.name}#${this.#starts}`, token };
+        this.#say(atNs, true);
+      } else if (OVER.some((message) => line.message.startsWith(message))) {
+        this.#closeTerm(this.setting.hasOwnClock ? undefined : atNs);
+      }
+    }
+  }
+
+  /** The term's belief lasted until `untilNs`, or for an unknown time. */
+  #closeTerm(untilNs: number | undefined): void {
+    if (untilNs !== undefined && this.#pausedAtNs === undefined) {
+      this.#say(untilNs, true);
+    }
+    this.#say(untilNs ?? monotonicNs(), false);
+    this.#term = undefined;
+  }
+
+  #say(atNs: number, leads: boolean): void {
+    if (this.#term === undefined) return;
+    const { node, token } = this.#term;
+    const at = Math.round(atNs);
+    this.setting.append({
+      type: "probe",
+      node,
+      asked_ns: at,
+      answered_ns: at,
+      leads,
+      ...(leads ? { token } : {}),
+    });
+  }
+}
