@@ -50,6 +50,11 @@ export class CandidateProcess implements AsyncDisposable {
     return this.#options.name;
   }
 
+  /** The name of its present life in the history. */
+  get process(): string {
+    return `${this.name}#${this.#lives}`;
+  }
+
   /** The process's ID. @throws {Error} if there is none. */
   get pid(): number {
     if (!this.#child) throw new Error(`${this.name} is not started`);
@@ -59,10 +64,10 @@ export class CandidateProcess implements AsyncDisposable {
   /** Starts it. */
   start(): void {
     const { name, endpoints, leaseSeconds, prefix = [], seed } = this.#options;
-    const process = `${name}#${++this.#lives}`;
+    this.#lives++;
     const setting: CandidateSetting = {
       name,
-      process,
+      process: this.process,
       endpoints,
       leaseSeconds,
       seed: seed(),

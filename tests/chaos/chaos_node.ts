@@ -71,6 +71,11 @@ export class ChaosNode implements AsyncDisposable {
     return this.setting.name;
   }
 
+  /** The name of its present agent in the history. */
+  get process(): string {
+    return `${this.name}#${this.#starts}`;
+  }
+
   /** The running agent. @throws {Error} if there is none. */
   get agent(): AgentProcess {
     if (!this.#agent) throw new Error(`${this.name} has no agent now`);
@@ -155,7 +160,7 @@ export class ChaosNode implements AsyncDisposable {
         : monotonicNs() - (Date.now() - line.timeMs) * 1e6;
       if (line.message.startsWith("Became leader: ")) {
         const token = Number(line.fields.fence);
-        this.#term = { node: `${this.name}#${this.#starts}`, token };
+        this.#term = { node: this.process, token };
         this.#say(atNs, true);
       } else if (OVER.some((message) => line.message.startsWith(message))) {
         this.#closeTerm(this.setting.hasOwnClock ? undefined : atNs);

@@ -50,7 +50,18 @@ export async function etcdctlJson(
   // deno-lint-ignore no-explicit-any
 ): Promise<any> {
   const text = await etcdctl(endpoints, "--write-out=json", ...args);
-  return JSON.parse(text);
+  return JSON.parse(text, exactly);
+}
+
+/** Keeps numbers exact that are too large for JavaScript's. */
+function exactly(
+  _name: string,
+  value: unknown,
+  context?: { readonly source: string },
+): unknown {
+  return typeof value === "number" && !Number.isSafeInteger(value) && context
+    ? BigInt(context.source)
+    : value;
 }
 
 /** Runs `etcdctl` on one or more members. @throws {Error} if it fails. */

@@ -24,8 +24,8 @@ const strace = await findProgram("strace");
 const HOUR_MS = 3_600_000;
 /** Values of a fill; etcd refuses requests of more than 1.5 MiB. */
 const FILL_BYTES = 2 ** 20;
-/** Where the fill is written. */
-const FILL_PREFIX = "/chaos/fill/";
+/** Where the fill is written: where no watch looks, for it is large. */
+const FILL_PREFIX = "/chaos-fill/";
 
 /** Lets the kernel answer etcd's fdatasync late or with an error, by strace. */
 function onSync(
@@ -215,7 +215,7 @@ async function moveLeader({ cluster }: FaultContext): Promise<FaultResult> {
   return { target, proof: answer };
 }
 
-async function memberOf(endpoint: string): Promise<string> {
+async function memberOf(endpoint: string): Promise<bigint> {
   const [{ Status }] = await etcdctlJson([endpoint], "endpoint", "status");
   return Status.header.member_id;
 }

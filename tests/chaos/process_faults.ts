@@ -90,7 +90,9 @@ function pause(
     node.pause(pids, false);
     const stopped = states.every((state) => state === "T");
     return {
-      target: [node.name],
+      target: pids.includes(node.agent.pid)
+        ? [node.name, node.process]
+        : [node.name],
       proof: stopped ? `${pids.join(", ")} in state T for ${ms} ms` : null,
     };
   };
@@ -106,7 +108,7 @@ async function pauseCandidate(
   const state = await processState(pid);
   signal(pid, "SIGCONT");
   return {
-    target: [candidate.name],
+    target: [candidate.name, candidate.process],
     proof: state === "T" ? `${pid} in state T for ${ms} ms` : null,
   };
 }
@@ -117,7 +119,7 @@ async function blockCandidate(
   const ms = random.integer(1_000, Math.round(1.6 * leaseMs));
   const answer = await candidate.ask({ block: ms });
   return {
-    target: [candidate.name],
+    target: [candidate.name, candidate.process],
     proof: answer.type === "blocked"
       ? `no turn of its event loop for ${Math.round(answer.ms)} ms${
         answer.led ? ", between look and write" : ""

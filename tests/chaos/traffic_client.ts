@@ -173,7 +173,7 @@ class TrafficClient {
       case 1:
         return void await this.#store.put(key, large(tag, TOO_LARGE), options);
       case 2:
-        return void await this.#store.put(key, large(tag, 2 ** 18), options);
+        return void await this.#store.put(key, large(tag, 2 ** 13), options);
       case 3:
         // Neither UTF-8 nor without a NUL.
         return void await this.#store.put(
