@@ -40,9 +40,15 @@ const OVER = ["Lost leadership", "Resigned leadership"];
 /** How often the log is looked at, in milliseconds. */
 const LOOK_MS = 25;
 
+/** Within this time after waking an agent says what it found, in nanoseconds. */
+const WAKING_NS = 1e9;
+/** How densely a term is written down, in nanoseconds. */
+const SAID_EACH_NS = 500e6;
+
 interface AgentTerm {
   readonly node: string;
   readonly token: number;
+  readonly fromNs: number;
 }
 
 /** A node that faults are done to. */
@@ -56,7 +62,8 @@ export class ChaosNode implements AsyncDisposable {
   #ending = false;
   #read = 0;
   #term: AgentTerm | undefined;
-  #pausedAtNs: number | undefined;
+  #pausedAtNs = 0;
+  #wokenAtNs = 0;
   #followed: Promise<void> = Promise.resolve();
   readonly #timer: ReturnType<typeof setInterval>;
 
@@ -119,14 +126,12 @@ export class ChaosNode implements AsyncDisposable {
     return `agent ${pid} ended with ${code}`;
   }
 
-  /** Stops or continues processes of the node; the agent's belief is then not looked at. */
+  /** Stops or continues processes of the node. */
   pause(pids: readonly number[], on: boolean): void {
-    this.#readLog();
-    if (pids.includes(this.agent.pid)) {
-      this.#pausedAtNs = on ? monotonicNs() : undefined;
-      if (on) this.#closeTerm(monotonicNs());
-    }
     for (const pid of pids) signal(pid, on ? "SIGSTOP" : "SIGCONT");
+    if (!pids.includes(this.agent.pid)) return;
+    if (on) this.#pausedAtNs = monotonicNs();
+    else this.#wokenAtNs = monotonicNs();
   }
 
   /** Ends the agent in order, if there is one, and no longer looks at it. */
@@ -160,19 +165,32 @@ export class ChaosNode implements AsyncDisposable {
         : monotonicNs() - (Date.now() - line.timeMs) * 1e6;
       if (line.message.startsWith("Became leader: ")) {
         const token = Number(line.fields.fence);
-        this.#term = { node: this.process, token };
+        this.#term = { node: this.process, token, fromNs: atNs };
         this.#say(atNs, true);
       } else if (OVER.some((message) => line.message.startsWith(message))) {
-        this.#closeTerm(this.setting.hasOwnClock ? undefined : atNs);
+        this.#closeTerm(
+          this.setting.hasOwnClock ? undefined : this.#awake(atNs),
+        );
       }
     }
   }
 
+  /** A frozen agent believes nothing; what it logs first when it wakes ended before. */
+  #awake(atNs: number): number {
+    const justWoken = atNs >= this.#pausedAtNs &&
+      (this.#wokenAtNs < this.#pausedAtNs ||
+        atNs < this.#wokenAtNs + WAKING_NS);
+    return justWoken ? this.#pausedAtNs : atNs;
+  }
+
   /** The term's belief lasted until `untilNs`, or for an unknown time. */
   #closeTerm(untilNs: number | undefined): void {
-    if (untilNs !== undefined && this.#pausedAtNs === undefined) {
-      this.#say(untilNs, true);
+    const { fromNs } = this.#term ?? { fromNs: Infinity };
+    const toNs = untilNs ?? 0;
+    for (let at = fromNs + SAID_EACH_NS; at < toNs; at += SAID_EACH_NS) {
+      this.#say(at, true);
     }
+    if (untilNs !== undefined) this.#say(untilNs, true);
     this.#say(untilNs ?? monotonicNs(), false);
     this.#term = undefined;
   }

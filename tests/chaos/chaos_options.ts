@@ -30,7 +30,7 @@ export const HELP = `deno task chaos [options]
   --faults N    at least so many faults, for each topology (0)
   --etcd 1|3    only the topology with so many members (both)
   --seed S      makes the choices of a run again (random)
-  --rate N      operations per second (120)
+  --rate N      operations per second (200)
   --out DIR     where histories are left (.cache/chaos)
   --ci          the short form: 2 minutes and at least 8 faults for each topology`;
 
@@ -44,7 +44,7 @@ export function parseOptions(args: readonly string[]): ChaosOptions | string {
         seed: { type: "string" },
         etcd: { type: "string" },
         faults: { type: "string" },
-        rate: { type: "string", default: "120" },
+        rate: { type: "string", default: "200" },
         out: { type: "string" },
         ci: { type: "boolean", default: false },
         help: { type: "boolean", default: false },

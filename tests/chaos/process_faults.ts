@@ -100,9 +100,10 @@ function pause(
 
 async function pauseCandidate(
   { candidate, random, leaseMs, sleep }: FaultContext,
+  parts = PAUSES,
 ): Promise<FaultResult> {
   const { pid } = candidate;
-  const ms = random.pick(PAUSES) * leaseMs;
+  const ms = random.pick(parts) * leaseMs;
   signal(pid, "SIGSTOP");
   await sleep(ms);
   const state = await processState(pid);
@@ -116,7 +117,7 @@ async function pauseCandidate(
 async function blockCandidate(
   { candidate, random, leaseMs }: FaultContext,
 ): Promise<FaultResult> {
-  const ms = random.integer(1_000, Math.round(1.6 * leaseMs));
+  const ms = random.integer(leaseMs / 3, 1.6 * leaseMs);
   const answer = await candidate.ask({ block: ms });
   return {
     target: [candidate.name, candidate.process],
@@ -172,7 +173,13 @@ export const PROCESS_FAULTS: readonly FaultKind[] = [
     name: "freeze candidate",
     mild: true,
     lacks: lacksNothing,
-    inflict: pauseCandidate,
+    inflict: (context) => pauseCandidate(context),
+  },
+  {
+    name: "freeze candidate past its lease",
+    mild: true,
+    lacks: lacksNothing,
+    inflict: (context) => pauseCandidate(context, [1.2, 1.6, 3]),
   },
   {
     name: "block candidate's event loop",

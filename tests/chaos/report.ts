@@ -86,7 +86,10 @@ export function showResult(
       `  ${kind}`,
       `${one.tried} tried, ${one.proven} proven`,
     ]),
-    ...[...missing].map(([kind, what]) => [`  ${kind}`, `not here: ${what}`]),
+    ...[...Map.groupBy(missing, ([, what]) => what)].map(([what, kinds]) => [
+      `without ${what}`,
+      `none of: ${kinds.map(([kind]) => kind).join(", ")}`,
+    ]),
     ["history", path],
   ];
   const width = Math.max(...rows.map(([name = ""]) => name.length));

@@ -82,19 +82,59 @@ export async function runStorm(
       : undefined;
     deck = deck.filter((kind) => kind !== second);
     const both = second === undefined ? [first] : [first, second];
-    log(both.map(({ name }) => name).join(" + "));
-    await Promise.all(both.map((kind) => inflict(kind, options)));
+    await strike(both, options);
     count += both.length;
-    options.append({
-      type: "mark",
-      name: "healed",
-      at_ns: monotonicNs(),
-      bound_ms: healingBoundMs(options),
-    });
-    await untilWhole(cluster, options);
-    await options.sleep(random.integer(500, 2_500));
+    // Agents keep what they have; candidates resign, and do what leaders do.
+    if (random.chance(AGENT_SHARE) && await agentLeads(options)) {
+      await strike([STOP_AGENT], options, { leader: true });
+      count++;
+    }
+  }
+  for (const kind of CLOSING) {
+    while (!signal.aborted && await agentLeads(options)) {
+      await strike([STOP_AGENT], options, { leader: true });
+    }
+    await strike([kind], options, { leader: true });
   }
   return missing;
+}
+
+/** How often a leading agent is told to stop after a fault. */
+const AGENT_SHARE = 0.6;
+const STOP_AGENT = kindNamed("SIGTERM agent");
+/** Without these no deposed leader tries to write, and the run shows nothing. */
+const CLOSING = [
+  kindNamed("block candidate's event loop"),
+  kindNamed("freeze candidate past its lease"),
+];
+
+function kindNamed(wanted: string): FaultKind {
+  const kind = FAULT_KINDS.find(({ name }) => name === wanted);
+  if (!kind) throw new RangeError(`No fault is named "${wanted}"`);
+  return kind;
+}
+
+async function agentLeads({ cluster, store }: StormOptions): Promise<boolean> {
+  const leader = await store.getLeader().catch(() => undefined);
+  return cluster.nodes.some(({ name }) => name === leader);
+}
+
+/** One or two faults at once, and the healing. */
+async function strike(
+  kinds: readonly FaultKind[],
+  options: StormOptions,
+  { leader = false }: { readonly leader?: boolean } = {},
+): Promise<void> {
+  options.log(kinds.map(({ name }) => name).join(" + "));
+  await Promise.all(kinds.map((kind) => inflict(kind, options, leader)));
+  options.append({
+    type: "mark",
+    name: "healed",
+    at_ns: monotonicNs(),
+    bound_ms: healingBoundMs(options),
+  });
+  await untilWhole(options.cluster, options);
+  await options.sleep(options.random.integer(500, 2_500));
 }
 
 /** Waits until every member answers and somebody leads. */
@@ -116,10 +156,14 @@ export async function untilWhole(
   }
 }
 
-async function inflict(kind: FaultKind, options: StormOptions): Promise<void> {
+async function inflict(
+  kind: FaultKind,
+  options: StormOptions,
+  leader: boolean,
+): Promise<void> {
   const { append, log, incident } = options;
   const start_ns = monotonicNs();
-  const context = { ...options, ...await victims(kind, options) };
+  const context = { ...options, ...await victims(kind, options, leader) };
   let target: readonly string[] = [context.node.name];
   let proof: string | null = null;
   try {
@@ -145,12 +189,13 @@ async function inflict(kind: FaultKind, options: StormOptions): Promise<void> {
 async function victims(
   { name }: FaultKind,
   { cluster, random, store }: StormOptions,
+  wantsLeader: boolean,
 ): Promise<{ readonly node: ChaosNode; readonly candidate: CandidateProcess }> {
   const nodes = NEEDS_MEMBER.has(name) || NEEDS_DISK.has(name)
     ? memberNodes(cluster)
     : cluster.nodes;
   const leader = await store.getLeader().catch(() => undefined);
-  const prefer = random.chance(0.5);
+  const prefer = wantsLeader || random.chance(0.5);
   const either = <T extends { readonly name: string }>(
     all: readonly T[],
   ): T => {

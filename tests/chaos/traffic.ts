@@ -48,6 +48,7 @@ if (import.meta.main) {
       stays: index < 3,
       random: random.fork(),
       append: sayLine,
+      hurry: stopClients.signal,
       signal: stopWatchers.signal,
     }),
   ]);

@@ -31,6 +31,8 @@ export interface WatcherSetting {
   readonly random: Random;
   /** Told of each record. */
   readonly append: (record: WatchRecord) => void;
+  /** Readers that take their time hurry up from here on. */
+  readonly hurry: AbortSignal;
   /** Ends it. */
   readonly signal: AbortSignal;
 }
@@ -49,7 +51,7 @@ export async function runWatcher(setting: WatcherSetting): Promise<void> {
 async function watchOnce(
   store: EtcdStore,
   watcher: string,
-  { append, random, signal, stays }: WatcherSetting,
+  { append, random, hurry, signal, stays }: WatcherSetting,
 ): Promise<void> {
   const enough = new AbortController();
   const end = AbortSignal.any([signal, enough.signal]);
@@ -77,7 +79,7 @@ async function watchOnce(
       from_revision: Number(from),
     });
     try {
-      await follow(watch, { slow, end, append, common });
+      await follow(watch, { slow, hurry, append, common });
       append({ ...common(), what: "closed", why: "asked" });
     } catch (error) {
       if (!end.aborted && !(error instanceof StoreError)) throw error;
@@ -111,9 +113,9 @@ async function nearby(
 
 async function follow(
   watch: Watch,
-  { slow, end, append, common }: {
+  { slow, hurry, append, common }: {
     readonly slow: boolean;
-    readonly end: AbortSignal;
+    readonly hurry: AbortSignal;
     readonly append: (record: WatchRecord) => void;
     readonly common: () => {
       readonly type: "watch";
@@ -133,7 +135,7 @@ async function follow(
       revision: Number(kv.version),
       ...(prevKV === undefined ? {} : { prev: await previous(prevKV) }),
     });
-    if (slow) await sleep(50, end);
+    if (slow) await sleep(50, hurry);
   }
 }
 
