@@ -118,7 +118,7 @@ export async function endAndLook(
   for (const candidate of cluster.candidates) {
     await candidate[Symbol.asyncDispose]();
   }
-  for (const node of cluster.nodes) await node[Symbol.asyncDispose]();
+  await Promise.all(cluster.nodes.map((node) => node[Symbol.asyncDispose]()));
   for (const { setting } of memberNodes(cluster)) {
     const dir = setting.etcdDir ?? "";
     append(processesOf(dir, await etcdsOn(dir), false));

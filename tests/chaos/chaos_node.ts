@@ -40,6 +40,7 @@ const OVER = ["Lost leadership", "Resigned leadership"];
 /** How often the log is looked at, in milliseconds. */
 const LOOK_MS = 25;
 
+const HOUR_MS = 3_600_000;
 /** Within this time after waking an agent says what it found, in nanoseconds. */
 const WAKING_NS = 1e9;
 /** How densely a term is written down, in nanoseconds. */
@@ -64,6 +65,7 @@ export class ChaosNode implements AsyncDisposable {
   #term: AgentTerm | undefined;
   #pausedAtNs = 0;
   #wokenAtNs = 0;
+  #toldToStopNs = Infinity;
   #followed: Promise<void> = Promise.resolve();
   readonly #timer: ReturnType<typeof setInterval>;
 
@@ -96,6 +98,7 @@ export class ChaosNode implements AsyncDisposable {
     const agent = startAgent(args, { prefix, env });
     this.#agent = agent;
     this.#ending = false;
+    this.#toldToStopNs = Infinity;
     this.#read = 0;
     this.#followed = this.#follow(agent, this.#starts);
     return agent;
@@ -115,6 +118,7 @@ export class ChaosNode implements AsyncDisposable {
   /** Ends the agent with a signal and waits; says what shows that it is gone. */
   async end(name: "SIGKILL" | "SIGTERM"): Promise<string> {
     this.#ending = true;
+    this.#toldToStopNs = monotonicNs();
     const { pid, ended } = this.agent;
     this.agent.kill("SIGCONT");
     this.agent.kill(name);
@@ -138,6 +142,7 @@ export class ChaosNode implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer);
     this.#ending = true;
+    this.#toldToStopNs = monotonicNs();
     await this.#agent?.[Symbol.asyncDispose]();
     await this.#followed;
   }
@@ -160,17 +165,19 @@ export class ChaosNode implements AsyncDisposable {
     for (; this.#read < lines.length; this.#read++) {
       const line = lines[this.#read];
       if (!line) continue;
-      const atNs = this.setting.hasOwnClock
-        ? monotonicNs()
-        : monotonicNs() - (Date.now() - line.timeMs) * 1e6;
+      const agoMs = Date.now() - line.timeMs;
+      // A clock of its own is stepped by hours; the rest is how long ago it was.
+      const steppedMs = this.setting.hasOwnClock
+        ? Math.round(agoMs / HOUR_MS) * HOUR_MS
+        : 0;
+      const atNs = monotonicNs() - (agoMs - steppedMs) * 1e6;
       if (line.message.startsWith("Became leader: ")) {
         const token = Number(line.fields.fence);
         this.#term = { node: this.process, token, fromNs: atNs };
         this.#say(atNs, true);
       } else if (OVER.some((message) => line.message.startsWith(message))) {
-        this.#closeTerm(
-          this.setting.hasOwnClock ? undefined : this.#awake(atNs),
-        );
+        // A resignation is logged when the store knows; the belief ended before.
+        this.#closeTerm(Math.min(this.#awake(atNs), this.#toldToStopNs));
       }
     }
   }

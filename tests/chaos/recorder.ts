@@ -84,8 +84,8 @@ export function startRecorder(setting: RecorderSetting): Recorder {
     while (!stopped) {
       for await (const line of jsonLines(child.stdout)) {
         const { Events, Canceled, CompactRevision } = line as Printed;
-        if (Canceled) {
-          failure ??= `cancelled; compacted up to ${CompactRevision}`;
+        if (Canceled && CompactRevision) {
+          failure ??= `revision ${revision + 1} is compacted`;
         }
         for (const event of Events ?? []) {
           // etcdctl goes on by itself after a lost connection; what a restart repeats is known.
@@ -94,6 +94,7 @@ export function startRecorder(setting: RecorderSetting): Recorder {
         revision = Math.max(revision, Events?.at(-1)?.kv.mod_revision ?? 0);
       }
       await child.status;
+      // A member that stops cancels watches, and etcdctl ends with them.
       if (stopped) return;
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
       if (!stopped) child = spawn(setting, revision + 1);

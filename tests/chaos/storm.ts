@@ -100,7 +100,7 @@ export async function runStorm(
 }
 
 /** How often a leading agent is told to stop after a fault. */
-const AGENT_SHARE = 0.6;
+const AGENT_SHARE = 0.3;
 const STOP_AGENT = kindNamed("SIGTERM agent");
 /** Without these no deposed leader tries to write, and the run shows nothing. */
 const CLOSING = [
