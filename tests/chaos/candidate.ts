@@ -3,7 +3,7 @@
  * guarded writes while it does, and tries some when it no longer does.
  *
  * It runs the product's own campaign loop. It can be told to block its event
- * loop, which it does between a look at its term and a guarded write if it leads.
+ * loop; if it leads, it does so where a guarded write is about to leave.
  *
  * @module
  */
@@ -79,6 +79,9 @@ class ChaosCandidate {
       process: setting.process,
       append: sayLine,
       announce: true,
+      beforeGuarded: () => {
+        if (this.#blockMs > 0) this.#standStill(this.#blockMs, true);
+      },
     });
   }
 
@@ -101,7 +104,7 @@ class ChaosCandidate {
     }
   }
 
-  /** Stands still for a while, at the worst moment if it leads. */
+  /** Stands still for a while; if it leads, when a write is about to leave. */
   block(ms: number): void {
     if (this.#believes()) this.#blockMs = ms;
     else this.#standStill(ms, false);
@@ -113,6 +116,7 @@ class ChaosCandidate {
     enough: AbortController,
   ): Promise<void> {
     this.#term = leadership;
+    this.#store.actingTerm = leadership;
     this.#probe();
     const ttlMs = this.#setting.leaseSeconds * 1_000;
     const untilNs = monotonicNs() + this.#random.next() * 3 * ttlMs * 1e6;
@@ -124,12 +128,14 @@ class ChaosCandidate {
     const byChoice = !leadership.signal.aborted ||
       leadership.signal.reason instanceof ResignedError;
     const token = Number(leadership.fence);
+    if (this.#blockMs > 0) this.#standStill(this.#blockMs, false);
     // Whatever it believed until here, it no longer does: resigned or lost.
     this.#term = undefined;
     sayLine({ type: "over", at_ns: monotonicNs(), token, byChoice });
     this.#probe();
     // A resigning leader still holds its key: then this write is not stale yet.
     if (!byChoice) await this.#actStale(leadership);
+    this.#store.actingTerm = undefined;
   }
 
   /** One guarded step: a number that only a leader raises, and a range that nobody else may get. */
@@ -141,20 +147,15 @@ class ChaosCandidate {
       const now = await this.#store.get(key, { timeoutMs: WRITE_MS });
       const number = now ? Number(text(now.value).split("|")[0]) + 1 : 1;
       if (!this.#probe()) return;
-      if (this.#blockMs > 0) {
-        const ms = this.#blockMs;
-        this.#blockMs = 0;
-        this.#standStill(ms, true);
-        // The point of it: the write goes out although the term may be over.
-        await this.#write(leadership, key, now?.version ?? 0n, number, tag);
-        return;
-      }
       await leadership.doTransaction(
         [{ key, expectedVersion: now?.version ?? 0n }, {
           key: `${key}/range/${number}`,
           expectedVersion: 0n,
         }],
-        steps(key, number, tag),
+        [
+          { type: "put", key, value: bytes(`${number}|${tag}`) },
+          { type: "put", key: `${key}/range/${number}`, value: bytes(tag) },
+        ],
         { timeoutMs: WRITE_MS },
       );
     } catch (error) {
@@ -165,26 +166,8 @@ class ChaosCandidate {
     }
   }
 
-  /** Writes with the guard alone, past the look at the clock that a term takes. */
-  async #write(
-    leadership: Leadership,
-    key: string,
-    expectedVersion: bigint,
-    number: number,
-    tag: string,
-  ): Promise<void> {
-    if (leadership.signal.aborted) this.#store.termIsOver(leadership.fence);
-    await this.#store.doTransaction(
-      [leadership.guard, { key, expectedVersion }],
-      steps(key, number, tag),
-      [],
-      { timeoutMs: WRITE_MS },
-    );
-  }
-
   /** What a deposed leader that does not know better would do. */
   async #actStale(leadership: Leadership): Promise<void> {
-    this.#store.termIsOver(leadership.fence);
     for (let attempt = 0; attempt < 3; attempt++) {
       const tag = `${this.#setting.process}:g${this.#acts++}`;
       const key = `/chaos/stale/${tag}`;
@@ -225,19 +208,13 @@ class ChaosCandidate {
   }
 
   #standStill(ms: number, led: boolean): void {
+    this.#blockMs = 0;
     const start = monotonicNs();
     while (monotonicNs() - start < ms * 1e6) {
       // Nothing else gets a turn.
     }
     sayLine({ type: "blocked", ms: (monotonicNs() - start) / 1e6, led });
   }
-}
-
-function steps(key: string, number: number, tag: string) {
-  return [
-    { type: "put", key, value: bytes(`${number}|${tag}`) },
-    { type: "put", key: `${key}/range/${number}`, value: bytes(tag) },
-  ] as const;
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

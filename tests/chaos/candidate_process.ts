@@ -38,7 +38,8 @@ export class CandidateProcess implements AsyncDisposable {
   #child: ChildProgram | undefined;
   #lives = 0;
   #ending = false;
-  #answer = Promise.withResolvers<CandidateAnswer>();
+  /** Who waits for an answer, by its type. */
+  readonly #waiting = new Map<string, (answer: CandidateAnswer) => void>();
 
   /** A candidate that is not started yet. */
   constructor(options: CandidateOptions) {
@@ -98,11 +99,16 @@ export class CandidateProcess implements AsyncDisposable {
     this.#open.clear();
   }
 
-  /** Tells it something and resolves with its answer, which takes as long as it stands still. */
-  async ask(command: CandidateCommand): Promise<CandidateAnswer> {
-    this.#answer = Promise.withResolvers();
+  /**
+   * Tells it something and resolves with its answer, which takes as long as it
+   * stands still; with undefined if it ends before.
+   */
+  async ask(command: CandidateCommand): Promise<CandidateAnswer | undefined> {
+    const answer = Promise.withResolvers<CandidateAnswer>();
+    this.#waiting.set("block" in command ? "blocked" : "clock", answer.resolve);
     this.#child?.tell(command);
-    return await this.#answer.promise;
+    const gone = this.#child?.ended.then(() => undefined);
+    return await Promise.race([answer.promise, gone]);
   }
 
   /** Ends it in order. */
@@ -114,7 +120,7 @@ export class CandidateProcess implements AsyncDisposable {
 
   #take(line: HistoryRecord | CandidateNote): void {
     if (line.type === "blocked" || line.type === "clock") {
-      return this.#answer.resolve(line);
+      return this.#waiting.get(line.type)?.(line);
     }
     if (line.type === "over") return this.#options.onOver(line);
     if (line.type !== "op") return this.#options.append(line);

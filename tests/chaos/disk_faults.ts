@@ -147,7 +147,7 @@ async function stepClock(
   // Renamed, so that nobody reads half of it.
   await setClock(cluster.clockFile, `${sign}3600`);
   const answer = await candidate.ask({ tell: "clock" });
-  const aheadMs = answer.type === "clock" ? answer.ms - Date.now() : 0;
+  const aheadMs = answer?.type === "clock" ? answer.ms - Date.now() : 0;
   await sleep(random.integer(1_000, 8_000));
   await setClock(cluster.clockFile, "+0");
   const stepped = Math.abs(Math.abs(aheadMs) - HOUR_MS) < HOUR_MS / 10;

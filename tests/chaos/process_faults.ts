@@ -121,9 +121,9 @@ async function blockCandidate(
   const answer = await candidate.ask({ block: ms });
   return {
     target: [candidate.name, candidate.process],
-    proof: answer.type === "blocked"
+    proof: answer?.type === "blocked"
       ? `no turn of its event loop for ${Math.round(answer.ms)} ms${
-        answer.led ? ", between look and write" : ""
+        answer.led ? ", between look and guarded write" : ""
       }`
       : null,
   };

@@ -31,6 +31,11 @@ export interface RecordedStoreOptions {
   readonly append: (operation: Operation) => void;
   /** Also told before a call leaves, with an unknown outcome: for a caller that may be killed. */
   readonly announce?: boolean;
+  /**
+   * Called when a write of the acting term has passed all looks at the term
+   * and is about to leave: the worst moment to stand still.
+   */
+  readonly beforeGuarded?: () => void;
 }
 
 /** What was asked, without its outcome. */
@@ -44,7 +49,8 @@ type Request = Operation extends infer One ? One extends Operation ? Omit<
 /** {@linkcode EtcdStore} with a history; what the election itself does is left out. */
 export class RecordedStore extends EtcdStore {
   readonly #options: RecordedStoreOptions;
-  readonly #overTerms = new Set<bigint>();
+  /** The term in which transactions are done from now on. */
+  actingTerm: Leadership | undefined;
   #count = 0;
   /** Raised when an outcome stayed open: whoever goes on counts as another process. */
   #life = 0;
@@ -53,11 +59,6 @@ export class RecordedStore extends EtcdStore {
   constructor(options: RecordedStoreOptions) {
     super({ endpoints: options.endpoints });
     this.#options = options;
-  }
-
-  /** Remembers that a term is over, so that writes guarded by it count as stale. */
-  termIsOver(fence: bigint): void {
-    this.#overTerms.add(fence);
   }
 
   override async put(
@@ -132,7 +133,8 @@ export class RecordedStore extends EtcdStore {
     if (own && onSuccess.length > 0) {
       return await super.doTransaction(checks, onSuccess, onFailure, options);
     }
-    const guard = checks.find(({ key }) => key.startsWith(ELECTION_PREFIX));
+    const term = this.actingTerm;
+    if (term) this.#options.beforeGuarded?.();
     const request: Request = {
       f: "txn",
       compare: checks.map(({ key, expectedVersion }) => ({
@@ -141,11 +143,11 @@ export class RecordedStore extends EtcdStore {
       })),
       success: await Promise.all(onSuccess.map(toStep)),
       failure: await Promise.all(onFailure.map(toStep)),
-      ...(guard === undefined ? {} : {
+      ...(term === undefined ? {} : {
         fence: {
-          key: guard.key,
-          token: Number(guard.expectedVersion),
-          deposed: this.#overTerms.has(guard.expectedVersion),
+          key: term.guard.key,
+          token: Number(term.fence),
+          deposed: term.signal.aborted,
         },
       }),
     };

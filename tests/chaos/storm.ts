@@ -185,7 +185,7 @@ async function inflict(
   log(`  ${kind.name}, ${target[0]}, ${took} s: ${proof ?? "no proof"}`);
 }
 
-/** Chooses whom a fault is done to: as often whoever leads as somebody else. */
+/** Chooses whom a fault is done to: more often whoever leads than somebody else. */
 async function victims(
   { name }: FaultKind,
   { cluster, random, store }: StormOptions,
@@ -195,7 +195,7 @@ async function victims(
     ? memberNodes(cluster)
     : cluster.nodes;
   const leader = await store.getLeader().catch(() => undefined);
-  const prefer = wantsLeader || random.chance(0.5);
+  const prefer = wantsLeader || random.chance(0.7);
   const either = <T extends { readonly name: string }>(
     all: readonly T[],
   ): T => {
