@@ -19,7 +19,7 @@ import { jsonLines, sayLine } from "./child_program.ts";
 import type { HistoryRecord } from "./history.ts";
 import { monotonicNs } from "./monotonic_clock.ts";
 import { Random } from "./random.ts";
-import { RecordedStore } from "./recorded_store.ts";
+import { RecordingStore } from "./recording_store.ts";
 
 /** What a candidate is told first. */
 export interface CandidateSetting {
@@ -66,7 +66,7 @@ const EPOCH_NS = 30e9;
 class ChaosCandidate {
   readonly #setting: CandidateSetting;
   readonly #random: Random;
-  readonly #store: RecordedStore;
+  readonly #store: RecordingStore;
   #term: Leadership | undefined;
   #acts = 0;
   #blockMs = 0;
@@ -74,7 +74,7 @@ class ChaosCandidate {
   constructor(setting: CandidateSetting) {
     this.#setting = setting;
     this.#random = new Random(setting.seed);
-    this.#store = new RecordedStore({
+    this.#store = new RecordingStore({
       endpoints: setting.endpoints,
       process: setting.process,
       append: sayLine,

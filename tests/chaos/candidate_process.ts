@@ -11,6 +11,7 @@ import type {
 } from "./candidate.ts";
 import { type ChildProgram, startChild } from "./child_program.ts";
 import type { HistoryRecord, Operation } from "./history.ts";
+import { monotonicNs } from "./monotonic_clock.ts";
 
 /** Options of {@linkcode CandidateProcess}. */
 export interface CandidateOptions
@@ -94,7 +95,7 @@ export class CandidateProcess implements AsyncDisposable {
     await this.#child?.ended;
     // What was under way may have been done.
     for (const operation of this.#open.values()) {
-      this.#options.append(operation);
+      this.#options.append({ ...operation, return_ns: monotonicNs() });
     }
     this.#open.clear();
   }

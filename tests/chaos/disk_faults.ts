@@ -243,12 +243,17 @@ export const DISK_FAULTS: readonly FaultKind[] = [
   { name: "quota reached", lacks: lacksNothing, inflict: reachQuota },
   {
     name: "wall clock steps",
-    mild: true,
+    mild: "clock",
     lacks: ({ clockFile }) =>
       clockFile === undefined ? "libfaketime" : undefined,
     inflict: stepClock,
   },
-  { name: "compaction", mild: true, lacks: lacksNothing, inflict: compact },
+  {
+    name: "compaction",
+    mild: "history",
+    lacks: lacksNothing,
+    inflict: compact,
+  },
   { name: "defragmentation", lacks: lacksNothing, inflict: defragment },
   {
     name: "move etcd's leader",

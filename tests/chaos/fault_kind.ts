@@ -9,7 +9,7 @@ import type { ChaosNode } from "./chaos_node.ts";
 import type { CandidateProcess } from "./candidate_process.ts";
 import type { Random } from "./random.ts";
 import type { Recorder } from "./recorder.ts";
-import type { RecordedStore } from "./recorded_store.ts";
+import type { RecordingStore } from "./recording_store.ts";
 
 /** What a fault has to work with. */
 export interface FaultContext {
@@ -24,7 +24,7 @@ export interface FaultContext {
   /** What has been recorded, which bounds what may be forgotten. */
   readonly recorders: readonly Recorder[];
   /** Writes that faults need, in the history as others are. */
-  readonly store: RecordedStore;
+  readonly store: RecordingStore;
   /** The lease, in milliseconds. */
   readonly leaseMs: number;
   /** The size at which etcd refuses to grow, in bytes. */
@@ -45,8 +45,11 @@ export interface FaultResult {
 export interface FaultKind {
   /** Its name in the history and the report. */
   readonly name: string;
-  /** Whether it can be done at the same time as another, without more than one node being damaged. */
-  readonly mild?: boolean;
+  /**
+   * Set if it can be done at the same time as one of another family, without
+   * more than one node being damaged.
+   */
+  readonly mild?: "candidate" | "link" | "clock" | "history";
   /** What it needs and this machine or cluster lacks; undefined if nothing. */
   readonly lacks: (cluster: ClusterUnderTest) => string | undefined;
   /** Does it, waits, and mends it. */

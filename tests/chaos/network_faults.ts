@@ -17,7 +17,7 @@ function onLink(
 ): FaultKind {
   return {
     name,
-    mild: true,
+    mild: "link",
     lacks: ({ links }) => links.size === 0 ? "a proxy" : undefined,
     async inflict(context) {
       const { cluster, random, sleep } = context;
@@ -45,11 +45,10 @@ function onLink(
 function onNode(
   name: string,
   cuts: (context: FaultContext) => readonly Cut[],
-  options: { readonly leader?: boolean; readonly mild?: boolean } = {},
+  options: { readonly leader?: boolean } = {},
 ): FaultKind {
   return {
     name,
-    mild: options.mild ?? false,
     lacks: lacksCuts,
     async inflict(context) {
       const node = options.leader

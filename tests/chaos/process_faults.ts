@@ -150,7 +150,7 @@ export const PROCESS_FAULTS: readonly FaultKind[] = [
   },
   {
     name: "kill candidate",
-    mild: true,
+    mild: "candidate",
     lacks: lacksNothing,
     inflict: killCandidate,
   },
@@ -171,19 +171,19 @@ export const PROCESS_FAULTS: readonly FaultKind[] = [
   },
   {
     name: "freeze candidate",
-    mild: true,
+    mild: "candidate",
     lacks: lacksNothing,
     inflict: (context) => pauseCandidate(context),
   },
   {
     name: "freeze candidate past its lease",
-    mild: true,
+    mild: "candidate",
     lacks: lacksNothing,
     inflict: (context) => pauseCandidate(context, [1.2, 1.6, 3]),
   },
   {
     name: "block candidate's event loop",
-    mild: true,
+    mild: "candidate",
     lacks: lacksNothing,
     inflict: blockCandidate,
   },

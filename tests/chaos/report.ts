@@ -14,7 +14,7 @@ const LEAST_RATE = 50;
 const UNDECIDED_SHARE = 0.01;
 const UNDECIDED_ANYWAY = 5;
 /** Checkers that a run of this kind gives nothing to look at. */
-const NOT_APPLICABLE: ReadonlySet<string> = new Set(["I12", "I20"]);
+const NOT_APPLICABLE: ReadonlySet<string> = new Set(["I20"]);
 
 /** Says what makes a run fail: violations, what stayed undecided, and what makes it void. */
 export function failuresOf(result: TopologyResult): string[] {

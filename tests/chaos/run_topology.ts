@@ -23,12 +23,12 @@ import { HistoryWriter, readHistory } from "./history_file.ts";
 import { measure, type Measures, type Resignation } from "./measures.ts";
 import { monotonicNs } from "./monotonic_clock.ts";
 import { Random } from "./random.ts";
-import { RecordedStore } from "./recorded_store.ts";
+import { RecordingStore } from "./recording_store.ts";
 import { type Recorder, startRecorder } from "./recorder.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { startCluster } from "./start_cluster.ts";
 import { runStorm, untilWhole } from "./storm.ts";
-import type { TrafficSetting } from "./traffic.ts";
+import type { TrafficNote, TrafficSetting } from "./traffic.ts";
 import { LEASED_PREFIX } from "./traffic_leases.ts";
 import { sleep, TRAFFIC_PREFIX } from "./traffic_client.ts";
 
@@ -176,7 +176,7 @@ async function runRecorded(
     }))
   );
   const store = undo.use(
-    new RecordedStore({
+    new RecordingStore({
       endpoints: endpointsOf(cluster),
       process: "overseer",
       append,
@@ -216,6 +216,7 @@ async function runRecorded(
     });
     await untilWhole(cluster, whole);
     traffic.tell("quiet");
+    await traffic.quiet;
     for (const candidate of cluster.candidates) {
       await candidate[Symbol.asyncDispose]();
     }
@@ -244,24 +245,29 @@ function startTraffic(
     readonly incident: (line: string) => void;
     readonly random: Random;
   },
-): ChildProgram {
+): ChildProgram & { readonly quiet: Promise<void> } {
   const setting: TrafficSetting = {
     seed: random.integer(0, 2 ** 31),
     clients,
     perSecond: options.perSecond,
   };
   let over = false;
+  const quiet = Promise.withResolvers<void>();
   const traffic = startChild("traffic.ts", {
     setting,
     onLine(line) {
-      if ((line as { type: string }).type === "traffic ended") over = true;
-      else append(line as HistoryRecord);
+      const said = line as HistoryRecord | TrafficNote;
+      if (said.type === "ended") over = true;
+      else if (said.type === "quiet") quiet.resolve();
+      else if (said.type === "broken") incident(said.error);
+      else append(said);
     },
   });
   traffic.ended.then((code) => {
+    quiet.resolve();
     if (!over) incident(`The traffic ended by itself with ${code}`);
   });
-  return traffic;
+  return { ...traffic, quiet: quiet.promise };
 }
 
 /** Keeps etcd from remembering everything, as far as the recorders have it. */
@@ -284,7 +290,7 @@ function compactNowAndThen(
 
 /** Writes a marker that every watch has to show, and waits until it is recorded. */
 async function markEnd(
-  store: RecordedStore,
+  store: RecordingStore,
   { append, recorders }: {
     readonly append: (record: HistoryRecord) => void;
     readonly recorders: readonly Recorder[];

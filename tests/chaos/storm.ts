@@ -61,7 +61,7 @@ const WHOLE_MS = 90_000;
 export async function runStorm(
   options: StormOptions,
 ): Promise<ReadonlyMap<string, string>> {
-  const { cluster, random, signal, log } = options;
+  const { cluster, random, signal } = options;
   const missing = new Map<string, string>();
   for (const { name, lacks } of FAULT_KINDS) {
     const what = lacks(cluster);
@@ -78,7 +78,7 @@ export async function runStorm(
     const first = deck.pop();
     if (first === undefined) break;
     const second = random.chance(0.25)
-      ? deck.findLast(({ mild, name }) => mild && name !== first.name)
+      ? deck.findLast(({ mild }) => mild && mild !== first.mild)
       : undefined;
     deck = deck.filter((kind) => kind !== second);
     const both = second === undefined ? [first] : [first, second];

@@ -11,6 +11,15 @@ import { runClient } from "./traffic_client.ts";
 import { runWatcher } from "./traffic_watcher.ts";
 import { runLeaseChurn } from "./traffic_leases.ts";
 
+/** What the traffic says besides records. */
+export type TrafficNote =
+  /** No client works any more; watches go on. */
+  | { readonly type: "quiet" }
+  /** All is over, as asked. */
+  | { readonly type: "ended" }
+  /** A bug. */
+  | { readonly type: "broken"; readonly error: string };
+
 /** What the traffic is told first. */
 export interface TrafficSetting {
   /** Where its choices come from. */
@@ -32,7 +41,7 @@ if (import.meta.main) {
   const stopWatchers = new AbortController();
   const operations = { count: 0 };
   const pauseMs = clients.length / perSecond * 1_000;
-  const parts = clients.flatMap((endpoints, index) => [
+  const working = clients.map((endpoints, index) =>
     runClient({
       name: `t${index}`,
       endpoints,
@@ -41,7 +50,9 @@ if (import.meta.main) {
       random: random.fork(),
       append: sayLine,
       signal: stopClients.signal,
-    }),
+    })
+  );
+  const watching = clients.map((endpoints, index) =>
     runWatcher({
       name: `w${index}`,
       endpoints,
@@ -50,17 +61,18 @@ if (import.meta.main) {
       append: sayLine,
       hurry: stopClients.signal,
       signal: stopWatchers.signal,
-    }),
-  ]);
+    })
+  );
   const [endpoints = []] = clients;
-  parts.push(runLeaseChurn({
+  working.push(runLeaseChurn({
     endpoints,
     random: random.fork(),
     signal: stopClients.signal,
   }));
-  const running = Promise.all(parts);
+  const running = Promise.all([...working, ...watching]);
+  Promise.all(working).then(() => sayLine({ type: "quiet" }), () => {});
   running.catch((error) => {
-    console.error("The traffic broke off", error); // deno-lint-ignore-line
+    sayLine({ type: "broken", error: String(error) });
     Deno.exit(70);
   });
   for await (const line of lines) {
@@ -70,6 +82,6 @@ if (import.meta.main) {
   stopClients.abort();
   stopWatchers.abort();
   await running;
-  sayLine({ type: "traffic ended" });
+  sayLine({ type: "ended" });
   Deno.exit(0);
 }

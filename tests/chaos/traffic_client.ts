@@ -8,7 +8,7 @@
 import { StoreError } from "../../src/store/state_store.ts";
 import type { Operation } from "./history.ts";
 import type { Random } from "./random.ts";
-import { RecordedStore } from "./recorded_store.ts";
+import { RecordingStore } from "./recording_store.ts";
 
 /** What a client is made of. */
 export interface ClientSetting {
@@ -41,7 +41,7 @@ const TOO_LARGE = 1.6 * 2 ** 20;
 /** Calls the store until told to stop. */
 export async function runClient(setting: ClientSetting): Promise<void> {
   const { name, endpoints, append, signal, pauseMs, random } = setting;
-  await using store = new RecordedStore({ endpoints, process: name, append });
+  await using store = new RecordingStore({ endpoints, process: name, append });
   const client = new TrafficClient(store, setting);
   while (!signal.aborted) {
     setting.operations.count++;
@@ -55,13 +55,13 @@ export async function runClient(setting: ClientSetting): Promise<void> {
 }
 
 class TrafficClient {
-  readonly #store: RecordedStore;
+  readonly #store: RecordingStore;
   readonly #setting: ClientSetting;
   /** What it saw of a key last; a comparison with an old version fails, as it should. */
   readonly #seen = new Map<string, bigint>();
   #count = 0;
 
-  constructor(store: RecordedStore, setting: ClientSetting) {
+  constructor(store: RecordingStore, setting: ClientSetting) {
     this.#store = store;
     this.#setting = setting;
   }

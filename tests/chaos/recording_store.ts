@@ -21,8 +21,8 @@ import type { KeyValue, Operation, Step } from "./history.ts";
 import { valueText } from "./history_file.ts";
 import { monotonicNs } from "./monotonic_clock.ts";
 
-/** Options of {@linkcode RecordedStore}. */
-export interface RecordedStoreOptions {
+/** Options of {@linkcode RecordingStore}. */
+export interface RecordingStoreOptions {
   /** Client URLs of the members. */
   readonly endpoints: readonly string[];
   /** The name under which calls are written down, one at a time. */
@@ -46,9 +46,9 @@ type Request = Operation extends infer One ? One extends Operation ? Omit<
   : never
   : never;
 
-/** {@linkcode EtcdStore} with a history; what the election itself does is left out. */
-export class RecordedStore extends EtcdStore {
-  readonly #options: RecordedStoreOptions;
+/** {@linkcode EtcdStore} with a history; what the election itself reads and writes is left out. */
+export class RecordingStore extends EtcdStore {
+  readonly #options: RecordingStoreOptions;
   /** The term in which transactions are done from now on. */
   actingTerm: Leadership | undefined;
   #count = 0;
@@ -56,7 +56,7 @@ export class RecordedStore extends EtcdStore {
   #life = 0;
 
   /** A store that nothing has been asked of yet. */
-  constructor(options: RecordedStoreOptions) {
+  constructor(options: RecordingStoreOptions) {
     super({ endpoints: options.endpoints });
     this.#options = options;
   }
@@ -201,15 +201,29 @@ export class RecordedStore extends EtcdStore {
     leaseTtlSeconds: number,
     options: { readonly signal?: AbortSignal | undefined } = {},
   ): Promise<Leadership> {
-    return await this.#record(
+    const { process } = this.#options;
+    // The election makes its own calls meanwhile.
+    const name = `${process}/election`;
+    const term = await this.#record(
       { f: "campaign", leader: leaderId },
       () => super.campaign(leaderId, leaseTtlSeconds, options),
       ({ guard, fence }) => ({
         result: { key: guard.key, token: Number(fence) },
       }),
-      // The election makes its own calls meanwhile.
-      `${this.#options.process}/election`,
+      name,
     );
+    const resign = term.resign.bind(term);
+    term.resign = async (resignOptions) => {
+      if (term.signal.aborted) return await resign(resignOptions);
+      const { guard: { key }, fence } = term;
+      await this.#record(
+        { f: "resign", leader: process, key, token: Number(fence) },
+        () => resign(resignOptions),
+        () => ({}),
+        name,
+      );
+    };
+    return term;
   }
 
   async #record<T>(
