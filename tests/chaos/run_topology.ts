@@ -5,32 +5,25 @@
  */
 
 import { ELECTION_PREFIX } from "../../src/store/keys.ts";
-import { eventually } from "../support/eventually.ts";
 import { etcdBinaries } from "../support/etcd_binaries.ts";
 import { versionText } from "../../src/etcd/etcd_version.ts";
 import { VERSION } from "../../src/base/version.ts";
 import { compareMembers, endAndLook, scanProcesses } from "./aftermath.ts";
-import { type ChildProgram, startChild } from "./child_program.ts";
+import { compactNowAndThen, markEnd, startTraffic } from "./background.ts";
 import { type CheckedInvariant, checkHistory } from "./check_history.ts";
-import {
-  type ClusterUnderTest,
-  endpointsOf,
-  etcdctl,
-  memberNodes,
-} from "./cluster_under_test.ts";
+import { endpointsOf, memberNodes } from "./cluster_under_test.ts";
 import type { HistoryRecord } from "./history.ts";
 import { HistoryWriter, readHistory } from "./history_file.ts";
 import { measure, type Measures, type Resignation } from "./measures.ts";
 import { monotonicNs } from "./monotonic_clock.ts";
 import { Random } from "./random.ts";
 import { RecordingStore } from "./recording_store.ts";
-import { type Recorder, startRecorder } from "./recorder.ts";
+import { startRecorder } from "./recorder.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { startCluster } from "./start_cluster.ts";
 import { runStorm, untilWhole } from "./storm.ts";
-import type { TrafficNote, TrafficSetting } from "./traffic.ts";
 import { LEASED_PREFIX } from "./traffic_leases.ts";
-import { sleep, TRAFFIC_PREFIX } from "./traffic_client.ts";
+import { sleep } from "./traffic_client.ts";
 
 /** Options of {@linkcode runTopology}. */
 export interface TopologyOptions {
@@ -81,8 +74,6 @@ const LEASE_SECONDS = 3;
 const QUOTA_BYTES = 32 * 2 ** 20;
 /** Calm traffic before the first fault: what it does counts as the usual. */
 const CALM_MS = 5_000;
-/** How often the history is compacted, in milliseconds. */
-const COMPACT_MS = 5_000;
 /** How long a watch may take to show a marker, in milliseconds; and some more. */
 const MARKER_MS = 6_000;
 
@@ -192,7 +183,12 @@ async function runRecorded(
     append({ type: "mark", name, at_ns: monotonicNs() });
   mark("start");
   const traffic = undo.use(
-    startTraffic(cluster, { options, append, incident, random }),
+    startTraffic(cluster, {
+      seed: random.integer(0, 2 ** 31),
+      perSecond: options.perSecond,
+      append,
+      incident,
+    }),
   );
   let missing: ReadonlyMap<string, string>;
   {
@@ -235,92 +231,4 @@ async function runRecorded(
     part.incidents.forEach(incident);
   }
   return missing;
-}
-
-function startTraffic(
-  { clients }: ClusterUnderTest,
-  { options, append, incident, random }: {
-    readonly options: TopologyOptions;
-    readonly append: (record: HistoryRecord) => void;
-    readonly incident: (line: string) => void;
-    readonly random: Random;
-  },
-): ChildProgram & { readonly quiet: Promise<void> } {
-  const setting: TrafficSetting = {
-    seed: random.integer(0, 2 ** 31),
-    clients,
-    perSecond: options.perSecond,
-  };
-  let over = false;
-  const quiet = Promise.withResolvers<void>();
-  const traffic = startChild("traffic.ts", {
-    setting,
-    onLine(line) {
-      const said = line as HistoryRecord | TrafficNote;
-      if (said.type === "ended") over = true;
-      else if (said.type === "quiet") quiet.resolve();
-      else if (said.type === "broken") incident(said.error);
-      else append(said);
-    },
-  });
-  traffic.ended.then((code) => {
-    quiet.resolve();
-    if (!over) incident(`The traffic ended by itself with ${code}`);
-  });
-  return { ...traffic, quiet: quiet.promise };
-}
-
-/** Keeps etcd from remembering everything, as far as the recorders have it. */
-function compactNowAndThen(
-  cluster: ClusterUnderTest,
-  recorders: readonly Recorder[],
-  random: Random,
-): Disposable {
-  const timer = setInterval(async () => {
-    const recorded = Math.min(...recorders.map((one) => one.revision));
-    const revision = recorded - random.integer(0, 300);
-    const endpoint = random.pick(endpointsOf(cluster));
-    // What is compacted already, or cannot be now, is compacted the next time.
-    if (revision > 1) {
-      await etcdctl([endpoint], "compact", String(revision)).catch(() => {});
-    }
-  }, COMPACT_MS);
-  return { [Symbol.dispose]: () => clearInterval(timer) };
-}
-
-/** Writes a marker that every watch has to show, and waits until it is recorded. */
-async function markEnd(
-  store: RecordingStore,
-  { append, recorders }: {
-    readonly append: (record: HistoryRecord) => void;
-    readonly recorders: readonly Recorder[];
-  },
-): Promise<number> {
-  const key = `${TRAFFIC_PREFIX}marker`;
-  const value = "overseer:marker";
-  const bytes = new TextEncoder().encode(value);
-  const revision = Number(await store.put(key, bytes));
-  append({
-    type: "mark",
-    name: "marker",
-    at_ns: monotonicNs(),
-    key,
-    value,
-    revision,
-  });
-  await eventually(() => {
-    for (const recorder of recorders) {
-      if (recorder.revision < revision) {
-        throw new Error(`${recorder.member} has not told ${revision}`);
-      }
-    }
-  }, { withinMs: 30_000 });
-  append({
-    type: "mark",
-    name: "recorded",
-    at_ns: monotonicNs(),
-    from_revision: 1,
-    to_revision: revision,
-  });
-  return revision;
 }

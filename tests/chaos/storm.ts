@@ -15,6 +15,7 @@ import {
   etcdctl,
   memberNodes,
 } from "./cluster_under_test.ts";
+import { ADMIN_FAULTS } from "./admin_faults.ts";
 import { DISK_FAULTS, NEEDS_DISK } from "./disk_faults.ts";
 import type { FaultContext, FaultKind } from "./fault_kind.ts";
 import type { HistoryRecord } from "./history.ts";
@@ -43,6 +44,7 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   ...PROCESS_FAULTS,
   ...NETWORK_FAULTS,
   ...DISK_FAULTS,
+  ...ADMIN_FAULTS,
 ];
 
 /** How long the cluster may take to be whole again after a fault, in milliseconds. */
