@@ -32,7 +32,7 @@ export const HELP = `deno task chaos [options]
   --seed S      makes the choices of a run again (random)
   --rate N      operations per second (200)
   --out DIR     where histories are left (.cache/chaos)
-  --ci          the short form: 2 minutes and at least 8 faults for each topology`;
+  --ci          the short form: 1.4 minutes and at least 8 faults for each topology`;
 
 /** Reads the command line; a text says what is wrong with it. */
 export function parseOptions(args: readonly string[]): ChaosOptions | string {
@@ -52,7 +52,7 @@ export function parseOptions(args: readonly string[]): ChaosOptions | string {
     });
     const { ci } = values;
     return {
-      minutes: number("minutes", values.minutes ?? (ci ? "2" : "5")),
+      minutes: number("minutes", values.minutes ?? (ci ? "1.4" : "5")),
       faults: number("faults", values.faults ?? (ci ? "8" : "0")),
       perSecond: number("rate", values.rate),
       seed: values.seed === undefined
