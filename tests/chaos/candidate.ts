@@ -12,6 +12,7 @@ import { runElection } from "../../src/election/election.ts";
 import {
   type Leadership,
   LeadershipLostError,
+  type Op,
   ResignedError,
   StoreError,
 } from "../../src/store/state_store.ts";
@@ -147,6 +148,14 @@ class ChaosCandidate {
       const now = await this.#store.get(key, { timeoutMs: WRITE_MS });
       const number = now ? Number(text(now.value).split("|")[0]) + 1 : 1;
       if (!this.#probe()) return;
+      if (this.#blockMs > 0 || this.#random.chance(0.3)) {
+        // Nothing but the guard can keep this one from being written too late.
+        const word = { type: "put", key: `${key}/word`, value: bytes(tag) };
+        await leadership.doTransaction([], [word as Op], {
+          timeoutMs: WRITE_MS,
+        });
+        return;
+      }
       await leadership.doTransaction(
         [{ key, expectedVersion: now?.version ?? 0n }, {
           key: `${key}/range/${number}`,

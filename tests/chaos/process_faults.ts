@@ -116,8 +116,9 @@ async function pauseCandidate(
 
 async function blockCandidate(
   { candidate, random, leaseMs }: FaultContext,
+  parts = [0.3, 0.6, 0.9, 1.2, 1.6],
 ): Promise<FaultResult> {
-  const ms = random.integer(leaseMs / 3, 1.6 * leaseMs);
+  const ms = random.pick(parts) * leaseMs;
   const answer = await candidate.ask({ block: ms });
   return {
     target: [candidate.name, candidate.process],
@@ -185,7 +186,13 @@ export const PROCESS_FAULTS: readonly FaultKind[] = [
     name: "block candidate's event loop",
     mild: "candidate",
     lacks: lacksNothing,
-    inflict: blockCandidate,
+    inflict: (context) => blockCandidate(context),
+  },
+  {
+    name: "block candidate past its lease",
+    mild: "candidate",
+    lacks: lacksNothing,
+    inflict: (context) => blockCandidate(context, [1.2, 1.6]),
   },
 ];
 

@@ -106,7 +106,7 @@ const AGENT_SHARE = 0.3;
 const STOP_AGENT = kindNamed("SIGTERM agent");
 /** Without these no deposed leader tries to write, and the run shows nothing. */
 const CLOSING = [
-  kindNamed("block candidate's event loop"),
+  kindNamed("block candidate past its lease"),
   kindNamed("freeze candidate past its lease"),
 ];
 
