@@ -38,6 +38,8 @@ export async function runInSandbox(
   args: readonly string[],
 ): Promise<number> {
   const unshare = await unshareArgs();
+  // Removed from here, for the run inside may be killed.
+  const temporary = await Deno.makeTempDir({ prefix: "kat-chaos-" });
   const deno = [
     Deno.execPath(),
     "run",
@@ -52,7 +54,10 @@ export async function runInSandbox(
     : [...unshare, "sh", "-c", '"$@"; exit $?', "sh", ...deno];
   const child = new Deno.Command(command, {
     args: commandArgs,
-    env: { [INSIDE]: unshare === undefined ? "loopback" : "namespaces" },
+    env: {
+      [INSIDE]: unshare === undefined ? "loopback" : "namespaces",
+      TMPDIR: temporary,
+    },
     // Its end tells the run inside to stop, also if this process is killed.
     stdin: "piped",
   }).spawn();
@@ -69,6 +74,7 @@ export async function runInSandbox(
     clearTimeout(timer);
     child.stdin.close().catch(() => {});
     for (const signal of signals) Deno.removeSignalListener(signal, stop);
+    await Deno.remove(temporary, { recursive: true });
   }
 }
 
