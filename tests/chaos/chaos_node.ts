@@ -150,8 +150,9 @@ export class ChaosNode implements AsyncDisposable {
   async #follow(agent: AgentProcess, start: number): Promise<void> {
     const { code, stderr } = await agent.ended;
     this.#readLog();
-    // A killed agent says nothing more; it believed up to now at the longest.
-    this.#closeTerm(undefined);
+    // A killed agent says nothing more; what it believed, it did until then.
+    const killed = this.#toldToStopNs < Infinity;
+    this.#closeTerm(killed ? this.#awake(this.#toldToStopNs) : undefined);
     if (!this.#ending) {
       this.incidents.push(`${this.name}'s agent ended by itself with ${code}`);
     }

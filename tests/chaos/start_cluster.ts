@@ -73,14 +73,14 @@ export async function startCluster(
   });
   const ports = { client: file.clientPort, peer: file.peerPort };
   const links = new Map<string, TcpProxy>();
-  const link = (name: string): string => {
-    const proxy = undo.use(startTcpProxy(ports.client));
+  const link = (name: string, host?: string): string => {
+    const proxy = undo.use(startTcpProxy(ports.client, host));
     links.set(name, proxy);
     return proxy.endpoint;
   };
   const plan = members === 1
     ? planOne(options, file.path, ports, link)
-    : planThree(options, file.path, ports, networks);
+    : planThree(options, file.path, { ports, networks, link });
   const smallDisk = members === 3 && sandbox === "namespaces"
     ? { node: "n2", path: `${dataDir}/n2` }
     : undefined;
@@ -206,8 +206,11 @@ function planOne(
 function planThree(
   { dataDir }: ClusterOptions,
   configPath: string,
-  { client, peer }: Ports,
-  networks: readonly NodeNetwork[],
+  { ports: { client, peer }, networks, link }: {
+    readonly ports: Ports;
+    readonly networks: readonly NodeNetwork[];
+    readonly link: (name: string, host: string) => string;
+  },
 ): Plan {
   const addresses = networks.length > 0
     ? networks.map(({ address }) => address)
@@ -233,9 +236,12 @@ function planThree(
       endpoint: urls[index] ?? "",
       prefix: networks[index]?.prefix ?? [],
     })),
-    candidates: names.map((_, index) => ({
+    candidates: addresses.map((address, index) => ({
       name: `c${index + 1}`,
-      endpoints: [...urls.slice(index), ...urls.slice(0, index)],
+      // Without networks of their own, candidates are cut off by proxies.
+      endpoints: networks.length > 0
+        ? [...urls.slice(index), ...urls.slice(0, index)]
+        : [link(`c${index + 1}`, address)],
       prefix: networks[index]?.prefix ?? [],
     })),
     clients: [...urls, ...urls].map((url) => [url] as readonly string[])

@@ -24,8 +24,11 @@ export interface TcpProxy extends AsyncDisposable {
   readonly disturbed: number;
 }
 
-/** Starts a proxy in front of a port on 127.0.0.1. */
-export function startTcpProxy(targetPort: number): TcpProxy {
+/** Starts a proxy in front of a port on this machine. */
+export function startTcpProxy(
+  targetPort: number,
+  targetHost = "127.0.0.1",
+): TcpProxy {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
   const open = new Set<Deno.Conn>();
@@ -65,7 +68,7 @@ export function startTcpProxy(targetPort: number): TcpProxy {
     for await (const client of listener) {
       try {
         const target = await Deno.connect({
-          hostname: "127.0.0.1",
+          hostname: targetHost,
           port: targetPort,
         });
         open.add(client).add(target);
