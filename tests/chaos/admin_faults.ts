@@ -5,6 +5,7 @@
  * @module
  */
 
+import { eventually } from "../support/eventually.ts";
 import {
   endpointsOf,
   etcdctl,
@@ -19,6 +20,8 @@ import {
 } from "./fault_kind.ts";
 
 const HOUR_MS = 3_600_000;
+/** How long a transfer of the lead is tried for, in milliseconds. */
+const TRANSFER_MS = 15_000;
 
 async function stepClock(
   { cluster, random, sleep }: FaultContext,
@@ -79,8 +82,17 @@ async function defragment(
 }
 
 async function moveLeader({ cluster }: FaultContext): Promise<FaultResult> {
-  const endpoints = endpointsOf(cluster);
   const target = memberNodes(cluster).map(({ name }) => name);
+  // A transfer may take too long, or an election come in between.
+  const proof = await eventually(() => transfer(endpointsOf(cluster)), {
+    withinMs: TRANSFER_MS,
+    everyMs: 500,
+  }).catch(() => null);
+  return { target, proof };
+}
+
+/** Makes another member the leader, and says what etcd says. */
+async function transfer(endpoints: readonly string[]): Promise<string> {
   const [{ Status }] = await etcdctlJson(
     endpoints.slice(0, 1),
     "endpoint",
@@ -90,12 +102,11 @@ async function moveLeader({ cluster }: FaultContext): Promise<FaultResult> {
     ? await memberOf(endpoints[1] ?? "")
     : Status.header.member_id;
   // Only the leader itself takes the command, so it is sent to all.
-  const answer = await etcdctl(
+  return await etcdctl(
     endpoints,
     "move-leader",
     BigInt(other).toString(16),
-  ).catch(() => null);
-  return { target, proof: answer };
+  );
 }
 
 async function memberOf(endpoint: string): Promise<bigint> {
