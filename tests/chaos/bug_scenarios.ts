@@ -7,7 +7,6 @@
 
 import { systemClock } from "../../src/base/clock.ts";
 import { eventually } from "../support/eventually.ts";
-import { FakeClock } from "../support/fake_clock.ts";
 import { startTcpProxy } from "../support/tcp_proxy.ts";
 import { startTestEtcd, type TestEtcd } from "../support/test_etcd.ts";
 import { recordTruth } from "./ctl_recorder.ts";
@@ -15,30 +14,13 @@ import { type History, type HistoryRecord, toHistory } from "./history.ts";
 import { monotonicNs } from "./monotonic_clock.ts";
 import type { SourceTree } from "./planted_bugs.ts";
 import { RecordedStore, recordWatch } from "./recorded_store.ts";
+import { type Scenario, SMALL_RUN } from "./small_run.ts";
 import { startSlowTrio } from "./slow_trio.ts";
 
 type EtcdStoreModule = typeof import("../../src/store/etcd_store.ts");
-type LeaseModule = typeof import("../../src/store/lease.ts");
 type ElectionModule = typeof import("../../src/election/election.ts");
 type MemoryStoreModule = typeof import("../../src/store/memory_store.ts");
 type MemoryDatabaseModule = typeof import("../../src/store/memory_database.ts");
-
-/** Runs on a source tree and returns what happened. */
-export type Scenario = (source: SourceTree) => Promise<History>;
-
-const MS = 1_000_000;
-
-/** The first line of a small run's history. */
-export const SMALL_RUN: HistoryRecord = {
-  type: "history",
-  format: 1,
-  seed: 0,
-  versions: {},
-  members: 1,
-  lease_ttl_ms: 10_000,
-  election_prefix: "/kat/leader_election/",
-  foreign_prefixes: ["/kat/"],
-};
 
 /** Opens stores of the source tree's own making. */
 async function storesOf(source: SourceTree) {
@@ -268,120 +250,6 @@ export const listHasPages: Scenario = async (source) => {
   await recorded.list("/n/");
   return await withTruth(records, etcd);
 };
-
-/** A renewal's answer waits in the kernel while the process is frozen. */
-export const answerWaitsFrozen: Scenario = (source) =>
-  leaseRuns(source, async ({ clock, port, advance }) => {
-    await advance(0);
-    port.answers = false;
-    await advance(3_400);
-    // The store has renewed the lease; nobody runs to read that for 4 s.
-    clock.jump(4_000);
-    port.answerLate();
-    // From here on nothing reaches the store.
-    port.isCutOff = true;
-    await advance(10_000);
-  });
-
-/** The store forgets all leases, as one that was made anew, just before a renewal. */
-export const leaseIsForgotten: Scenario = (source) =>
-  leaseRuns(source, async ({ port, advance }) => {
-    await advance(3_300);
-    port.forget();
-    await advance(10_000);
-  });
-
-/** A simulated store's lease, as far as its holder and the next candidate see it. */
-class LeaseOffice {
-  readonly ttlMs = 10_000;
-  readonly #clock: FakeClock;
-  /** Until when the store keeps the lease for its holder. */
-  untilMs: number;
-  /** Whether renewals are answered. */
-  answers = true;
-  /** Whether renewals are lost before they reach the store. */
-  isCutOff = false;
-  #isGone = false;
-  #pending = Promise.withResolvers<number>();
-
-  constructor(clock: FakeClock) {
-    this.#clock = clock;
-    this.untilMs = clock.nowMs() + this.ttlMs;
-  }
-
-  grantLease() {
-    return Promise.resolve({ id: 1n, ttlMs: this.ttlMs });
-  }
-
-  revokeLease() {
-    return Promise.resolve();
-  }
-
-  openKeepAlive() {
-    return Promise.resolve({
-      beat: () => this.#beat(),
-      next: () => this.#pending.promise,
-      [Symbol.dispose]: () => {},
-    });
-  }
-
-  moveOn() {}
-
-  answerLate(): void {
-    this.answers = true;
-    this.#pending.resolve(this.ttlMs);
-  }
-
-  /** The lease is gone; half a second passes before anybody else is elected. */
-  forget(): void {
-    this.untilMs = this.#clock.nowMs() + 500;
-    this.#isGone = true;
-  }
-
-  #beat(): void {
-    this.#pending = Promise.withResolvers();
-    if (this.isCutOff) return;
-    const nowMs = this.#clock.nowMs();
-    if (this.#isGone || nowMs >= this.untilMs) return this.#pending.resolve(0);
-    this.untilMs = nowMs + this.ttlMs;
-    if (this.answers) this.#pending.resolve(this.ttlMs);
-  }
-}
-
-/** Asks a lease's holder each 50 ms whether it believes, and the next one too. */
-async function leaseRuns(
-  source: SourceTree,
-  script: (run: {
-    readonly clock: FakeClock;
-    readonly port: LeaseOffice;
-    readonly advance: (ms: number) => Promise<void>;
-  }) => Promise<void>,
-): Promise<History> {
-  const { Lease } = await source.load<LeaseModule>("store/lease.ts");
-  const clock = new FakeClock();
-  const port = new LeaseOffice(clock);
-  const lease = await Lease.grant(port, 10, { clock });
-  const records: HistoryRecord[] = [SMALL_RUN];
-  const ask = (node: string, leads: boolean) => {
-    const asked_ns = clock.nowMs() * MS;
-    const answered_ns = asked_ns + MS;
-    records.push({ type: "probe", node, asked_ns, answered_ns, leads });
-  };
-  await script({
-    clock,
-    port,
-    async advance(ms) {
-      const endMs = clock.nowMs() + ms;
-      do {
-        await clock.advance(Math.min(50, endMs - clock.nowMs()));
-        ask("n1", !lease.signal.aborted);
-        ask("n2", clock.nowMs() >= port.untilMs);
-      } while (clock.nowMs() < endMs);
-    },
-  });
-  await lease.release();
-  return toHistory(records);
-}
 
 /** A leader is told to stop whose work takes its time to end. */
 export const workTakesTime: Scenario = async (source) => {

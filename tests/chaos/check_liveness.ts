@@ -23,7 +23,10 @@ export function checkLiveness(
   { callMs = 15_000 }: LivenessOptions = {},
 ): Verdict {
   const findings = new Findings();
-  const endNs = Math.max(...marks.map(({ at_ns }) => at_ns));
+  const ends = marks.filter(({ name }) => name === "end");
+  const endNs = Math.max(
+    ...(ends.length > 0 ? ends : marks).map(({ at_ns }) => at_ns),
+  );
   const written = operations.filter(({ f, outcome }) =>
     f === "put" && outcome === "ok"
   );

@@ -1,11 +1,8 @@
 import { deepStrictEqual, ok, rejects } from "node:assert/strict";
 import {
   answerIsLost,
-  answerWaitsFrozen,
   laggingMemberIsAsked,
-  leaseIsForgotten,
   listHasPages,
-  type Scenario,
   staleLeaderWrites,
   watcherIsSlow,
   watchIsCancelled,
@@ -13,7 +10,9 @@ import {
   workTakesTime,
 } from "./bug_scenarios.ts";
 import { checkHistory } from "./check_history.ts";
+import { answerWaitsFrozen, leaseIsForgotten } from "./lease_scenarios.ts";
 import { plantBug, PLANTED_BUGS, realSource } from "./planted_bugs.ts";
+import type { Scenario } from "./small_run.ts";
 
 /** Which run shows each bug, and which checkers see it there. */
 const CASES: Record<

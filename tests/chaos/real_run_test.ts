@@ -3,12 +3,12 @@ import { EtcdStore } from "../../src/store/etcd_store.ts";
 import { bytes } from "../support/state_store_contract.ts";
 import { startTcpProxy } from "../support/tcp_proxy.ts";
 import { startTestEtcd } from "../support/test_etcd.ts";
-import { SMALL_RUN } from "./bug_scenarios.ts";
 import { checkHistory, showTable } from "./check_history.ts";
 import { recordTruth } from "./ctl_recorder.ts";
 import { type HistoryRecord, toHistory } from "./history.ts";
 import { monotonicNs } from "./monotonic_clock.ts";
 import { RecordedStore, recordWatch } from "./recorded_store.ts";
+import { SMALL_RUN } from "./small_run.ts";
 import { randomNumbers } from "./simulated_history.ts";
 
 const CUTS = 15;

@@ -210,12 +210,10 @@ export async function recordWatch(
 
 /** By name: the class may be that of a copy of the source. */
 function outcomeOf(error: unknown): "fail" | "unknown" {
-  const { name, outcome } = error as { name?: string; outcome?: string };
-  if (outcome === "not-done") return "fail";
-  const constructor = (error as Error).constructor.name;
-  const isOver = constructor === "LeadershipLostError" ||
-    constructor === "ResignedError" || name === "LeadershipLostError";
-  return isOver ? "fail" : "unknown";
+  const { outcome } = error as { readonly outcome?: string };
+  const { name } = (error as Error).constructor;
+  const isOver = name === "LeadershipLostError" || name === "ResignedError";
+  return isOver || outcome === "not-done" ? "fail" : "unknown";
 }
 
 async function describe(

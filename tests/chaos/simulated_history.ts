@@ -183,10 +183,15 @@ class Simulation {
         return { ...base, f: "getLeader" };
       default: {
         const other = this.#key();
+        const second = {
+          key: other,
+          expected_version: this.#seen.get(`${process} ${other}`) ?? 0,
+        };
+        const isDouble = other !== key && this.#random() < 0.5;
         return {
           ...base,
           f: "txn",
-          compare: [{ key, expected_version }],
+          compare: [{ key, expected_version }, ...(isDouble ? [second] : [])],
           success: [
             { type: "get", key: other },
             { type: "put", key, value },

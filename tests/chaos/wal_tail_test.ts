@@ -2,12 +2,12 @@ import { deepStrictEqual, ok } from "node:assert/strict";
 import { EtcdStore } from "../../src/store/etcd_store.ts";
 import { tempDir } from "../support/temp_dir.ts";
 import { startTestEtcd } from "../support/test_etcd.ts";
-import { SMALL_RUN } from "./bug_scenarios.ts";
 import { checkHistory } from "./check_history.ts";
 import { recordTruth } from "./ctl_recorder.ts";
 import { type HistoryRecord, toHistory } from "./history.ts";
 import { monotonicNs } from "./monotonic_clock.ts";
 import { RecordedStore } from "./recorded_store.ts";
+import { SMALL_RUN } from "./small_run.ts";
 import { loseWalTail } from "./wal_tail.ts";
 
 /** Writes, loses power (or only the process), comes back; returns which invariants were violated. */
