@@ -18,16 +18,25 @@ export interface TcpProxy extends AsyncDisposable {
   readonly resume: () => void;
   /** Waits until at least one answer is being held back. */
   readonly answerHeld: () => Promise<void>;
+  /** From now on lets each piece wait this long, in milliseconds; 0 ends it. */
+  readonly delay: (ms: number) => void;
+  /** How many pieces were held back or delayed, and connections cut, so far. */
+  readonly disturbed: number;
 }
 
-/** Starts a proxy in front of a port on 127.0.0.1. */
-export function startTcpProxy(targetPort: number): TcpProxy {
+/** Starts a proxy in front of a port on this machine. */
+export function startTcpProxy(
+  targetPort: number,
+  targetHost = "127.0.0.1",
+): TcpProxy {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
   const open = new Set<Deno.Conn>();
   const tasks = new Set<Promise<void>>();
   const gates = { requests: openGate(), answers: openGate() };
   let held = Promise.withResolvers<void>();
+  let delayMs = 0;
+  let disturbed = 0;
 
   async function pump(
     from: Deno.Conn,
@@ -40,6 +49,8 @@ export function startTcpProxy(targetPort: number): TcpProxy {
         const count = await from.read(buffer);
         if (count === null) break;
         if (gates[direction].closed && direction === "answers") held.resolve();
+        if (gates[direction].closed || delayMs > 0) disturbed++;
+        if (delayMs > 0) await passed(delayMs);
         await gates[direction].passage.promise;
         for (let sent = 0; sent < count;) {
           sent += await to.write(buffer.subarray(sent, count));
@@ -57,7 +68,7 @@ export function startTcpProxy(targetPort: number): TcpProxy {
     for await (const client of listener) {
       try {
         const target = await Deno.connect({
-          hostname: "127.0.0.1",
+          hostname: targetHost,
           port: targetPort,
         });
         open.add(client).add(target);
@@ -92,6 +103,7 @@ export function startTcpProxy(targetPort: number): TcpProxy {
     else gate.passage.resolve();
   };
   const cut = () => {
+    disturbed += open.size;
     for (const connection of [...open]) closeQuietly(connection);
   };
   const resume = () => {
@@ -109,6 +121,12 @@ export function startTcpProxy(targetPort: number): TcpProxy {
     pauseAnswers: () => setGate("answers", true),
     resume,
     answerHeld: () => held.promise,
+    delay(ms) {
+      delayMs = ms;
+    },
+    get disturbed() {
+      return disturbed;
+    },
     async [Symbol.asyncDispose]() {
       listener.close();
       await accepting.catch(() => {});
@@ -117,6 +135,10 @@ export function startTcpProxy(targetPort: number): TcpProxy {
       await Promise.all(tasks);
     },
   };
+}
+
+function passed(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 interface Gate {

@@ -1,0 +1,91 @@
+/**
+ * A run under faults: real agents, real etcd, recorded traffic, faults with
+ * proof, and a judgement of all that happened. `deno task chaos`.
+ *
+ * @module
+ */
+
+import { fileURLToPath } from "node:url";
+import { versionText } from "../../src/etcd/etcd_version.ts";
+import { etcdBinaries } from "../support/etcd_binaries.ts";
+import { type ChaosOptions, HELP, parseOptions } from "./chaos_options.ts";
+import { run } from "./command.ts";
+import { failuresOf, showResult } from "./report.ts";
+import { runTopology } from "./run_topology.ts";
+import { currentSandbox, runInSandbox, stopSignal } from "./sandbox.ts";
+import { monotonicNs } from "./monotonic_clock.ts";
+
+const ROOT = fileURLToPath(new URL("../../.cache/chaos", import.meta.url));
+
+/** Says a line to whoever runs this. */
+function print(text: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));
+}
+
+/** All topologies that were asked for, one after the other; the exit code. */
+async function runAll(options: ChaosOptions): Promise<number> {
+  const sandbox = currentSandbox() ?? "loopback";
+  // A new network has nothing in it that is up.
+  if (sandbox === "namespaces") await run(["ip", "link", "set", "lo", "up"]);
+  const signal = stopSignal();
+  const startNs = monotonicNs();
+  const log = (line: string) => {
+    const seconds = ((monotonicNs() - startNs) / 1e9).toFixed(1);
+    print(`${seconds.padStart(7)} ${line}`);
+  };
+  let failed = false;
+  for (const members of options.members) {
+    const name = `${
+      versionText(etcdBinaries.version)
+    }-${members}-${options.seed}`;
+    const outputDir = `${options.outputDir ?? ROOT}/${name}`;
+    await Deno.remove(outputDir, { recursive: true }).catch(() => {});
+    log(`a cluster with ${members} of etcd, seed ${options.seed}`);
+    const result = await runTopology({
+      members,
+      seed: options.seed,
+      faults: options.faults,
+      ms: options.minutes * 60_000,
+      perSecond: options.perSecond,
+      sandbox,
+      outputDir,
+      log,
+      signal,
+    });
+    const failures = failuresOf(result);
+    const text = showResult(result, {
+      etcd: versionText(etcdBinaries.version),
+      host: `${Deno.build.target} ${Deno.osRelease()}`,
+      sandbox,
+    });
+    const verdict = failures.length === 0
+      ? ["passed"]
+      : ["FAILED", ...failures.map((failure) => `- ${failure}`)];
+    const report = ["", text, "", ...verdict, ""].join("\n");
+    print(report);
+    await Deno.writeTextFile(`${outputDir}/report.txt`, report);
+    failed ||= failures.length > 0;
+    if (signal.aborted) return 130;
+  }
+  return failed ? 1 : 0;
+}
+
+if (import.meta.main) {
+  const options = parseOptions(Deno.args);
+  if (typeof options === "string") {
+    print(`${options}\n\n${HELP}`);
+    Deno.exit(2);
+  }
+  if (options.help) {
+    print(HELP);
+    Deno.exit(0);
+  }
+  const code = currentSandbox() === undefined
+    ? await runInSandbox(new URL(import.meta.url), [
+      ...Deno.args,
+      // The run inside makes the same choices.
+      `--seed=${options.seed}`,
+    ])
+    : await runAll(options);
+  Deno.exit(code);
+}

@@ -1,0 +1,88 @@
+/**
+ * The command line of a run.
+ *
+ * @module
+ */
+
+import { parseArgs } from "node:util";
+
+/** What a run is asked for. */
+export interface ChaosOptions {
+  /** How long faults go on for each topology, in minutes. */
+  readonly minutes: number;
+  /** Makes the choices of a run again. */
+  readonly seed: number;
+  /** How many members etcd has, in one run after the other. */
+  readonly members: readonly (1 | 3)[];
+  /** How many faults there are at least for each topology. */
+  readonly faults: number;
+  /** Operations per second that the traffic aims at. */
+  readonly perSecond: number;
+  /** Where histories are left. */
+  readonly outputDir: string | undefined;
+  /** Whether only help is wanted. */
+  readonly help: boolean;
+}
+
+/** How it is called. */
+export const HELP = `deno task chaos [options]
+  --minutes N   how long faults go on, for each topology (5)
+  --faults N    at least so many faults, for each topology (0)
+  --etcd 1|3    only the topology with so many members (both)
+  --seed S      makes the choices of a run again (random)
+  --rate N      operations per second (200)
+  --out DIR     where histories are left (.cache/chaos)
+  --ci          the short form: 1.4 minutes and at least 8 faults for each topology`;
+
+/** Reads the command line; a text says what is wrong with it. */
+export function parseOptions(args: readonly string[]): ChaosOptions | string {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        minutes: { type: "string" },
+        seed: { type: "string" },
+        etcd: { type: "string" },
+        faults: { type: "string" },
+        rate: { type: "string", default: "200" },
+        out: { type: "string" },
+        ci: { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
+      },
+    });
+    const { ci } = values;
+    return {
+      minutes: number("minutes", values.minutes ?? (ci ? "1.4" : "5")),
+      faults: number("faults", values.faults ?? (ci ? "8" : "0")),
+      perSecond: number("rate", values.rate),
+      seed: values.seed === undefined
+        ? crypto.getRandomValues(new Uint32Array(1))[0] ?? 0
+        : number("seed", values.seed),
+      members: members(values.etcd),
+      outputDir: values.out,
+      help: values.help,
+    };
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+function number(name: string, text: string): number {
+  if (!/^\d+(\.\d+)?$/.test(text)) {
+    throw new TypeError(`--${name} wants a number, not "${text}"`);
+  }
+  return Number(text);
+}
+
+function members(text: string | undefined): (1 | 3)[] {
+  switch (text) {
+    case undefined:
+      return [1, 3];
+    case "1":
+      return [1];
+    case "3":
+      return [3];
+    default:
+      throw new TypeError(`--etcd wants 1 or 3, not "${text}"`);
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * What really happened, told by etcd's own client: `etcdctl watch` on each
+ * member, from the first revision on. Shares nothing with the product.
+ *
+ * @module
+ */
+
+import { etcdBinaries } from "../support/etcd_binaries.ts";
+import { jsonLines } from "./child_program.ts";
+import type { Truth } from "./history.ts";
+import { valueText } from "./history_file.ts";
+import { monotonicNs } from "./monotonic_clock.ts";
+
+/** What a recorder is made of. */
+export interface RecorderSetting {
+  /** The member's name in the history. */
+  readonly member: string;
+  /** Its client URL. */
+  readonly endpoint: string;
+  /** The first revision to tell. */
+  readonly fromRevision: number;
+  /** Told of each change. */
+  readonly append: (truth: Truth) => void;
+}
+
+/** A running recorder; disposing ends it. */
+export interface Recorder extends AsyncDisposable {
+  /** The member's name in the history. */
+  readonly member: string;
+  /** The last revision that it has told. */
+  readonly revision: number;
+  /** Why its record has a gap; undefined if it has none. */
+  readonly failure: string | undefined;
+}
+
+/** One event as etcdctl prints it; bytes are base64. */
+interface PrintedEvent {
+  /** Missing for a put. */
+  readonly type?: number;
+  readonly kv: {
+    readonly key: string;
+    readonly value?: string;
+    readonly create_revision?: number;
+    readonly mod_revision: number;
+  };
+  readonly prev_kv?: { readonly value?: string };
+}
+
+/** One answer as etcdctl prints it. */
+interface Printed {
+  readonly Canceled?: boolean;
+  readonly CompactRevision?: number;
+  readonly Events?: readonly PrintedEvent[] | null;
+}
+
+const PAUSE_MS = 200;
+
+/** Starts to record. */
+export function startRecorder(setting: RecorderSetting): Recorder {
+  const { member, append } = setting;
+  let revision = setting.fromRevision - 1;
+  let failure: string | undefined;
+  let stopped = false;
+  let child = spawn(setting, revision + 1);
+
+  async function take({ type, kv, prev_kv }: PrintedEvent): Promise<void> {
+    const isPut = type !== 1;
+    append({
+      type: "truth",
+      member,
+      at_ns: monotonicNs(),
+      event: isPut ? "put" : "delete",
+      key: new TextDecoder().decode(decode(kv.key)),
+      value: isPut ? await valueText(decode(kv.value)) : null,
+      mod_revision: kv.mod_revision,
+      create_revision: isPut ? kv.create_revision ?? 0 : 0,
+      prev_value: prev_kv === undefined
+        ? null
+        : await valueText(decode(prev_kv.value)),
+    });
+  }
+
+  async function record(): Promise<void> {
+    while (!stopped) {
+      for await (const line of jsonLines(child.stdout)) {
+        const { Events, Canceled, CompactRevision } = line as Printed;
+        if (Canceled && CompactRevision) {
+          failure ??= `revision ${revision + 1} is compacted`;
+        }
+        for (const event of Events ?? []) {
+          // etcdctl goes on by itself after a lost connection; what a restart repeats is known.
+          if (event.kv.mod_revision > revision) await take(event);
+        }
+        revision = Math.max(revision, Events?.at(-1)?.kv.mod_revision ?? 0);
+      }
+      await child.status;
+      // A member that stops cancels watches, and etcdctl ends with them.
+      if (stopped) return;
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      if (!stopped) child = spawn(setting, revision + 1);
+    }
+  }
+
+  const recording = record().catch((error) => {
+    failure ??= String(error);
+  });
+  return {
+    member,
+    get revision() {
+      return revision;
+    },
+    get failure() {
+      return failure;
+    },
+    async [Symbol.asyncDispose]() {
+      stopped = true;
+      try {
+        child.kill("SIGKILL");
+      } catch {
+        // It has ended already.
+      }
+      await recording;
+      await child.status;
+    },
+  };
+}
+
+function spawn({ endpoint }: RecorderSetting, from: number) {
+  return new Deno.Command(etcdBinaries.etcdctl, {
+    args: [
+      `--endpoints=${endpoint}`,
+      "--write-out=json",
+      "watch",
+      "",
+      "--prefix",
+      "--prev-kv",
+      `--rev=${from}`,
+    ],
+    clearEnv: true,
+    env: { ETCDCTL_API: "3" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+}
+
+function decode(base64 = ""): Uint8Array {
+  return Uint8Array.fromBase64(base64);
+}
