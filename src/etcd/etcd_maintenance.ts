@@ -62,6 +62,16 @@ export interface EtcdAlarm {
   readonly kind: AlarmKind;
 }
 
+/** Where a member's store has got to. */
+export interface StorePosition {
+  /** The cluster it belongs to, as hexadecimal digits. */
+  readonly clusterId: string;
+  /** Which member it is, as hexadecimal digits. */
+  readonly memberId: string;
+  /** A revision that a majority of the members has. */
+  readonly revision: bigint;
+}
+
 /** Options of each call. */
 export interface MaintenanceOptions {
   /** Ends the wait; what was sent may go on at the member. */
@@ -236,6 +246,30 @@ export async function readMemberStatus(
       : { quotaBytes: Number(answer.dbSizeQuota) }),
     isLearner: answer.isLearner,
     errors: answer.errors ?? [],
+  };
+}
+
+/**
+ * Asks the member at `endpoint` how far the store is: not before it has caught
+ * up with the others, so that what was once confirmed is in it.
+ *
+ * @throws {EtcdCallError} if it does not answer, or knows no majority.
+ */
+export async function readPosition(
+  endpoint: string,
+  options: MaintenanceOptions = {},
+): Promise<StorePosition> {
+  using client = new EtcdClient([endpoint]);
+  const { header } = await client.repeatable<{ readonly header: Header }>(
+    "KV",
+    "range",
+    { key: new Uint8Array(1), count_only: true },
+    { timeoutMs: ANSWER_MS, ...options },
+  );
+  return {
+    clusterId: hex(header.cluster_id),
+    memberId: hex(header.member_id),
+    revision: BigInt(header.revision),
   };
 }
 
