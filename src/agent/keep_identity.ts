@@ -43,7 +43,7 @@ export interface KeepIdentityOptions extends PositionOptions {
   readonly etcdVersion: string;
   /** Told when the store is not what it was, and, with `undefined`, when it is again. */
   readonly onStepBack?: ((stepBack: StepBack | undefined) => void) | undefined;
-  /** @default {systemClock} */
+  /** What time passes by. @default {systemClock} */
   readonly clock?: Clock | undefined;
 }
 
