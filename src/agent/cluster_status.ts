@@ -17,8 +17,10 @@ import { ELECTION_PREFIX } from "../store/keys.ts";
 import { EtcdStore } from "../store/etcd_store.ts";
 import { type KV, StoreError } from "../store/state_store.ts";
 import { readCluster } from "./cluster_record.ts";
+import { readTiming } from "./cluster_timing.ts";
 import { type DiskSpace, diskSpace } from "./disk_space.ts";
 import { findSpaceTroubles } from "./space_rules.ts";
+import { describeTiming, type TimingStatus } from "./timing_status.ts";
 
 /** One member of the cluster. */
 export interface MemberStatus {
@@ -54,6 +56,8 @@ export interface ClusterStatus {
   readonly fence?: string;
   /** The disk of the node's data, if the node is on this machine. */
   readonly disk?: DiskSpace;
+  /** How patient it is, and what follows for the loss of a leader. */
+  readonly timing?: TimingStatus;
   /** The members of its etcd. */
   readonly members: readonly MemberStatus[];
   /** What is wrong and what to do, a sentence each; empty if all is well. */
@@ -89,6 +93,7 @@ export async function readStatus(
   const problems: string[] = [];
   try {
     const cluster = await readCluster(store, options);
+    const timing = await readTiming(store, options);
     const candidates = await store.list(ELECTION_PREFIX, options);
     const leader = oldest(candidates);
     const quotaBytes = cluster &&
@@ -111,6 +116,9 @@ export async function readStatus(
           leader: new TextDecoder().decode(leader.value),
           fence: leader.version.toString(),
         }
+        : {}),
+      ...(cluster
+        ? { timing: describeTiming(cluster.spec, timing, members.length) }
         : {}),
       members,
       problems,

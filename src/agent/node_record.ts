@@ -11,6 +11,7 @@
 import * as v from "valibot";
 import { KatError } from "../base/errors.ts";
 import type { ClusterSpec } from "../cluster/cluster_config.ts";
+import { type ClusterTiming, TimingSchema } from "./timing_schema.ts";
 import { decodeSpec, orderSpec } from "../cluster/stored_spec.ts";
 
 /** A node's memory. */
@@ -30,6 +31,8 @@ export interface NodeRecord {
     readonly name: string;
     readonly peerUrl: string;
   }[];
+  /** The timing that the cluster had settled on when this node last looked. */
+  readonly timing?: ClusterTiming | undefined;
   /** The cluster's configuration as this node last knew it. */
   readonly spec: ClusterSpec;
 }
@@ -44,6 +47,7 @@ const RecordSchema = v.object({
   nodeName: v.string(),
   advertiseAddress: v.string(),
   initialCluster: v.array(v.object({ name: v.string(), peerUrl: v.string() })),
+  timing: v.optional(TimingSchema),
   spec: v.record(v.string(), v.unknown()),
 });
 

@@ -10,6 +10,7 @@ import type { InferValue } from "@optique/core/parser";
 import { flag } from "@optique/core/primitives";
 import type { ClusterStatus, MemberStatus } from "../agent/cluster_status.ts";
 import type { DiskSpace } from "../agent/disk_space.ts";
+import type { TimingStatus } from "../agent/timing_status.ts";
 import { byteText } from "../base/byte_text.ts";
 import { ExitCode } from "../base/errors.ts";
 import type { Command, Context } from "./command.ts";
@@ -63,6 +64,7 @@ function describe(status: ClusterStatus): string {
     ...(status.node === undefined ? [] : [["node", status.node]]),
     ["leader", status.leader ?? "none"],
     ["fence", status.fence ?? "none"],
+    ...(status.timing ? timingRows(status.timing) : []),
     ...(status.disk ? [["disk left", diskText(status.disk)]] : []),
   ]);
   const members = status.members.length === 0 ? "" : "\n" + table([
@@ -83,6 +85,21 @@ function stateOf({ answers, alarms, leadsEtcd }: MemberStatus): string {
   if (!answers) return "does not answer";
   const health = alarms.length === 0 ? "healthy" : "has an alarm";
   return leadsEtcd ? `${health}, leads etcd` : health;
+}
+
+function timingRows(timing: TimingStatus): string[][] {
+  const { diskP99Ms, slowestNode } = timing;
+  return [
+    [
+      "timing",
+      `heartbeat ${timing.heartbeatIntervalMs} ms, election ${timing.electionTimeoutMs} ms, lease ${timing.leaderLeaseSeconds} s`,
+    ],
+    ["fail-over", `within ${timing.failoverSeconds} s`],
+    ...(diskP99Ms === undefined ? [] : [[
+      "slowest disk",
+      `${diskP99Ms} ms for 99 of 100 writes, of ${slowestNode ?? "a node"}`,
+    ]]),
+  ];
 }
 
 function diskText({ freeBytes, totalBytes }: DiskSpace): string {
