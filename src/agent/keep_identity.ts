@@ -7,6 +7,7 @@
 
 import { writeFileAtomic } from "../base/atomic_file.ts";
 import { abortable, Deadline } from "../base/abortable.ts";
+import { Backoff } from "../base/backoff.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
@@ -53,18 +54,31 @@ const LOOK_MS = 60_000;
 const LAST_LOOK_MS = 1_000;
 
 /**
- * Asks a member that serves whether it is the one that the node knows, at
- * least as far as it was. To be called before anything is written to it.
+ * Asks a member whether it is the one that the node knows, at least as far as
+ * it was; waits while it, or a majority, does not answer. To be called before
+ * anything is written to the store.
  *
  * @throws {KatError} if it is not.
- * @throws {EtcdCallError} if it does not answer.
  */
 export async function checkPosition(
   known: Identity | undefined,
   { endpoint, signal }: PositionOptions,
 ): Promise<void> {
   if (known === undefined) return;
-  refuseStepBack(known, await readPosition(endpoint, { signal }));
+  const pauses = new Backoff({ firstMs: 50, maxMs: 2_000 });
+  while (true) {
+    try {
+      return refuseStepBack(known, await readPosition(endpoint, { signal }));
+    } catch (error) {
+      const again = error instanceof EtcdCallError &&
+        error.failure === "unavailable";
+      if (!again) throw error;
+      logger("agent").debug("Waiting for the store's position", {
+        reason: error.message,
+      });
+      await systemClock.sleep(pauses.nextMs(), { signal });
+    }
+  }
 }
 
 /** Looks now and then; disposing looks once more, for an orderly stop. */
@@ -75,6 +89,7 @@ export class IdentityKeeper implements AsyncDisposable {
   #loop: Promise<void> | undefined;
   #known: Identity | undefined;
   #said: string | undefined;
+  #failed = false;
 
   private constructor(options: KeepIdentityOptions) {
     this.#options = options;
@@ -85,14 +100,12 @@ export class IdentityKeeper implements AsyncDisposable {
    * Writes what is known now, and goes on looking.
    *
    * @throws {KatError} if the store is not what it was.
-   * @throws {EtcdCallError} if it does not answer.
-   * @throws {Error} if the file cannot be written.
    */
   static async start(options: KeepIdentityOptions): Promise<IdentityKeeper> {
     const keeper = new IdentityKeeper(options);
     const { endpoint, signal } = options;
     await checkPosition(options.known, { endpoint, signal });
-    await keeper.#look(signal);
+    await keeper.#tryLook();
     keeper.#loop = keeper.#keep();
     return keeper;
   }
@@ -116,15 +129,19 @@ export class IdentityKeeper implements AsyncDisposable {
     }
   }
 
-  /** A store that does not answer, or a disk that takes nothing, is reported by those who need them. */
+  /** A store that does not answer is reported by those who need it. */
   async #tryLook(): Promise<void> {
+    const log = logger("agent");
     try {
       await this.#look(this.#tooLate.signal);
+      this.#failed = false;
     } catch (error) {
-      logger("agent").debug("Cannot keep the identity up to date", {
-        reason: messageOf(error),
-        unanswered: error instanceof EtcdCallError,
-      });
+      const reason = messageOf(error);
+      const isFile = !(error instanceof EtcdCallError) &&
+        !this.#tooLate.signal.aborted;
+      const level = isFile && !this.#failed ? "warn" : "debug";
+      log[level]("Cannot keep the identity up to date", { reason });
+      this.#failed ||= isFile;
     }
   }
 
