@@ -6,6 +6,7 @@
  */
 
 import * as v from "valibot";
+import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import type { ClusterSpec } from "../cluster/cluster_config.ts";
 import type { DiskProbe } from "../etcd/disk_probe.ts";
@@ -68,6 +69,51 @@ export async function settleTiming(
     logger("agent").info("Settled the timing of the cluster", { ...next });
     return next;
   });
+}
+
+/** Options of {@linkcode agreeOnTiming}. */
+export interface AgreeOptions extends Omit<SettleOptions, "probe"> {
+  /** What this node knew before. */
+  readonly known: ClusterTiming | undefined;
+  /** The measurement that goes on; `undefined` if there is none. */
+  readonly probing: Promise<DiskProbe | undefined> | undefined;
+  /** Told once the store has it, to remember it for the next start. */
+  readonly onSettled: (timing: ClusterTiming) => Promise<void>;
+}
+
+/** The timing to serve with; disposing waits until the store has it, or it was given up. */
+export interface AgreedTiming extends AsyncDisposable {
+  /** What holds now. */
+  readonly timing: ClusterTiming;
+}
+
+/**
+ * Agrees with the other nodes, and waits for that. A node that is alone has
+ * nobody to agree with: it serves at once, and settles when its disk is
+ * measured.
+ *
+ * @throws {StoreError} if the store refuses.
+ */
+export async function agreeOnTiming(
+  store: StateStore,
+  { known, probing, onSettled, ...options }: AgreeOptions,
+): Promise<AgreedTiming> {
+  const settling = (async () => {
+    const probe = await probing;
+    const timing = await settleTiming(store, { ...options, probe });
+    await onSettled(timing);
+    return timing;
+  })();
+  const done = settling.then(() => {}, (error) => {
+    if (options.signal.aborted) return;
+    logger("agent").warn("Cannot settle the timing of the cluster", {
+      reason: messageOf(error),
+    });
+  });
+  const timing = options.members > 1
+    ? await settling
+    : mergeTiming(known, { ...options, probe: undefined });
+  return { timing, [Symbol.asyncDispose]: () => done };
 }
 
 /** Reads the shared timing; `undefined` if none was settled. */

@@ -3,7 +3,12 @@ import { systemClock } from "../base/clock.ts";
 import { TIMING_KEY } from "../store/keys.ts";
 import { MemoryDatabase } from "../store/memory_database.ts";
 import { MemoryStore } from "../store/memory_store.ts";
-import { mergeTiming, readTiming, settleTiming } from "./cluster_timing.ts";
+import {
+  agreeOnTiming,
+  mergeTiming,
+  readTiming,
+  settleTiming,
+} from "./cluster_timing.ts";
 import { describeTiming, leaseInForce } from "./timing_status.ts";
 import type { ClusterSpec } from "../cluster/cluster_config.ts";
 
@@ -109,4 +114,29 @@ Deno.test("describeTiming() tells the usual timing when none was settled", () =>
     leaderLeaseSeconds: 15,
     failoverSeconds: 16,
   });
+});
+
+Deno.test("agreeOnTiming() lets a node that is alone serve before its disk is measured, and settles after", async () => {
+  await using store = new MemoryStore({
+    database: new MemoryDatabase(systemClock),
+  });
+  const probing = Promise.withResolvers<{ p99Ms: number; writes: number }>();
+  const told: unknown[] = [];
+  const { probe: _, ...options } = OPTIONS;
+
+  const agreed = await agreeOnTiming(store, {
+    ...options,
+    members: 1,
+    known: undefined,
+    probing: probing.promise,
+    onSettled: (timing) => Promise.resolve(void told.push(timing)),
+  });
+  strictEqual(agreed.timing.electionTimeoutMs, 100);
+  deepStrictEqual(told, []);
+  probing.resolve({ p99Ms: 9, writes: 200 });
+  await agreed[Symbol.asyncDispose]();
+
+  const settled = await readTiming(store, { signal });
+  strictEqual(settled?.diskP99Ms, 9);
+  deepStrictEqual(told, [settled]);
 });
