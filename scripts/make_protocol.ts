@@ -23,5 +23,8 @@ export function describeProtocol(): string {
   const file = fileURLToPath(import.meta.resolve("etcd3/proto/rpc.proto"));
   // Names stay as etcd writes them, as in the types of etcd3.
   root.loadSync(file, { keepCase: true });
+  // etcd tells its quota since 3.6, which etcd3's files do not know yet.
+  root.lookupType("etcdserverpb.StatusResponse")
+    .add(new protobuf.Field("dbSizeQuota", 12, "int64"));
   return JSON.stringify(root.toJSON(), null, 1) + "\n";
 }

@@ -4,12 +4,23 @@
  * @module
  */
 
-import { messageOf } from "../base/errors.ts";
 import { EtcdCallError } from "../etcd/etcd_call_error.ts";
+import { DEFAULT_QUOTA_BYTES } from "../etcd/etcd_flags.ts";
+import {
+  memberText,
+  ownErrors,
+  statusIfAnswering,
+  type SurveyedMember,
+  surveyMembers,
+} from "../etcd/member_survey.ts";
 import { ELECTION_PREFIX } from "../store/keys.ts";
 import { EtcdStore } from "../store/etcd_store.ts";
 import { type KV, StoreError } from "../store/state_store.ts";
 import { readCluster } from "./cluster_record.ts";
+import { readTiming } from "./cluster_timing.ts";
+import { type DiskSpace, diskSpace } from "./disk_space.ts";
+import { findSpaceTroubles } from "./space_rules.ts";
+import { describeTiming, type TimingStatus } from "./timing_status.ts";
 
 /** One member of the cluster. */
 export interface MemberStatus {
@@ -25,6 +36,10 @@ export interface MemberStatus {
   readonly etcdVersion?: string;
   /** The size of its database on disk, in bytes. */
   readonly dbBytes?: number;
+  /** What of that holds data; the rest is given back by defragmenting. */
+  readonly dbBytesInUse?: number;
+  /** The size of its database at which it refuses writes, in bytes. */
+  readonly quotaBytes?: number;
   /** What it reports of itself, in etcd's words; empty if all is well. */
   readonly alarms: readonly string[];
 }
@@ -39,26 +54,14 @@ export interface ClusterStatus {
   readonly leader?: string;
   /** The fence of the leader's term, as decimal text. */
   readonly fence?: string;
+  /** The disk of the node's data, if the node is on this machine. */
+  readonly disk?: DiskSpace;
+  /** How patient it is, and what follows for the loss of a leader. */
+  readonly timing?: TimingStatus;
   /** The members of its etcd. */
   readonly members: readonly MemberStatus[];
   /** What is wrong and what to do, a sentence each; empty if all is well. */
   readonly problems: readonly string[];
-}
-
-interface MemberList {
-  readonly members: readonly {
-    readonly name: string;
-    readonly peerURLs: readonly string[];
-    readonly clientURLs: readonly string[];
-  }[];
-}
-
-interface MemberAnswer {
-  readonly header: { readonly member_id: string };
-  readonly version: string;
-  readonly dbSize: string;
-  readonly leader: string;
-  readonly errors?: readonly string[];
 }
 
 /** How long each question may take. */
@@ -70,23 +73,33 @@ export interface StatusOptions {
   readonly endpoints: readonly string[];
   /** The node in whose name is asked. */
   readonly nodeName?: string | undefined;
+  /** The node's data directory, if it is on this machine. */
+  readonly dataDir?: string | undefined;
   /** Ends the asking. */
   readonly signal: AbortSignal;
 }
 
 /** Asks a cluster how it is. What cannot be known is left out and named among the problems. */
 export async function readStatus(
-  { endpoints, nodeName, signal }: StatusOptions,
+  { endpoints, nodeName, dataDir, signal }: StatusOptions,
 ): Promise<ClusterStatus> {
   await using store = new EtcdStore({ endpoints });
-  const node = nodeName === undefined ? {} : { node: nodeName };
+  const disk = dataDir === undefined ? undefined : await diskSpace(dataDir);
+  const node = {
+    ...(nodeName === undefined ? {} : { node: nodeName }),
+    ...(disk ? { disk } : {}),
+  };
   const options = { signal, timeoutMs: ANSWER_MS };
   const problems: string[] = [];
   try {
     const cluster = await readCluster(store, options);
+    const timing = await readTiming(store, options);
     const candidates = await store.list(ELECTION_PREFIX, options);
     const leader = oldest(candidates);
-    const members = await readMembers(store, signal);
+    const quotaBytes = cluster &&
+      (cluster.spec.etcd.quotaBackendBytes ?? DEFAULT_QUOTA_BYTES);
+    const members = (await surveyMembers({ endpoints, ...options }))
+      .map((member) => describeMember(member, quotaBytes));
     if (cluster === undefined) {
       problems.push(
         "The store holds no cluster: make one with kat-agent init, or, if there was one, restore a backup",
@@ -94,7 +107,7 @@ export async function readStatus(
     } else if (leader === undefined) {
       problems.push("Nobody leads: see that an agent runs (kat-agent run)");
     }
-    problems.push(...memberProblems(members));
+    problems.push(...memberProblems(members), ...diskProblems(node, members));
     return {
       ...(cluster ? { clusterUid: cluster.uid } : {}),
       ...node,
@@ -104,19 +117,25 @@ export async function readStatus(
           fence: leader.version.toString(),
         }
         : {}),
+      ...(cluster
+        ? { timing: describeTiming(cluster.spec, timing, members.length) }
+        : {}),
       members,
       problems,
     };
   } catch (error) {
-    if (!(error instanceof StoreError)) throw error;
+    if (!(error instanceof StoreError || error instanceof EtcdCallError)) {
+      throw error;
+    }
     problems.push(
       `The store does not answer (${error.message}): see that the agents run, on more than half of the nodes`,
     );
     // Without a majority nobody can list the members, but each can be asked.
-    const members = await Promise.all(
-      endpoints.map((url) => readMember("", url, signal)),
-    );
-    problems.push(...memberProblems(members));
+    const members = await Promise.all(endpoints.map(async (url) => {
+      const status = await statusIfAnswering(url, options);
+      return describeMember({ name: "", url, ...(status ? { status } : {}) });
+    }));
+    problems.push(...memberProblems(members), ...diskProblems(node, members));
     return { ...node, members, problems };
   }
 }
@@ -126,71 +145,36 @@ function oldest(candidates: readonly KV[]): KV | undefined {
   return candidates.toSorted((a, b) => Number(a.version - b.version))[0];
 }
 
-async function readMembers(
-  store: EtcdStore,
-  signal: AbortSignal,
-): Promise<MemberStatus[]> {
-  const options = { signal, timeoutMs: ANSWER_MS };
-  const { members } = await store.client.repeatable<MemberList>(
-    "Cluster",
-    "memberList",
-    {},
-    options,
-  ).catch((error) => {
-    throw error instanceof EtcdCallError
-      ? new StoreError(messageOf(error), { cause: error })
-      : error;
-  });
-  return await Promise.all(members.map((member) => {
-    const url = member.clientURLs[0] ?? member.peerURLs[0] ?? "";
-    return readMember(member.name, url, signal);
-  }));
-}
-
-async function readMember(
-  name: string,
-  url: string,
-  signal: AbortSignal,
-): Promise<MemberStatus> {
-  const answer = await askMember(url, signal);
-  if (answer === undefined) {
+/** What can be said of a member; `quotaBytes` is its quota, if it does not tell. */
+function describeMember(
+  { name, url, status }: Pick<SurveyedMember, "name" | "url" | "status">,
+  quotaBytes?: number,
+): MemberStatus {
+  if (status === undefined) {
     return { name, url, answers: false, leadsEtcd: false, alarms: [] };
   }
+  const quota = status.quotaBytes ?? quotaBytes;
   return {
     name,
     url,
     answers: true,
-    leadsEtcd: answer.leader === answer.header.member_id,
-    etcdVersion: answer.version,
-    dbBytes: Number(answer.dbSize),
-    alarms: answer.errors ?? [],
+    leadsEtcd: status.leaderId === status.memberId,
+    etcdVersion: status.version,
+    dbBytes: status.dbBytes,
+    dbBytesInUse: status.dbBytesInUse,
+    ...(quota === undefined ? {} : { quotaBytes: quota }),
+    alarms: ownErrors(status),
   };
-}
-
-async function askMember(
-  url: string,
-  signal: AbortSignal,
-): Promise<MemberAnswer | undefined> {
-  await using store = new EtcdStore({ endpoints: [url] });
-  try {
-    return await store.client.repeatable<MemberAnswer>(
-      "Maintenance",
-      "status",
-      {},
-      { signal, timeoutMs: ANSWER_MS },
-    );
-  } catch (error) {
-    if (error instanceof EtcdCallError) return undefined;
-    throw error;
-  }
 }
 
 function memberProblems(members: readonly MemberStatus[]): string[] {
   const away = members.filter(({ answers }) => !answers);
   const spare = Math.ceil(members.length / 2) - 1 - away.length;
   const warning = spare === 0 ? "; losing one more stops the cluster" : "";
-  const nameOf = ({ name, url }: MemberStatus) =>
-    name === "" ? `Member at ${url}` : `Member "${name}" at ${url}`;
+  const nameOf = (member: MemberStatus) => {
+    const text = memberText(member);
+    return text.charAt(0).toUpperCase() + text.slice(1);
+  };
   return [
     ...away.map((member) =>
       `${nameOf(member)} does not answer: start its agent${warning}`
@@ -200,14 +184,35 @@ function memberProblems(members: readonly MemberStatus[]): string[] {
         `${nameOf(member)} reports "${alarm}"${adviceFor(alarm)}`
       )
     ),
+    ...members.filter(({ alarms }) => !alarms.some(isNoSpace)).flatMap((
+      member,
+    ) =>
+      findSpaceTroubles(member).map(({ why, advice }) =>
+        `${nameOf(member)}: ${why}: ${advice}`
+      )
+    ),
   ];
+}
+
+/** What is wrong with the disk of the node on this machine. */
+function diskProblems(
+  { node, disk }: Pick<ClusterStatus, "node" | "disk">,
+  members: readonly MemberStatus[],
+): string[] {
+  const dbBytes = members.find(({ name }) => name === node)?.dbBytes;
+  return findSpaceTroubles({ dbBytes, diskFreeBytes: disk?.freeBytes })
+    .map(({ why, advice }) => `Node "${node}": ${why}: ${advice}`);
 }
 
 /** What to do about an alarm, where that is known. */
 function adviceFor(alarm: string): string {
-  return /NOSPACE/.test(alarm)
-    ? ": raise spec.etcd.quotaBackendBytes, or delete keys, compact, defragment, and disarm the alarm with etcdctl"
-    : /CORRUPT/.test(alarm)
+  const [full] = findSpaceTroubles({ isFull: isNoSpace(alarm) });
+  if (full) return `: ${full.why}: ${full.advice}`;
+  return /CORRUPT/.test(alarm)
     ? ": its data differs from the others'; stop it and restore a backup"
     : "";
+}
+
+function isNoSpace(alarm: string): boolean {
+  return /NOSPACE/.test(alarm);
 }

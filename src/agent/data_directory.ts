@@ -22,6 +22,8 @@ export interface DataPaths {
   readonly root: string;
   /** What the node remembers. */
   readonly record: string;
+  /** Whose data its etcd holds, and how far it was. */
+  readonly identity: string;
   /** Locked by the agent that uses the directory; holds its process ID. */
   readonly lock: string;
   /** etcd's own directory. */
@@ -46,6 +48,7 @@ export function dataPaths(root: string): DataPaths {
   return {
     root,
     record: join(root, "node.json"),
+    identity: join(root, "identity.json"),
     lock: join(root, "agent.lock"),
     etcd: join(root, "etcd"),
     etcdLog: join(root, "etcd.log"),
@@ -163,6 +166,16 @@ async function openLock(path: string): Promise<Deno.FsFile> {
 const LARGEST_BYTES = 1024 * 1024;
 
 /**
+ * Reads a small file of ours; `undefined` if there is none.
+ *
+ * @throws {KatError} if it cannot be read, or is none of ours.
+ */
+export async function readOwnFile(path: string): Promise<string | undefined> {
+  const exists = await Deno.lstat(path).then(() => true, () => false);
+  return exists ? await read(path) : undefined;
+}
+
+/**
  * Reads a file of ours. What is none (a link, a pipe, a device, a huge file) is
  * refused before it is opened: it could hang, or be another's.
  */
@@ -179,8 +192,8 @@ async function read(path: string): Promise<string> {
 
 /** Refuses a file that is there and does not hold what one of ours does. */
 async function refuseStrange(path: string, ours: RegExp): Promise<void> {
-  const exists = await Deno.lstat(path).then(() => true, () => false);
-  if (!exists || ours.test(await read(path))) return;
+  const text = await readOwnFile(path);
+  if (text === undefined || ours.test(text)) return;
   throw notUsable(path, new Error("it is not a file of kat-agent"));
 }
 

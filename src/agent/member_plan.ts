@@ -5,27 +5,38 @@
  */
 
 import { type EtcdMember, isLoopback } from "../etcd/etcd_flags.ts";
+import { chooseTiming, deriveTiming } from "../etcd/etcd_timing.ts";
 import type { WantedPort } from "../etcd/port_holder.ts";
 import type { NodeRecord } from "./node_record.ts";
 
 /** The part of a {@linkcode NodeRecord} that decides on a member. */
 export type MemberSource = Pick<
   NodeRecord,
-  "clusterName" | "nodeName" | "advertiseAddress" | "initialCluster" | "spec"
+  | "clusterName"
+  | "nodeName"
+  | "advertiseAddress"
+  | "initialCluster"
+  | "spec"
+  | "timing"
 >;
 
 /** The member of a node, with its data in `dataDir`. */
 export function planMember(source: MemberSource, dataDir: string): EtcdMember {
-  const { spec, nodeName, advertiseAddress } = source;
+  const { spec, nodeName, advertiseAddress, initialCluster } = source;
+  const timing = chooseTiming(
+    spec.etcd,
+    source.timing ??
+      deriveTiming(undefined, { members: initialCluster.length }),
+  );
   return {
     name: nodeName,
     dataDir,
     clientUrls: [urlOf(advertiseAddress, spec.etcdClientPort)],
     peerUrl: urlOf(advertiseAddress, spec.etcdPeerPort),
-    initialCluster: source.initialCluster,
+    initialCluster,
     initialClusterToken: `kat-${source.clusterName}`,
-    heartbeatIntervalMs: spec.etcd.heartbeatIntervalMs,
-    electionTimeoutMs: spec.etcd.electionTimeoutMs,
+    heartbeatIntervalMs: timing.heartbeatIntervalMs,
+    electionTimeoutMs: timing.electionTimeoutMs,
     quotaBackendBytes: spec.etcd.quotaBackendBytes,
   };
 }

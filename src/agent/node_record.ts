@@ -12,6 +12,7 @@ import * as v from "valibot";
 import { KatError, messageOf } from "../base/errors.ts";
 import type { ClusterSpec } from "../cluster/cluster_config.ts";
 import { parseIpAddress } from "../cluster/ip_address.ts";
+import { type ClusterTiming, TimingSchema } from "./timing_schema.ts";
 import { decodeSpec, orderSpec } from "../cluster/stored_spec.ts";
 
 /** A node's memory. */
@@ -31,6 +32,8 @@ export interface NodeRecord {
     readonly name: string;
     readonly peerUrl: string;
   }[];
+  /** The timing that the cluster had settled on when this node last looked. */
+  readonly timing?: ClusterTiming | undefined;
   /** The cluster's configuration as this node last knew it. */
   readonly spec: ClusterSpec;
 }
@@ -47,6 +50,7 @@ const RecordSchema = v.object({
   initialCluster: v.array(
     v.object({ name: v.string(), peerUrl: v.pipe(v.string(), v.check(isUrl)) }),
   ),
+  timing: v.optional(TimingSchema),
   spec: v.record(v.string(), v.unknown()),
 });
 

@@ -10,6 +10,7 @@ import type { InferValue } from "@optique/core/parser";
 import { option } from "@optique/core/primitives";
 import { ExitCode } from "../base/errors.ts";
 import type { Command, Context } from "./command.ts";
+import { compactCommand, defragCommand, disarmCommand } from "./etcd_upkeep.ts";
 import { startCommandLog } from "./logging.ts";
 import {
   cacheDir,
@@ -43,10 +44,14 @@ const fetchCommand: Command = {
 /** See `kat-agent help etcd`. */
 export const etcdCommand: Command = {
   name: "etcd",
-  summary: "Get etcd ahead of time",
-  description: "Manages the etcd that the agent runs.",
-  examples: ["kat-agent etcd fetch"],
-  parser: [fetchCommand],
+  summary: "Get etcd ahead of time, and give its database room",
+  description:
+    "Manages the etcd that the agent runs. What status says of a full database is mended by compact, defrag and disarm, in this order.",
+  examples: [
+    "kat-agent etcd fetch",
+    "kat-agent etcd compact && kat-agent etcd defrag && kat-agent etcd disarm",
+  ],
+  parser: [fetchCommand, compactCommand, defragCommand, disarmCommand],
 };
 
 async function fetch(

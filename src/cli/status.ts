@@ -9,6 +9,9 @@ import { map, optional } from "@optique/core/modifiers";
 import type { InferValue } from "@optique/core/parser";
 import { flag } from "@optique/core/primitives";
 import type { ClusterStatus, MemberStatus } from "../agent/cluster_status.ts";
+import type { DiskSpace } from "../agent/disk_space.ts";
+import type { TimingStatus } from "../agent/timing_status.ts";
+import { byteText } from "../base/byte_text.ts";
 import { ExitCode } from "../base/errors.ts";
 import type { Command, Context } from "./command.ts";
 import { dataDirOption, endpointsOption, plainText } from "./options.ts";
@@ -28,7 +31,7 @@ export const statusCommand: Command = {
   name: "status",
   summary: "Say how the cluster is, what is wrong and what to do",
   description:
-    "Asks the cluster of the node in the data directory, or the one at --endpoints, for its UID, its leader with the fence of the term, and its members with version and size. Ends with 0 if all is well and with 1 if something is wrong.",
+    "Asks the cluster of the node in the data directory, or the one at --endpoints, for its UID, its leader with the fence of the term, and its members with version and size. Of a node on this machine it also tells what is left on its disk. Ends with 0 if all is well and with 1 if something is wrong.",
   examples: [
     "kat-agent status",
     "kat-agent status --json --endpoints http://127.0.0.1:2379",
@@ -41,10 +44,11 @@ async function status(
   context: Context,
 ): Promise<ExitCode> {
   const { readStatus } = await import("../agent/cluster_status.ts");
-  const { endpoints, nodeName } = await findTarget(flags, context);
+  const { endpoints, nodeName, dataDir } = await findTarget(flags, context);
   const found = await readStatus({
     endpoints,
     nodeName,
+    dataDir,
     signal: context.signal,
   });
   await context.stdout(
@@ -60,6 +64,8 @@ function describe(status: ClusterStatus): string {
     ...(status.node === undefined ? [] : [["node", status.node]]),
     ["leader", status.leader ?? "none"],
     ["fence", status.fence ?? "none"],
+    ...(status.timing ? timingRows(status.timing) : []),
+    ...(status.disk ? [["disk left", diskText(status.disk)]] : []),
   ]);
   const members = status.members.length === 0 ? "" : "\n" + table([
     ["MEMBER", "URL", "ETCD", "SIZE", "STATE"],
@@ -67,7 +73,7 @@ function describe(status: ClusterStatus): string {
       member.name || "-",
       member.url,
       member.etcdVersion ?? "-",
-      member.dbBytes === undefined ? "-" : mebibytes(member.dbBytes),
+      sizeOf(member),
       stateOf(member),
     ]),
   ]);
@@ -81,6 +87,28 @@ function stateOf({ answers, alarms, leadsEtcd }: MemberStatus): string {
   return leadsEtcd ? `${health}, leads etcd` : health;
 }
 
-function mebibytes(bytes: number): string {
-  return `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
+function timingRows(timing: TimingStatus): string[][] {
+  const { diskP99Ms, slowestNode } = timing;
+  return [
+    [
+      "timing",
+      `heartbeat ${timing.heartbeatIntervalMs} ms, election ${timing.electionTimeoutMs} ms, lease ${timing.leaderLeaseSeconds} s`,
+    ],
+    ["fail-over", `within ${timing.failoverSeconds} s`],
+    ...(diskP99Ms === undefined ? [] : [[
+      "slowest disk",
+      `${diskP99Ms} ms for 99 of 100 writes, of ${slowestNode ?? "a node"}`,
+    ]]),
+  ];
+}
+
+function diskText({ freeBytes, totalBytes }: DiskSpace): string {
+  return `${byteText(freeBytes)} of ${byteText(totalBytes)}`;
+}
+
+function sizeOf({ dbBytes, quotaBytes }: MemberStatus): string {
+  if (dbBytes === undefined) return "-";
+  if (quotaBytes === undefined) return byteText(dbBytes);
+  const percent = Math.floor(dbBytes / quotaBytes * 100);
+  return `${byteText(dbBytes)} of ${byteText(quotaBytes)} (${percent} %)`;
 }

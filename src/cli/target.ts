@@ -24,6 +24,8 @@ export interface Target {
   readonly endpoints: readonly string[];
   /** The node whose data directory said so. */
   readonly nodeName?: string;
+  /** That data directory. */
+  readonly dataDir?: string;
 }
 
 /**
@@ -49,7 +51,8 @@ export async function findTarget(
       hint: "Name its directory with --data-dir, or a cluster with --endpoints",
     });
   }
-  return { endpoints: clientEndpoints(record), nodeName: record.nodeName };
+  const { nodeName } = record;
+  return { endpoints: clientEndpoints(record), nodeName, dataDir };
 }
 
 /** Opens the store of the cluster to look at. */

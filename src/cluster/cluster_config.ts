@@ -17,6 +17,8 @@ export interface ClusterConfig {
   readonly name: string;
   /** Everything under `spec`. */
   readonly spec: ClusterSpec;
+  /** Says that `leaderLeaseSeconds` is the file's own, and not the default. */
+  readonly isLeaseGiven?: true;
 }
 
 /** Everything under `spec`, with its defaults filled in. */

@@ -92,6 +92,7 @@ export function parseClusterConfig(
   return {
     name,
     spec: { ...valuesOf(spec), etcd: valuesOf(etcd ?? {}) } as ClusterSpec,
+    ...(spec.leaderLeaseSeconds.place ? { isLeaseGiven: true } : {}),
   };
 }
 

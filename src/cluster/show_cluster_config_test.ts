@@ -73,6 +73,8 @@ const config: fc.Arbitrary<ClusterConfig> = fc.record({
     spec.ports;
   return {
     name,
+    // Every field is shown, and so every one is given.
+    isLeaseGiven: true as const,
     spec: {
       ...SPEC_DEFAULTS,
       clusterCIDR,

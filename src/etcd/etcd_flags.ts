@@ -48,7 +48,7 @@ const HEARTBEAT_ALONE_MS = 10;
 /** Election timeouts are this many heartbeats; etcd refuses fewer than five. */
 const HEARTBEATS_PER_ELECTION = 10;
 /** etcd's own default, said aloud; the state of a few machines is far below it. */
-const DEFAULT_QUOTA_BYTES = 2 * 1024 ** 3;
+export const DEFAULT_QUOTA_BYTES: number = 2 * 1024 ** 3;
 
 /** Returns the arguments that start `member` on an etcd of `version`. */
 export function etcdFlags(member: EtcdMember, version: EtcdVersion): string[] {

@@ -5,6 +5,7 @@
  */
 
 import { get } from "node:http";
+import { type EtcdVersion, parseEtcdVersion } from "./etcd_version.ts";
 
 /** Options of {@linkcode isServing}. */
 export interface IsServingOptions {
@@ -42,6 +43,21 @@ export async function hearFrom(
   options: IsServingOptions,
 ): Promise<void> {
   await ask(new URL("/health?serializable=true", clientUrl), options);
+}
+
+/**
+ * Asks the member at `clientUrl` on which minor version its cluster agreed: that
+ * of its oldest member. `undefined` while that is not decided.
+ *
+ * @throws {Error} if nothing answers there, or not in time.
+ */
+export async function readClusterVersion(
+  clientUrl: string,
+  options: IsServingOptions,
+): Promise<EtcdVersion | undefined> {
+  const answer = await ask(new URL("/version", clientUrl), options);
+  const [, version] = /"etcdcluster":\s*"(\d+\.\d+\.\d+)"/.exec(answer) ?? [];
+  return version === undefined ? undefined : parseEtcdVersion(version);
 }
 
 function ask(url: URL, { signal }: IsServingOptions): Promise<string> {
