@@ -1,3 +1,4 @@
+import { diskSpace } from "../src/agent/disk_space.ts";
 import {
   deepStrictEqual,
   doesNotMatch,
@@ -240,7 +241,7 @@ async function watching(etcd: TestEtcd, dataDir: string) {
   let looks = 0;
   const watch = watchSpace({
     endpoint: etcd.endpoint,
-    dataDir,
+    diskSpace: () => diskSpace(dataDir),
     quotaBytes: QUOTA,
     onLook: (now) => {
       troubles = now;

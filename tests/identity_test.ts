@@ -4,6 +4,7 @@ import {
   encodeIdentity,
   type Identity,
   readIdentity,
+  writeIdentity,
 } from "../src/agent/identity.ts";
 import {
   checkPosition,
@@ -37,7 +38,8 @@ async function keep(
   more: Partial<KeepIdentityOptions> = {},
 ): Promise<IdentityKeeper> {
   return await IdentityKeeper.start({
-    path: dataPaths(member.dir).identity,
+    write: (identity) =>
+      writeIdentity(dataPaths(member.dir).identity, identity),
     endpoint: member.clientUrl,
     known: undefined,
     clusterUid: UID,

@@ -9,10 +9,12 @@ import { dropPermissions } from "../base/drop_permissions.ts";
 import { KatError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import type { ClusterSpec } from "../cluster/cluster_config.ts";
+import { type DiskProbe, probeDisk } from "../etcd/disk_probe.ts";
 import type { EtcdBinaries } from "../etcd/etcd_binaries.ts";
 import { assertUnlocked, createDataDir } from "../etcd/etcd_data_dir.ts";
 import { isLoopback } from "../etcd/etcd_flags.ts";
 import { endOrphan, findOrphan } from "../etcd/etcd_pid_file.ts";
+import { deriveTiming } from "../etcd/etcd_timing.ts";
 import { versionText } from "../etcd/etcd_version.ts";
 import { assertPortsFree } from "../etcd/port_holder.ts";
 import {
@@ -27,7 +29,8 @@ import { clientEndpoints, planMember, wantedPorts } from "./member_plan.ts";
 import type { NodeRecord } from "./node_record.ts";
 import type { Report } from "./node_state.ts";
 import { refuseAnotherNode, refuseUnfitData } from "./refuse_node.ts";
-import { type StoreInput, StorePart } from "./store_part.ts";
+import { refuseOtherData } from "./refuse_identity.ts";
+import { type StoreEntry, type StoreHost, StorePart } from "./store_part.ts";
 import type { WantedNode } from "./wanted_node.ts";
 
 /** What an agent needs besides. */
@@ -36,6 +39,8 @@ export interface AgentOptions {
   readonly dataDir: string;
   /** Finds the etcd to run, downloading it if need be. */
   readonly findEtcd: (spec: ClusterSpec) => Promise<EtcdBinaries>;
+  /** Whether cluster.kat itself says `leaderLeaseSeconds`; unknown without the file. */
+  readonly isLeaseGiven?: boolean | undefined;
   /** Sockets that the agent goes on to write to. */
   readonly sockets: readonly string[];
   /** Told how it goes. */
@@ -100,22 +105,32 @@ async function serveNode(
   const paths = dataPaths(dataDir);
   warnOfPlainHttp(record);
 
+  const members = record.initialCluster;
+
   await using stack = new AsyncDisposableStack();
   await refuseUnfitData(record, paths);
   // It loads while etcd is looked for and started.
-  const store = stack.use(new StorePart(storeInput(record, options)));
+  const endpoints = clientEndpoints(record);
+  const store = stack.use(new StorePart({ endpoints, members }));
   const found = fresh ? await prepareFresh(record, options) : undefined;
   stack.use(await DataDirectory.open(dataDir));
+  // A member that is alone waits for nobody, and so not for its disk either.
+  const probing = members.length > 1 && !record.timing
+    ? probeDisk(dataDir, { signal })
+    : undefined;
   await endLeftover(paths);
   await assertPortsFree(wantedPorts(record));
   const binaries = found ?? await options.findEtcd(record.spec);
   signal.throwIfAborted();
+  const { version } = binaries;
+  const identity = await refuseOtherData(record, { paths, version });
+  const probe = await probing;
   await writeRecord(paths, record);
   await createDataDir(paths.etcd);
 
-  report?.({ etcdVersion: versionText(binaries.version) });
+  report?.({ etcdVersion: versionText(version) });
   const member = stack.use(
-    new MemberPart(memberInput(record, { paths, binaries }), { report }),
+    new MemberPart(memberInput(record, { paths, binaries, probe }), { report }),
   );
   // From here on all is done by the two parts, with rights of their own.
   await Promise.all([
@@ -123,17 +138,23 @@ async function serveNode(
     dropPermissions({ sockets: options.sockets, after: [member, store] }),
   ]);
   logger("agent").info("Successfully initialized etcd", {
-    version: versionText(binaries.version),
-    endpoint: clientEndpoints(record)[0],
+    version: versionText(version),
+    endpoint: endpoints[0],
   });
   await store.serve({
-    onCluster: ({ uid, spec }) =>
-      member.remember({
-        ...record,
-        state: "ready",
-        clusterUid: uid,
-        spec: { ...spec, dataDir: record.spec.dataDir },
-      }),
+    endpoints,
+    nodeName: record.nodeName,
+    members,
+    entry: entryOf(record, options),
+    own: {
+      identity,
+      etcdVersion: versionText(version),
+      timing: record.timing,
+      probe,
+      isLeaseGiven: options.isLeaseGiven,
+    },
+  }, {
+    host: hostOf(member, record),
     report,
     signal: AbortSignal.any([signal, member.failed]),
   });
@@ -142,37 +163,54 @@ async function serveNode(
 
 function memberInput(
   record: NodeRecord,
-  { paths, binaries }: {
+  { paths, binaries, probe }: {
     readonly paths: DataPaths;
     readonly binaries: EtcdBinaries;
+    readonly probe: DiskProbe | undefined;
   },
 ): MemberInput {
+  const members = record.initialCluster;
+  const timing = record.timing ??
+    deriveTiming(probe?.p99Ms, { members: members.length });
   return {
     dataDir: paths.root,
     etcd: {
       binary: binaries.etcd,
       version: binaries.version,
-      member: planMember(record, paths.etcd),
+      member: planMember({ ...record, timing }, paths.etcd),
       logFile: paths.etcdLog,
       pidFile: paths.etcdPid,
     },
     nodeName: record.nodeName,
-    members: record.initialCluster,
+    members,
   };
 }
 
-function storeInput(
-  record: NodeRecord,
-  { wantedSpec }: ServeOptions,
-): StoreInput {
-  const { clusterUid: uid } = record;
+function entryOf(record: NodeRecord, { wantedSpec }: ServeOptions): StoreEntry {
+  const { state, clusterUid: uid, spec } = record;
+  return state === "ready" && uid !== undefined
+    ? { kind: "return", uid, wantedSpec }
+    : { kind: "make", spec, wantedSpec };
+}
+
+/** What the store part has done by the one that has files. */
+function hostOf(member: MemberPart, record: NodeRecord): StoreHost {
+  let known = record;
+  const remember = async (news: Partial<NodeRecord>) => {
+    known = { ...known, ...news };
+    await member.remember(known);
+  };
   return {
-    endpoints: clientEndpoints(record),
-    nodeName: record.nodeName,
-    members: record.initialCluster,
-    entry: record.state === "ready" && uid !== undefined
-      ? { kind: "return", uid, wantedSpec }
-      : { kind: "make", spec: record.spec, wantedSpec },
+    keepCluster: ({ uid, spec }) =>
+      remember({
+        state: "ready",
+        clusterUid: uid,
+        spec: { ...spec, dataDir: record.spec.dataDir },
+      }),
+    keepTiming: (timing) => remember({ timing }),
+    keepIdentity: (identity) => member.identify(identity),
+    probeDisk: () => member.probeDisk(),
+    diskSpace: () => member.diskSpace(),
   };
 }
 

@@ -33,12 +33,11 @@ export async function runExternal(
 ): Promise<void> {
   // There is no etcd to start, and the one that is there may take its time.
   report?.({ isUp: true });
-  using store = new StorePart({
-    endpoints,
-    nodeName,
-    members: [],
-    entry: { kind: "join" },
-  });
+  const members = [] as const;
+  using store = new StorePart({ endpoints, members });
   await dropPermissions({ sockets, after: [store] });
-  await store.serve({ report, signal });
+  await store.serve(
+    { endpoints, nodeName, members, entry: { kind: "join" } },
+    { report, signal },
+  );
 }

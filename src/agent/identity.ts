@@ -9,6 +9,7 @@
  */
 
 import * as v from "valibot";
+import { writeFileAtomic } from "../base/atomic_file.ts";
 import { KatError } from "../base/errors.ts";
 import { readOwnFile } from "./data_directory.ts";
 
@@ -59,6 +60,14 @@ export function encodeIdentity(identity: Identity): string {
     revision: identity.revision.toString(),
   };
   return JSON.stringify(whole, undefined, 2) + "\n";
+}
+
+/** Replaces the file at `path`, whole or not at all. */
+export async function writeIdentity(
+  path: string,
+  identity: Identity,
+): Promise<void> {
+  await writeFileAtomic(path, encodeIdentity(identity));
 }
 
 /**

@@ -5,7 +5,6 @@
  * @module
  */
 
-import { writeFileAtomic } from "../base/atomic_file.ts";
 import { abortable, Deadline } from "../base/abortable.ts";
 import { Backoff } from "../base/backoff.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
@@ -32,8 +31,8 @@ export interface PositionOptions {
 
 /** Options of {@linkcode IdentityKeeper.start}. */
 export interface KeepIdentityOptions extends PositionOptions {
-  /** Where it is kept. */
-  readonly path: string;
+  /** Replaces what is kept. */
+  readonly write: (identity: Identity) => Promise<unknown>;
   /** What was kept there when the node started. */
   readonly known: Identity | undefined;
   /** The cluster's UUID. */
@@ -146,7 +145,8 @@ export class IdentityKeeper implements AsyncDisposable {
   }
 
   async #look(signal: AbortSignal | undefined): Promise<void> {
-    const { endpoint, path, clusterUid, nodeName, etcdVersion } = this.#options;
+    const { endpoint, write, clusterUid, nodeName, etcdVersion } =
+      this.#options;
     const found = await readPosition(endpoint, { signal });
     const stepBack = findStepBack(this.#known, found);
     this.#say(stepBack);
@@ -162,7 +162,7 @@ export class IdentityKeeper implements AsyncDisposable {
     if (this.#known && encodeIdentity(this.#known) === encodeIdentity(next)) {
       return;
     }
-    await writeFileAtomic(path, encodeIdentity(next));
+    await write(next);
     this.#known = next;
   }
 

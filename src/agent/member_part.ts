@@ -8,11 +8,14 @@
 
 import { abortable } from "../base/abortable.ts";
 import { ConfinedPart, type Permissions } from "../base/confined.ts";
+import type { DiskProbe } from "../etcd/disk_probe.ts";
 import type { InitialMember } from "../etcd/etcd_flags.ts";
 import type {
   EtcdProcessOptions,
   EtcdProcessState,
 } from "../etcd/etcd_process.ts";
+import type { DiskSpace } from "./disk_space.ts";
+import type { Identity } from "./identity.ts";
 import type { NodeRecord } from "./node_record.ts";
 import type { NodeState, Report } from "./node_state.ts";
 import { hostsOf } from "./store_part.ts";
@@ -59,6 +62,27 @@ export interface MemberCalls {
     readonly news: never;
     readonly result: void;
   };
+  /** Replaces what the node knows of its data. */
+  readonly identify: {
+    readonly input: {
+      readonly dataDir: string;
+      readonly identity: Identity;
+    };
+    readonly news: never;
+    readonly result: void;
+  };
+  /** Measures the disk of a directory. */
+  readonly probeDisk: {
+    readonly input: string;
+    readonly news: never;
+    readonly result: DiskProbe | undefined;
+  };
+  /** Looks how much space the disk of a directory has. */
+  readonly diskSpace: {
+    readonly input: string;
+    readonly news: never;
+    readonly result: DiskSpace | undefined;
+  };
   /** Whether etcd answers at all. */
   readonly answers: Question;
   /** Whether etcd says that it serves. */
@@ -77,6 +101,7 @@ export function memberPermissions(
     run: [binary],
     // node:child_process asks for it, whatever environment the child is given.
     env: ["NODE_V8_COVERAGE"],
+    sys: ["statfs"],
     net: hostsOf([...listenClientUrls, ...peerUrls]),
   };
 }
@@ -140,6 +165,21 @@ export class MemberPart implements AsyncDisposable {
   /** Replaces what the node remembers. */
   async remember(record: NodeRecord): Promise<void> {
     await this.#part.call("remember", { dataDir: this.#dataDir, record });
+  }
+
+  /** Replaces what the node knows of its data. */
+  async identify(identity: Identity): Promise<void> {
+    await this.#part.call("identify", { dataDir: this.#dataDir, identity });
+  }
+
+  /** Measures the disk. */
+  async probeDisk(): Promise<DiskProbe | undefined> {
+    return await this.#part.call("probeDisk", this.#dataDir);
+  }
+
+  /** Looks how much space the disk has. */
+  async diskSpace(): Promise<DiskSpace | undefined> {
+    return await this.#part.call("diskSpace", this.#dataDir);
   }
 
   /** Stops etcd, and waits for its end. */

@@ -15,6 +15,7 @@ import {
   StoreError,
 } from "../store/state_store.ts";
 import type { Report } from "./node_state.ts";
+import { watchSpace, type WatchSpaceOptions } from "./watch_space.ts";
 import { type ReachabilityOptions, watchStore } from "./watch_store.ts";
 
 /** Options of {@linkcode participate}. */
@@ -22,6 +23,8 @@ export interface ParticipateOptions
   extends Omit<ReachabilityOptions, "onLook"> {
   /** The lease to ask for, in seconds. */
   readonly leaseSeconds: number;
+  /** Where the node's own etcd is, and its disk; none if somebody else runs it. */
+  readonly space?: Omit<WatchSpaceOptions, "signal"> | undefined;
   /** Told of each term when it begins, and with `undefined` once it is over. */
   readonly onTerm?: ((term: Leadership | undefined) => void) | undefined;
   /** Told how it goes. */
@@ -57,6 +60,7 @@ export async function participate(
       signal,
       onLook: (trouble) => report?.({ look: { trouble } }),
     }),
+    ...(options.space ? [watchSpace({ ...options.space, signal })] : []),
   ];
   const results = await Promise.allSettled(
     parts.map((part) =>

@@ -7,9 +7,12 @@
 
 import { aborted } from "../base/abortable.ts";
 import type { CallContext, Calls } from "../base/serve_calls.ts";
+import { probeDisk } from "../etcd/disk_probe.ts";
 import { type EtcdProcess, startEtcd } from "../etcd/etcd_process.ts";
 import { EtcdSupervisor } from "../etcd/etcd_supervisor.ts";
 import { dataPaths, writeRecord } from "./data_directory.ts";
+import { diskSpace } from "./disk_space.ts";
+import { writeIdentity } from "./identity.ts";
 import type { MemberCalls, MemberInput, MemberNews } from "./member_part.ts";
 import { reportMissingPeers } from "./missing_peers.ts";
 
@@ -29,6 +32,10 @@ let current: () => EtcdProcess | undefined = () => undefined;
 export const memberCalls: Calls<MemberCalls> = {
   serve: serveMember,
   remember: ({ dataDir, record }) => writeRecord(dataPaths(dataDir), record),
+  identify: ({ dataDir, identity }) =>
+    writeIdentity(dataPaths(dataDir).identity, identity),
+  probeDisk: (dataDir) => probeDisk(dataDir),
+  diskSpace: (dataDir) => diskSpace(dataDir),
   answers: async (_, options) => await current()?.answers(options) ?? false,
   serves: async (_, options) => await current()?.serves(options) ?? false,
 };

@@ -5,9 +5,10 @@
  * @module
  */
 
-import { KatError } from "../base/errors.ts";
+import { KatError, messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import type { CallContext } from "../base/serve_calls.ts";
+import type { DiskProbe } from "../etcd/disk_probe.ts";
 import { EtcdStore } from "../store/etcd_store.ts";
 import type { Leadership, StateStore } from "../store/state_store.ts";
 import {
@@ -17,27 +18,105 @@ import {
   readCluster,
   untilAnswered,
 } from "./cluster_record.ts";
+import { agreeOnTiming } from "./cluster_timing.ts";
+import type { DiskSpace } from "./disk_space.ts";
+import { checkPosition, IdentityKeeper } from "./keep_identity.ts";
 import type { TermState } from "./node_state.ts";
 import { participate } from "./participate.ts";
 import { refuseAnotherStore } from "./refuse_node.ts";
-import type { StoreInput, StoreNews } from "./store_part.ts";
+import type { OwnMember, StoreInput, StoreNews } from "./store_part.ts";
+import type { ClusterTiming } from "./timing_schema.ts";
+import { leaseInForce } from "./timing_status.ts";
 
 /** Takes part until the signal aborts. */
 export async function serveStore(
-  { endpoints, nodeName, members, entry }: StoreInput,
-  { signal, tell }: CallContext<StoreNews>,
+  input: StoreInput,
+  context: CallContext<StoreNews>,
 ): Promise<void> {
-  await using store = new EtcdStore({ endpoints });
-  const cluster = await enter(store, { endpoints, entry, signal });
+  const { endpoints, nodeName, members, own } = input;
+  const { signal, tell } = context;
+  const [endpoint = ""] = endpoints;
+  await using stack = new AsyncDisposableStack();
+  // Before anything is written to a store that may be another, or older.
+  await checkPosition(own?.identity, { endpoint, signal });
+  const store = stack.use(new EtcdStore({ endpoints }));
+  const cluster = await enter(store, input, context);
   await tell({ cluster });
+  const timing = own && await agree(store, { input, cluster, context, stack });
+  if (own) {
+    stack.defer(keepIdentity({ own, endpoint, cluster, input, context }));
+  }
   await participate(store, {
     nodeName,
     members,
-    leaseSeconds: cluster.spec.leaderLeaseSeconds,
+    leaseSeconds: leaseInForce(cluster.spec, timing),
+    space: own && {
+      endpoint,
+      quotaBytes: cluster.spec.etcd.quotaBackendBytes,
+      diskSpace: async () =>
+        await tell({ ask: "disk space" }) as DiskSpace | undefined,
+    },
     report: (news) => void tell(news),
     onTerm: (term) => reportTerm(term, (term) => void tell({ term })),
     signal,
   });
+}
+
+interface OwnOptions {
+  readonly input: StoreInput;
+  readonly cluster: ClusterRecord;
+  readonly context: CallContext<StoreNews>;
+}
+
+/** Settles the timing with the other nodes; one that is alone does not wait for its disk. */
+async function agree(
+  store: StateStore,
+  { input, cluster, context: { signal, tell }, stack }: OwnOptions & {
+    readonly stack: AsyncDisposableStack;
+  },
+): Promise<ClusterTiming | undefined> {
+  const { own, nodeName, members } = input;
+  const probing = async () =>
+    own?.probe ??
+      await tell({ ask: "disk probe" }) as DiskProbe | undefined;
+  const agreed = stack.use(
+    await agreeOnTiming(store, {
+      nodeName,
+      members: members.length,
+      etcd: cluster.spec.etcd,
+      known: own?.timing,
+      probing: own?.timing ? undefined : probing(),
+      isLeaseGiven: own?.isLeaseGiven,
+      onSettled: async (timing) => void await tell({ timing }),
+      signal,
+    }),
+  );
+  return agreed.timing;
+}
+
+/** Keeps the identity beside the node's life; returns what ends that. */
+function keepIdentity(
+  { own, endpoint, cluster, input, context: { signal, tell } }: OwnOptions & {
+    readonly own: OwnMember;
+    readonly endpoint: string;
+  },
+): () => Promise<void> {
+  const keeping = IdentityKeeper.start({
+    write: (identity) => tell({ identity }),
+    known: own.identity,
+    endpoint,
+    clusterUid: cluster.uid,
+    nodeName: input.nodeName,
+    etcdVersion: own.etcdVersion,
+    signal,
+  }).catch((error) => {
+    if (signal.aborted) return undefined;
+    logger("agent").warn("Cannot keep the identity up to date", {
+      reason: messageOf(error),
+    });
+    return undefined;
+  });
+  return async () => await (await keeping)?.[Symbol.asyncDispose]();
 }
 
 /** A term as news, and that it was lost when it is. */
@@ -56,9 +135,8 @@ function reportTerm(
 /** The cluster in the store, made or found, and the right one. */
 async function enter(
   store: StateStore,
-  { entry, endpoints, signal }:
-    & Pick<StoreInput, "entry" | "endpoints">
-    & Pick<CallContext<StoreNews>, "signal">,
+  { entry, endpoints }: StoreInput,
+  { signal }: CallContext<StoreNews>,
 ): Promise<ClusterRecord> {
   const options = { signal };
   const read = () => untilAnswered(options, () => readCluster(store, options));

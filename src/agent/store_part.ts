@@ -8,9 +8,13 @@
 
 import { ConfinedPart, type Permissions } from "../base/confined.ts";
 import type { ClusterSpec } from "../cluster/cluster_config.ts";
+import type { DiskProbe } from "../etcd/disk_probe.ts";
 import type { InitialMember } from "../etcd/etcd_flags.ts";
 import type { ClusterRecord } from "./cluster_record.ts";
+import type { DiskSpace } from "./disk_space.ts";
+import type { Identity } from "./identity.ts";
 import type { NodeState, Report } from "./node_state.ts";
+import type { ClusterTiming } from "./timing_schema.ts";
 import { workerUrl } from "./worker_url.ts";
 
 /** What a node is in the cluster. */
@@ -23,6 +27,22 @@ export interface StoreInput {
   readonly members: readonly InitialMember[];
   /** How the node came by its cluster. */
   readonly entry: StoreEntry;
+  /** The member that the node runs, at the first endpoint; none if somebody else does. */
+  readonly own?: OwnMember | undefined;
+}
+
+/** What a node knows of the member that it runs. */
+export interface OwnMember {
+  /** Whose data it had, and how far they were. */
+  readonly identity: Identity | undefined;
+  /** The etcd that runs, as `3.6.14`. */
+  readonly etcdVersion: string;
+  /** The timing that was settled before. */
+  readonly timing: ClusterTiming | undefined;
+  /** How quick its disk is, if that was measured already. */
+  readonly probe: DiskProbe | undefined;
+  /** Whether cluster.kat says a lease; `undefined` without the file. */
+  readonly isLeaseGiven: boolean | undefined;
 }
 
 /** How a node comes by its cluster. */
@@ -48,6 +68,26 @@ export type StoreEntry =
 export interface StoreNews extends Pick<NodeState, "leader" | "look" | "term"> {
   /** The cluster, once known: the node goes on when this has been heard. */
   readonly cluster?: ClusterRecord;
+  /** Whose data the member has, and how far they are now. */
+  readonly identity?: Identity;
+  /** The timing that all nodes settled on. */
+  readonly timing?: ClusterTiming;
+  /** What the host is asked for: its reply. */
+  readonly ask?: "disk probe" | "disk space";
+}
+
+/** What the part has its host do, which has files. */
+export interface StoreHost {
+  /** Remembers the cluster; the node goes on when this has resolved. */
+  readonly keepCluster: (cluster: ClusterRecord) => Promise<void>;
+  /** Remembers the data. */
+  readonly keepIdentity: (identity: Identity) => Promise<void>;
+  /** Remembers the timing. */
+  readonly keepTiming: (timing: ClusterTiming) => Promise<void>;
+  /** Measures the disk. */
+  readonly probeDisk: () => Promise<DiskProbe | undefined>;
+  /** Looks how much space it has. */
+  readonly diskSpace: () => Promise<DiskSpace | undefined>;
 }
 
 /** What the part can be asked. */
@@ -62,8 +102,8 @@ export interface StoreCalls {
 
 /** Options of {@linkcode StorePart.serve}. */
 export interface ServeStoreOptions {
-  /** Told the cluster; the node goes on when this has resolved. */
-  readonly onCluster?: ((cluster: ClusterRecord) => Promise<void>) | undefined;
+  /** What has files, if the node has any. */
+  readonly host?: StoreHost | undefined;
   /** Told how it goes. */
   readonly report?: Report | undefined;
   /** Ends it, in order. */
@@ -87,11 +127,9 @@ export function hostsOf(urls: readonly string[]): string[] {
 /** The running part; it loads while the caller goes on. */
 export class StorePart implements Disposable {
   readonly #part: ConfinedPart<StoreCalls>;
-  readonly #input: StoreInput;
 
   /** Starts the part. */
-  constructor(input: StoreInput) {
-    this.#input = input;
+  constructor(input: Pick<StoreInput, "endpoints" | "members">) {
     this.#part = ConfinedPart.start<StoreCalls>({
       module: workerUrl("store_worker"),
       permissions: storePermissions(input),
@@ -104,13 +142,18 @@ export class StorePart implements Disposable {
    * @throws {KatError} if the store holds another cluster than it should.
    */
   async serve(
-    { onCluster, report, signal }: ServeStoreOptions,
+    input: StoreInput,
+    { host, report, signal }: ServeStoreOptions,
   ): Promise<void> {
-    await this.#part.call("serve", this.#input, {
+    await this.#part.call("serve", input, {
       signal,
-      async onNews({ cluster, ...state }) {
+      onNews({ cluster, identity, timing, ask, ...state }) {
+        if (cluster) return host?.keepCluster(cluster);
+        if (identity) return host?.keepIdentity(identity);
+        if (timing) return host?.keepTiming(timing);
+        if (ask === "disk probe") return host?.probeDisk();
+        if (ask === "disk space") return host?.diskSpace();
         report?.(state);
-        if (cluster) await onCluster?.(cluster);
       },
     }).catch((error) => {
       if (!signal.aborted || error !== signal.reason) throw error;

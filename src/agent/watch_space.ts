@@ -9,7 +9,7 @@ import { type Clock, systemClock } from "../base/clock.ts";
 import { logger } from "../base/log.ts";
 import { DEFAULT_QUOTA_BYTES } from "../etcd/etcd_flags.ts";
 import { ownErrors, statusIfAnswering } from "../etcd/member_survey.ts";
-import { diskSpace } from "./disk_space.ts";
+import type { DiskSpace } from "./disk_space.ts";
 import {
   findSpaceTroubles,
   type SpaceFacts,
@@ -21,8 +21,8 @@ import {
 export interface WatchSpaceOptions {
   /** The client URL of the node's own member. */
   readonly endpoint: string;
-  /** The directory on whose disk etcd's data lie. */
-  readonly dataDir: string;
+  /** Asks for the disk on which etcd's data lie. */
+  readonly diskSpace: () => Promise<DiskSpace | undefined>;
   /** The quota that etcd was started with. @default {etcd's own} */
   readonly quotaBytes?: number | undefined;
   /** Told after every look what is short. */
@@ -69,13 +69,13 @@ export async function watchSpace(options: WatchSpaceOptions): Promise<void> {
 }
 
 async function look(
-  { endpoint, dataDir, quotaBytes = DEFAULT_QUOTA_BYTES, signal }:
+  { endpoint, diskSpace, quotaBytes = DEFAULT_QUOTA_BYTES, signal }:
     WatchSpaceOptions,
   before: readonly SpaceTrouble[],
 ): Promise<readonly SpaceTrouble[]> {
   const [status, disk] = await Promise.all([
     statusIfAnswering(endpoint, { signal }),
-    diskSpace(dataDir),
+    diskSpace(),
   ]);
   const facts: SpaceFacts = {
     quotaBytes,

@@ -37,15 +37,15 @@ export interface ConfinedOptions {
 export interface CallOptions<News> {
   /** Asks the call to end; it rejects with the signal's reason once it has. */
   readonly signal?: AbortSignal | undefined;
-  /** Takes its news; the part may wait until this has resolved. */
-  readonly onNews?: ((news: News) => Promise<void> | void) | undefined;
+  /** Takes its news; the part may wait for what this returns. */
+  readonly onNews?: ((news: News) => unknown) | undefined;
 }
 
 interface Pending {
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: unknown) => void;
   readonly signal: AbortSignal | undefined;
-  readonly onNews: ((news: unknown) => Promise<void> | void) | undefined;
+  readonly onNews: ((news: unknown) => unknown) | undefined;
 }
 
 /** How long its last acts may take before the program ends without them. */
@@ -190,13 +190,13 @@ export class ConfinedPart<Part extends PartShape<Part>> implements Disposable {
   async #hear(
     { call, id, news }: PartMessage & { readonly type: "news" },
   ): Promise<void> {
-    let error;
+    let error, reply;
     try {
-      await this.#pending.get(call)?.onNews?.(news);
+      reply = await this.#pending.get(call)?.onNews?.(news);
     } catch (thrown) {
       error = toPlainError(thrown);
     }
-    this.#post({ type: "heard", news: id, error });
+    this.#post({ type: "heard", news: id, reply, error });
   }
 
   #fail(error: Error): void {

@@ -38,6 +38,7 @@ export type HostMessage =
   | {
     readonly type: "heard";
     readonly news: number;
+    readonly reply: unknown;
     readonly error: PlainError | undefined;
   }
   /** The part sets the first number to 1 once its last acts are done. */

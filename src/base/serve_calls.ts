@@ -19,8 +19,8 @@ import { fromPlainError, toPlainError } from "./plain_error.ts";
 export interface CallContext<News> {
   /** Aborts when the host wants the call to end. */
   readonly signal: AbortSignal;
-  /** Tells the host; resolves once it has acted on it, rejects if it could not. */
-  readonly tell: (news: News) => Promise<void>;
+  /** Tells the host; resolves with its reply once it has acted on it, rejects if it could not. */
+  readonly tell: (news: News) => Promise<unknown>;
 }
 
 /** What does the calls of a part. */
@@ -44,7 +44,7 @@ type AnyCall = (
 
 const scope = globalThis as unknown as WorkerScope;
 const running = new Map<number, AbortController>();
-const unheard = new Map<number, PromiseWithResolvers<void>>();
+const unheard = new Map<number, PromiseWithResolvers<unknown>>();
 let told = 0;
 
 /**
@@ -87,12 +87,12 @@ function take(
       );
     }
     case "heard": {
-      const { news, error } = message;
+      const { news, reply, error } = message;
       const waiting = unheard.get(news);
       unheard.delete(news);
       return error
         ? waiting?.reject(fromPlainError(error))
-        : waiting?.resolve();
+        : waiting?.resolve(reply);
     }
     case "hard exit":
       actBeforeHardExit();
@@ -126,8 +126,8 @@ async function run(
   }
 }
 
-function tell(call: number, news: unknown): Promise<void> {
-  const waiting = Promise.withResolvers<void>();
+function tell(call: number, news: unknown): Promise<unknown> {
+  const waiting = Promise.withResolvers<unknown>();
   // Most news is told without waiting for what becomes of it.
   waiting.promise.catch(() => {});
   const id = ++told;

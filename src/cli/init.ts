@@ -111,6 +111,7 @@ async function initAndServe(
   const { systemdSockets } = await import("../agent/systemd.ts");
   await initNode(wanted, {
     dataDir,
+    isLeaseGiven: config.isLeaseGiven ?? false,
     findEtcd: etcdFinder(flags, { ...context, dataDir }),
     sockets: systemdSockets(context),
     report: context.report,
