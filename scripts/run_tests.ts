@@ -1,7 +1,7 @@
 /**
  * Gets an etcd, builds the one file, runs every test on it, and says the counts
- * on its last line: `N passed, N failed, N skipped`. Arguments go to
- * `deno test`.
+ * on its last line: `N passed, N failed, N skipped`. With `--with-chaos` first,
+ * a short storm of faults follows. Other arguments go to `deno test`.
  *
  * @module
  */
@@ -11,6 +11,8 @@ import { fileURLToPath } from "node:url";
 import { readAudit, readReviewed } from "./permission_audit.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
+/** What the tests are to run. */
+const TESTED = { KAT_TEST_AGENT: join(ROOT, "dist", "kat-agent") };
 
 async function run(
   args: readonly string[],
@@ -50,11 +52,21 @@ async function judgeAudit(directory: string): Promise<number> {
   return grown.length === 0 ? 0 : 1;
 }
 
+/** Both topologies under faults, for some minutes; 1 if a promise was broken. */
+async function runChaos(): Promise<number> {
+  const code = await run(
+    ["run", "-A", "--frozen", "tests/chaos/chaos.ts", "--ci"],
+    TESTED,
+  );
+  return code === 0 ? 0 : 1;
+}
+
 function say(text: string): void {
   // deno-lint-ignore no-console -- the result of this program
   console.log(text);
 }
 
+const withChaos = Deno.args[0] === "--with-chaos";
 for (
   const step of [
     ["run", "--frozen", "-A", "scripts/get_etcd.ts"],
@@ -71,17 +83,29 @@ try {
   // Agents of other users write there, too.
   await Deno.mkdir(audit);
   const code = await run(
-    ["test", "-A", "--frozen", `--junit-path=${report}`, ...Deno.args],
+    [
+      "test",
+      "-A",
+      "--frozen",
+      `--junit-path=${report}`,
+      ...Deno.args.slice(withChaos ? 1 : 0),
+    ],
     {
-      KAT_TEST_AGENT: join(ROOT, "dist", "kat-agent"),
+      ...TESTED,
       KAT_TEST_AUDIT: audit,
       KAT_CACHE_DIR: join(scratch, "cache"),
     },
   );
   const { tests, bad, skip } = counts(await Deno.readTextFile(report));
-  const failed = (code !== 0 && bad === 0 ? 1 : bad) + await judgeAudit(audit);
-  // What was asked of Deno counts as one more.
-  say(`${tests + 1 - failed - skip} passed, ${failed} failed, ${skip} skipped`);
+  const failures = [
+    code !== 0 && bad === 0 ? 1 : bad,
+    await judgeAudit(audit),
+    ...(withChaos ? [await runChaos()] : []),
+  ];
+  const failed = failures.reduce((sum, count) => sum + count);
+  // What was asked of Deno counts as one more, and so does the storm.
+  const passed = tests + failures.length - 1 - failed - skip;
+  say(`${passed} passed, ${failed} failed, ${skip} skipped`);
   if (failed > 0) Deno.exitCode = 1;
 } finally {
   await Deno.remove(scratch, { recursive: true });
