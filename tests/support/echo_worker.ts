@@ -35,6 +35,8 @@ export interface EchoCalls {
   readonly log: Shape<void, void>;
   /** Throws where nobody listens. */
   readonly crash: Shape<void, void>;
+  /** Counts up the first number from now on, whatever happens. */
+  readonly tick: Shape<Int32Array, void>;
   /** Does something in the last moment: sets the first number to 7. */
   readonly promise: Shape<Int32Array, void>;
 }
@@ -66,6 +68,10 @@ serveCalls<EchoCalls>(() =>
     async crash() {
       void Promise.reject(new Error("Nobody expected this"));
       await new Promise(() => {});
+    },
+    tick(numbers) {
+      setInterval(() => Atomics.add(numbers, 0, 1), 1);
+      return Promise.resolve();
     },
     promise(numbers) {
       atHardExit(() => Atomics.store(numbers, 0, 7));
