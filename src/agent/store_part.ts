@@ -9,7 +9,7 @@
 import { ConfinedPart, type Permissions } from "../base/confined.ts";
 import type { ClusterSpec } from "../cluster/cluster_config.ts";
 import type { DiskProbe } from "../etcd/disk_probe.ts";
-import type { InitialMember } from "../etcd/etcd_flags.ts";
+import { authorityOf, type InitialMember } from "../etcd/etcd_flags.ts";
 import type { ClusterRecord } from "./cluster_record.ts";
 import type { DiskSpace } from "./disk_space.ts";
 import type { Identity } from "./identity.ts";
@@ -121,7 +121,7 @@ export function storePermissions(
 
 /** The hosts and ports of URLs, as permissions name them. */
 export function hostsOf(urls: readonly string[]): string[] {
-  return [...new Set(urls.map((url) => new URL(url).host))];
+  return [...new Set(urls.map(authorityOf))];
 }
 
 /** The running part; it loads while the caller goes on. */
