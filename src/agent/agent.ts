@@ -132,6 +132,7 @@ async function serveNode(
   const member = stack.use(
     new MemberPart(memberInput(record, { paths, binaries, probe }), { report }),
   );
+  report?.({ parts: [store, member] });
   // From here on all is done by the two parts, with rights of their own.
   await Promise.all([
     member.untilServing({ signal }),

@@ -15,6 +15,7 @@ import type { DiskSpace } from "./disk_space.ts";
 import type { Identity } from "./identity.ts";
 import type { NodeState, Report } from "./node_state.ts";
 import type { ClusterTiming } from "./timing_schema.ts";
+import type { WatchedPart } from "./wellness.ts";
 import { workerUrl } from "./worker_url.ts";
 
 /** What a node is in the cluster. */
@@ -125,7 +126,9 @@ export function hostsOf(urls: readonly string[]): string[] {
 }
 
 /** The running part; it loads while the caller goes on. */
-export class StorePart implements Disposable {
+export class StorePart implements WatchedPart, Disposable {
+  /** What it is called. */
+  readonly name = "store";
   readonly #part: ConfinedPart<StoreCalls>;
 
   /** Starts the part. */
@@ -163,6 +166,11 @@ export class StorePart implements Disposable {
   /** Resolves once it is loaded. */
   get ready(): Promise<void> {
     return this.#part.ready;
+  }
+
+  /** Whether its event loop turns. */
+  turns(options: { readonly signal: AbortSignal }): Promise<boolean> {
+    return this.#part.turns(options);
   }
 
   /** Ends the part. */

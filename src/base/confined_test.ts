@@ -139,6 +139,21 @@ Deno.test("actBeforeHardExit() waits for the last acts of a part", async () => {
   strictEqual(numbers[0], 7);
 });
 
+Deno.test("ConfinedPart.turns() tells whether the part answers in time, and again once it does", async () => {
+  using part = start();
+  await part.ready;
+  const { signal } = new AbortController();
+  strictEqual(await part.turns({ signal }), true);
+  const numbers = new Int32Array(new SharedArrayBuffer(4));
+  const stalled = part.call("stall", numbers);
+  const late = AbortSignal.timeout(100);
+  strictEqual(await part.turns({ signal: late }), false);
+  Atomics.store(numbers, 0, 1);
+  Atomics.notify(numbers, 0);
+  await stalled;
+  strictEqual(await part.turns({ signal }), true);
+});
+
 /** Whether a number that a part counts up every millisecond no longer changes. */
 function standsStill(numbers: Int32Array): boolean {
   const now = Atomics.load(numbers, 0);

@@ -95,6 +95,10 @@ function take(
         ? waiting?.reject(fromPlainError(error))
         : waiting?.resolve(reply);
     }
+    case "ping": {
+      const { call } = message;
+      return scope.postMessage({ type: "result", call, result: undefined });
+    }
     case "hard exit":
       actBeforeHardExit();
       Atomics.store(message.done, 0, 1);
