@@ -105,6 +105,13 @@ Deno.test("an agent whose etcd cannot be reached says so, and takes part once it
   await agent.logged("Became leader: n1");
 });
 
+Deno.test("an agent takes part on an etcd that is named by its host's name", async () => {
+  await using etcd = await startTestEtcd();
+  await makeCluster(etcd.endpoint, 5);
+  await using agent = runOn(`http://localhost:${etcd.port}`, "n1");
+  await agent.logged("Became leader: n1");
+});
+
 Deno.test("a leader that is cut off loses its term before another agent leads", async () => {
   await using etcd = await startTestEtcd();
   await makeCluster(etcd.endpoint, 4);

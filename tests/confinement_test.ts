@@ -88,6 +88,14 @@ Deno.test("the store part reaches the members of its cluster, and nothing else",
   );
 });
 
+Deno.test("storePermissions() names each port, even the one that URLs do not keep", () => {
+  const { net } = storePermissions({
+    endpoints: ["http://10.0.0.1:80", "http://[fd00::1]:80"],
+    members: [{ name: "n2", peerUrl: "http://etcd-2.example:2380" }],
+  });
+  deepStrictEqual(net, ["10.0.0.1:80", "[fd00::1]:80", "etcd-2.example:2380"]);
+});
+
 Deno.test("the member part has the data directory, one program and its member, and nothing else", async () => {
   await using dir = await tempDir();
   using own = server();

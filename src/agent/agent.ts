@@ -138,6 +138,7 @@ async function serveNode(
       },
     }),
   );
+  report?.({ parts: [store, member] });
   // From here on all is done by the two parts, with rights of their own.
   await Promise.all([
     member.untilServing({ signal }),

@@ -35,6 +35,7 @@ export async function runExternal(
   report?.({ isUp: true });
   const members = [] as const;
   using store = new StorePart({ endpoints, members });
+  report?.({ parts: [store] });
   await dropPermissions({ sockets, after: [store] });
   await store.serve(
     { endpoints, nodeName, members, entry: { kind: "join" } },

@@ -19,7 +19,7 @@ import type { Identity } from "./identity.ts";
 import type { NodeRecord } from "./node_record.ts";
 import type { NodeState, Report } from "./node_state.ts";
 import { hostsOf } from "./store_part.ts";
-import type { WatchedEtcd } from "./wellness.ts";
+import type { WatchedEtcd, WatchedPart } from "./wellness.ts";
 import { workerUrl } from "./worker_url.ts";
 
 /** The member of a node. */
@@ -113,7 +113,9 @@ export interface MemberPartOptions {
 }
 
 /** The running part; disposing stops etcd. */
-export class MemberPart implements AsyncDisposable {
+export class MemberPart implements WatchedPart, AsyncDisposable {
+  /** What it is called. */
+  readonly name = "member";
   readonly #part: ConfinedPart<MemberCalls>;
   readonly #dataDir: string;
   readonly #serving = Promise.withResolvers<void>();
@@ -180,6 +182,11 @@ export class MemberPart implements AsyncDisposable {
   /** Looks how much space the disk has. */
   async diskSpace(): Promise<DiskSpace | undefined> {
     return await this.#part.call("diskSpace", this.#dataDir);
+  }
+
+  /** Whether its event loop turns. */
+  turns(options: { readonly signal: AbortSignal }): Promise<boolean> {
+    return this.#part.turns(options);
   }
 
   /** Stops etcd, and waits for its end. */

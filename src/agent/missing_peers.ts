@@ -7,7 +7,7 @@
 import { Deadline } from "../base/abortable.ts";
 import { systemClock } from "../base/clock.ts";
 import { logger } from "../base/log.ts";
-import type { InitialMember } from "../etcd/etcd_flags.ts";
+import { hostOf, type InitialMember, portOf } from "../etcd/etcd_flags.ts";
 
 /** Options of the functions here. */
 export interface PeerOptions {
@@ -82,14 +82,13 @@ export async function reportMissingPeers(
 }
 
 async function accepts(url: string, signal: AbortSignal): Promise<boolean> {
-  const { hostname, port } = new URL(url);
   using deadline = new Deadline(CONNECT_MS, () => new Error("No answer"), [
     signal,
   ]);
   try {
     const connection = await Deno.connect({
-      hostname: hostname.replace(/^\[|\]$/g, ""),
-      port: Number(port),
+      hostname: hostOf(url),
+      port: portOf(url),
       signal: deadline.signal,
     });
     connection.close();

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { WatchedEtcd } from "./wellness.ts";
+import type { WatchedEtcd, WatchedPart } from "./wellness.ts";
 
 /** A term that this node leads in. */
 export interface TermState {
@@ -20,6 +20,8 @@ export interface NodeState {
   readonly search?: string | undefined;
   /** Whether the node's etcd is supervised. */
   readonly isUp?: boolean;
+  /** The parts of the agent that run in Workers. */
+  readonly parts?: readonly WatchedPart[];
   /** The etcd that was started last. */
   readonly etcd?: WatchedEtcd;
   /** Its version. */

@@ -9,12 +9,13 @@
 import { ConfinedPart, type Permissions } from "../base/confined.ts";
 import type { ClusterSpec } from "../cluster/cluster_config.ts";
 import type { DiskProbe } from "../etcd/disk_probe.ts";
-import type { InitialMember } from "../etcd/etcd_flags.ts";
+import { authorityOf, type InitialMember } from "../etcd/etcd_flags.ts";
 import type { ClusterRecord } from "./cluster_record.ts";
 import type { DiskSpace } from "./disk_space.ts";
 import type { Identity } from "./identity.ts";
 import type { NodeState, Report } from "./node_state.ts";
 import type { ClusterTiming } from "./timing_schema.ts";
+import type { WatchedPart } from "./wellness.ts";
 import { workerUrl } from "./worker_url.ts";
 
 /** What a node is in the cluster. */
@@ -127,11 +128,13 @@ export function storePermissions(
 
 /** The hosts and ports of URLs, as permissions name them. */
 export function hostsOf(urls: readonly string[]): string[] {
-  return [...new Set(urls.map((url) => new URL(url).host))];
+  return [...new Set(urls.map(authorityOf))];
 }
 
 /** The running part; it loads while the caller goes on. */
-export class StorePart implements Disposable {
+export class StorePart implements WatchedPart, Disposable {
+  /** What it is called. */
+  readonly name = "store";
   readonly #part: ConfinedPart<StoreCalls>;
 
   /** Starts the part. */
@@ -175,6 +178,11 @@ export class StorePart implements Disposable {
   /** Resolves once it is loaded. */
   get ready(): Promise<void> {
     return this.#part.ready;
+  }
+
+  /** Whether its event loop turns. */
+  turns(options: { readonly signal: AbortSignal }): Promise<boolean> {
+    return this.#part.turns(options);
   }
 
   /** Ends the part. */

@@ -33,12 +33,23 @@ export type WatchedEtcd = Pick<
   "pid" | "state" | "answers" | "serves"
 >;
 
+/** What of a part of the agent is looked at. */
+export interface WatchedPart {
+  /** What the part is called. */
+  readonly name: string;
+  /** Whether its event loop turns: whether it answers before the signal aborts. */
+  readonly turns: (
+    options: { readonly signal: AbortSignal },
+  ) => Promise<boolean>;
+}
+
 /** What of a node is looked at. */
-export type WatchedNode = Pick<NodeState, "etcd" | "look" | "term">;
+export type WatchedNode = Pick<NodeState, "etcd" | "look" | "parts" | "term">;
 
 /**
  * Looks at one node over time. It is well unless
  *
+ * - the event loop of one of the agent's parts does not turn;
  * - its etcd, having answered once, no longer does;
  * - its leader's work goes on although the lease is over;
  * - looks at the store neither succeed nor fail any more;
@@ -63,8 +74,14 @@ export class Wellness {
     node: WatchedNode,
     options: WellnessOptions,
   ): Promise<string | undefined> {
-    return this.#ofTerm(node) ?? this.#ofLooks(node) ??
-      await this.#ofEtcd(node, options);
+    const wrong = this.#ofTerm(node) ?? this.#ofLooks(node);
+    if (wrong !== undefined) return wrong;
+    // At the same time, for each takes its time where somebody is silent.
+    const [part, etcd] = await Promise.all([
+      ofParts(node, options),
+      this.#ofEtcd(node, options),
+    ]);
+    return part ?? etcd;
   }
 
   #ofTerm({ term }: WatchedNode): string | undefined {
@@ -127,4 +144,17 @@ function hasAnswered(
 
 function hasEnded({ state }: WatchedEtcd): boolean {
   return state === "stopping" || state === "exited";
+}
+
+async function ofParts(
+  { parts = [] }: WatchedNode,
+  { answerMs, signal: ended }: WellnessOptions,
+): Promise<string | undefined> {
+  using deadline = new Deadline(answerMs, () => new Error("No answer"), [
+    ended,
+  ]);
+  const { signal } = deadline;
+  const turn = await Promise.all(parts.map((part) => part.turns({ signal })));
+  const { name } = parts.find((_, index) => !turn[index]) ?? {};
+  return name && `the agent's ${name} part stands still`;
 }

@@ -64,6 +64,23 @@ Deno.test("Wellness finds a node without a majority well, however long that last
   }
 });
 
+Deno.test("Wellness finds a part of the agent that stands still, whatever etcd does", async () => {
+  const { whatIsWrong } = setUp();
+  const isTurning = { store: true, member: true };
+  const part = (name: keyof typeof isTurning) => ({
+    name,
+    turns: () => Promise.resolve(isTurning[name]),
+  });
+  const etcd = new FakeEtcd();
+  etcd.state = "exited";
+  const node = { etcd, parts: [part("store"), part("member")] };
+  strictEqual(await whatIsWrong(node), undefined);
+  isTurning.member = false;
+  strictEqual(await whatIsWrong(node), "the agent's member part stands still");
+  isTurning.member = true;
+  strictEqual(await whatIsWrong(node), undefined);
+});
+
 Deno.test("Wellness finds an agent that alone cannot reach the store, and its recovery", async () => {
   const { clock, whatIsWrong } = setUp();
   const etcd = new FakeEtcd();

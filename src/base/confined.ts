@@ -155,6 +155,25 @@ export class ConfinedPart<Part extends PartShape<Part>> implements Disposable {
     return await abortable(this.call(name, input, { signal }), signal);
   }
 
+  /** Whether its event loop turns: whether it answers before the signal aborts. */
+  async turns({ signal }: { readonly signal: AbortSignal }): Promise<boolean> {
+    if (this.#failure) return false;
+    const call = ++this.#calls;
+    const answer = Promise.withResolvers<unknown>();
+    const { resolve, reject } = answer;
+    const pending = { resolve, reject, signal: undefined, onNews: undefined };
+    this.#pending.set(call, pending);
+    try {
+      this.#post({ type: "ping", call });
+      await abortable(answer.promise, signal);
+      return true;
+    } catch {
+      return false;
+    } finally {
+      this.#pending.delete(call);
+    }
+  }
+
   /** Ends it at once; calls that are under way reject. */
   [Symbol.dispose](): void {
     this.#lastActs?.[Symbol.dispose]();

@@ -41,6 +41,8 @@ export type HostMessage =
     readonly reply: unknown;
     readonly error: PlainError | undefined;
   }
+  /** Answered at once by a result, whatever the part does besides. */
+  | { readonly type: "ping"; readonly call: number }
   /** The part sets the first number to 1 once its last acts are done. */
   | { readonly type: "hard exit"; readonly done: Int32Array };
 

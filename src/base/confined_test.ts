@@ -6,6 +6,7 @@ import {
   strictEqual,
 } from "node:assert/strict";
 import type { EchoCalls } from "../../tests/support/echo_worker.ts";
+import { eventually } from "../../tests/support/eventually.ts";
 import { ConfinedPart } from "./confined.ts";
 import { ExitCode, KatError, ShutdownRequested } from "./errors.ts";
 import { actBeforeHardExit } from "./hard_exit.ts";
@@ -136,4 +137,42 @@ Deno.test("actBeforeHardExit() waits for the last acts of a part", async () => {
   await part.call("promise", numbers);
   actBeforeHardExit();
   strictEqual(numbers[0], 7);
+});
+
+Deno.test("ConfinedPart.turns() tells whether the part answers in time, and again once it does", async () => {
+  using part = start();
+  await part.ready;
+  const { signal } = new AbortController();
+  strictEqual(await part.turns({ signal }), true);
+  const numbers = new Int32Array(new SharedArrayBuffer(4));
+  const stalled = part.call("stall", numbers);
+  const late = AbortSignal.timeout(100);
+  strictEqual(await part.turns({ signal: late }), false);
+  Atomics.store(numbers, 0, 1);
+  Atomics.notify(numbers, 0);
+  await stalled;
+  strictEqual(await part.turns({ signal }), true);
+});
+
+/** Whether a number that a part counts up every millisecond no longer changes. */
+function standsStill(numbers: Int32Array): boolean {
+  const now = Atomics.load(numbers, 0);
+  return Atomics.wait(numbers, 0, now, 250) === "timed-out" &&
+    Atomics.load(numbers, 0) === now;
+}
+
+Deno.test("ConfinedPart does nothing more after a bug, though it is not yet disposed of", async () => {
+  using part = start();
+  const numbers = new Int32Array(new SharedArrayBuffer(4));
+  await part.call("tick", numbers);
+  await rejects(part.call("crash", undefined));
+  await eventually(() => ok(standsStill(numbers)));
+});
+
+Deno.test("actBeforeHardExit() lets a part do nothing more", async () => {
+  using part = start(true);
+  const numbers = new Int32Array(new SharedArrayBuffer(4));
+  await part.call("tick", numbers);
+  actBeforeHardExit();
+  await eventually(() => ok(standsStill(numbers)));
 });

@@ -35,6 +35,7 @@ export type Calls<Part extends PartShape<Part>> = {
 interface WorkerScope {
   onmessage: ((event: MessageEvent<HostMessage>) => void) | null;
   postMessage(message: PartMessage): void;
+  close(): void;
 }
 
 type AnyCall = (
@@ -94,10 +95,15 @@ function take(
         ? waiting?.reject(fromPlainError(error))
         : waiting?.resolve(reply);
     }
+    case "ping": {
+      const { call } = message;
+      return scope.postMessage({ type: "result", call, result: undefined });
+    }
     case "hard exit":
       actBeforeHardExit();
       Atomics.store(message.done, 0, 1);
       Atomics.notify(message.done, 0);
+      scope.close();
   }
 }
 
@@ -155,7 +161,9 @@ function sendRecord(record: (PartMessage & { type: "log" })["record"]): void {
   }
 }
 
+/** Nothing that still runs here may undo the last acts, as by starting anew what they ended. */
 function endWithBug(error: unknown): void {
   actBeforeHardExit();
   scope.postMessage({ type: "bug", error: toPlainError(error) });
+  scope.close();
 }

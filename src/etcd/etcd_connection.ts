@@ -16,6 +16,7 @@ import {
 } from "@grpc/grpc-js";
 import { abortable } from "../base/abortable.ts";
 import { systemClock } from "../base/clock.ts";
+import { grpcTarget } from "./etcd_address.ts";
 import { EtcdCallError, toCallError } from "./etcd_call_error.ts";
 import { type EtcdService, type EtcdStub, etcdStub } from "./etcd_protocol.ts";
 import { type DuplexCall, MessageStream } from "./message_stream.ts";
@@ -84,9 +85,12 @@ export class EtcdConnection implements Disposable {
   /** A connection to `endpoint`, as `http://127.0.0.1:2379`; nothing is sent yet. */
   constructor(endpoint: string) {
     this.endpoint = endpoint;
-    const address = new URL(endpoint).host;
     const insecure = credentials.createInsecure();
-    this.#channel = new Channel(address, insecure, CHANNEL_OPTIONS);
+    this.#channel = new Channel(
+      grpcTarget(endpoint),
+      insecure,
+      CHANNEL_OPTIONS,
+    );
     // A member that has lost its quorum then says so instead of staying silent.
     this.#metadata.set("hasleader", "true");
   }

@@ -107,6 +107,16 @@ export function hostOf(url: string): string {
   return new URL(url).hostname.replace(/^\[|\]$/g, "");
 }
 
+/** Returns the port of a URL; 80 is the one that a URL does not keep. */
+export function portOf(url: string): number {
+  return Number(new URL(url).port || 80);
+}
+
+/** Returns host and port of a URL, as permissions name them: a host alone would mean all its ports. */
+export function authorityOf(url: string): string {
+  return `${new URL(url).hostname}:${portOf(url)}`;
+}
+
 /** What was set wins; what is left follows from the other, or from having peers. */
 function timing(
   { heartbeatIntervalMs, electionTimeoutMs, initialCluster }: EtcdMember,
@@ -125,7 +135,7 @@ function timing(
 /** Local tools find etcd on 127.0.0.1 whatever its address on the network is. */
 function withLoopback(urls: readonly string[]): string[] {
   const ports = urls.filter((url) => !isLoopback(hostOf(url)))
-    .map((url) => new URL(url).port);
+    .map(portOf);
   const local = ports.map((port) => `http://127.0.0.1:${port}`);
   return [...new Set([...urls, ...local])];
 }

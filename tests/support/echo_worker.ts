@@ -35,6 +35,10 @@ export interface EchoCalls {
   readonly log: Shape<void, void>;
   /** Throws where nobody listens. */
   readonly crash: Shape<void, void>;
+  /** Keeps its event loop from turning until the first number is no longer 0. */
+  readonly stall: Shape<Int32Array, void>;
+  /** Counts up the first number from now on, whatever happens. */
+  readonly tick: Shape<Int32Array, void>;
   /** Does something in the last moment: sets the first number to 7. */
   readonly promise: Shape<Int32Array, void>;
 }
@@ -66,6 +70,14 @@ serveCalls<EchoCalls>(() =>
     async crash() {
       void Promise.reject(new Error("Nobody expected this"));
       await new Promise(() => {});
+    },
+    stall(numbers) {
+      Atomics.wait(numbers, 0, 0);
+      return Promise.resolve();
+    },
+    tick(numbers) {
+      setInterval(() => Atomics.add(numbers, 0, 1), 1);
+      return Promise.resolve();
     },
     promise(numbers) {
       atHardExit(() => Atomics.store(numbers, 0, 7));
