@@ -95,10 +95,13 @@ class Trio implements AsyncDisposable {
   }
 }
 
-async function prepare(dir: string): Promise<Trio> {
+async function prepare(
+  dir: string,
+  leaderLeaseSeconds = LEASE_SECONDS,
+): Promise<Trio> {
   const file = await writeClusterFile(dir, {
     hostnames: HOSTS,
-    spec: { leaderLeaseSeconds: LEASE_SECONDS },
+    spec: { leaderLeaseSeconds },
   });
   return new Trio(dir, file);
 }
@@ -176,6 +179,26 @@ Deno.test("the leader's node is killed: another leads, writes go on, and the nod
       ),
       "written",
     )
+  );
+});
+
+Deno.test("the leader's etcd is killed: its term ends at once, and a node leads before the lease is over", async () => {
+  await using dir = await tempDir();
+  await using trio = await prepare(dir.path, 300);
+  for (const name of NAMES) trio.init(name);
+  const leader = await trio.settled();
+  const marks = NAMES.map((name) => trio.agent(name).lines.length);
+  const started = trio.agent(leader).lines.findLast(({ message }) =>
+    message === "etcd started"
+  );
+
+  Deno.kill(Number(started?.fields.pid), "SIGKILL");
+  await trio.agent(leader).logged("Lost leadership: its etcd ended");
+  // No lease runs out while this waits: it was given back.
+  await Promise.any(
+    NAMES.map((name, index) =>
+      trio.agent(name).logged("Became leader: ", marks[index])
+    ),
   );
 });
 

@@ -130,7 +130,13 @@ async function serveNode(
 
   report?.({ etcdVersion: versionText(version) });
   const member = stack.use(
-    new MemberPart(memberInput(record, { paths, binaries, probe }), { report }),
+    new MemberPart(memberInput(record, { paths, binaries, probe }), {
+      report(news) {
+        report?.(news);
+        // Now, and not when the lease has run out.
+        if (news.etcd?.state === "exited") store.endTerm("its etcd ended");
+      },
+    }),
   );
   // From here on all is done by the two parts, with rights of their own.
   await Promise.all([

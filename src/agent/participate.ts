@@ -8,6 +8,7 @@
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { runElection } from "../election/election.ts";
+import type { TermBreak } from "../election/term_break.ts";
 import { observeLeader } from "../election/observe_leader.ts";
 import {
   type Leadership,
@@ -25,6 +26,8 @@ export interface ParticipateOptions
   readonly leaseSeconds: number;
   /** Where the node's own etcd is, and its disk; none if somebody else runs it. */
   readonly space?: Omit<WatchSpaceOptions, "signal"> | undefined;
+  /** Ends a term from outside. */
+  readonly termBreak?: TermBreak | undefined;
   /** Told of each term when it begins, and with `undefined` once it is over. */
   readonly onTerm?: ((term: Leadership | undefined) => void) | undefined;
   /** Told how it goes. */
@@ -36,7 +39,8 @@ export async function participate(
   store: StateStore,
   options: ParticipateOptions,
 ): Promise<void> {
-  const { nodeName: leaderId, leaseSeconds, onTerm, report } = options;
+  const { nodeName: leaderId, leaseSeconds, onTerm, report, termBreak } =
+    options;
   const failed = new AbortController();
   const signal = AbortSignal.any([options.signal, failed.signal]);
   await reportNamesake(store, leaderId, signal);
@@ -47,6 +51,7 @@ export async function participate(
       // What a leader of KAT does will be here; to lead is all there is so far.
       duties: () => Promise.resolve(),
       onTerm,
+      termBreak,
       signal,
     }),
     observeLeader(store, {

@@ -7,7 +7,8 @@
 
 import { KatError, messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
-import type { CallContext } from "../base/serve_calls.ts";
+import type { CallContext, Calls } from "../base/serve_calls.ts";
+import { TermBreak } from "../election/term_break.ts";
 import type { DiskProbe } from "../etcd/disk_probe.ts";
 import { EtcdStore } from "../store/etcd_store.ts";
 import type { Leadership, StateStore } from "../store/state_store.ts";
@@ -24,12 +25,28 @@ import { checkPosition, IdentityKeeper } from "./keep_identity.ts";
 import type { TermState } from "./node_state.ts";
 import { participate } from "./participate.ts";
 import { refuseAnotherStore } from "./refuse_node.ts";
-import type { OwnMember, StoreInput, StoreNews } from "./store_part.ts";
+import type {
+  OwnMember,
+  StoreCalls,
+  StoreInput,
+  StoreNews,
+} from "./store_part.ts";
 import type { ClusterTiming } from "./timing_schema.ts";
 import { leaseInForce } from "./timing_status.ts";
 
+const termBreak = new TermBreak();
+
+/** What the part does when asked. */
+export const storeCalls: Calls<StoreCalls> = {
+  serve: serveStore,
+  endTerm(reason) {
+    termBreak.end(new Error(reason));
+    return Promise.resolve();
+  },
+};
+
 /** Takes part until the signal aborts. */
-export async function serveStore(
+async function serveStore(
   input: StoreInput,
   context: CallContext<StoreNews>,
 ): Promise<void> {
@@ -58,6 +75,7 @@ export async function serveStore(
     },
     report: (news) => void tell(news),
     onTerm: (term) => reportTerm(term, (term) => void tell({ term })),
+    termBreak,
     signal,
   });
 }

@@ -98,6 +98,12 @@ export interface StoreCalls {
     readonly news: StoreNews;
     readonly result: void;
   };
+  /** Ends the term that is under way, if one is, with the reason. */
+  readonly endTerm: {
+    readonly input: string;
+    readonly news: never;
+    readonly result: void;
+  };
 }
 
 /** Options of {@linkcode StorePart.serve}. */
@@ -158,6 +164,12 @@ export class StorePart implements Disposable {
     }).catch((error) => {
       if (!signal.aborted || error !== signal.reason) throw error;
     });
+  }
+
+  /** Ends the term that this node leads in, if it does; it campaigns again. */
+  endTerm(reason: string): void {
+    // Where the part has ended, its term has as well.
+    this.#part.call("endTerm", reason).catch(() => {});
   }
 
   /** Resolves once it is loaded. */

@@ -8,6 +8,6 @@ import { serveCalls } from "../base/serve_calls.ts";
 import type { StoreCalls } from "./store_part.ts";
 
 serveCalls<StoreCalls>(async () => {
-  const { serveStore } = await import("./serve_store.ts");
-  return { serve: serveStore };
+  const { storeCalls } = await import("./serve_store.ts");
+  return storeCalls;
 });

@@ -14,6 +14,7 @@ import {
   ResignedError,
   type StateStore,
 } from "../store/state_store.ts";
+import type { TermBreak } from "./term_break.ts";
 
 /**
  * What a leader does. It ends soon after `signal` aborts, which happens when
@@ -36,6 +37,8 @@ export interface ElectionOptions {
   readonly onTerm?:
     | ((leadership: Leadership | undefined) => void)
     | undefined;
+  /** Ends a term from outside. */
+  readonly termBreak?: TermBreak | undefined;
   /** The clock of its pauses. @default {systemClock} */
   readonly clock?: Clock | undefined;
   /** Ends the loop, after an orderly resignation. */
@@ -46,7 +49,7 @@ export interface ElectionOptions {
  * Takes part in the election until its signal aborts.
  *
  * ```
- *   campaigning ──elected──▶ leading ──lost──▶ campaigning
+ *   campaigning ──elected──▶ leading ──lost, or ended from outside──▶ campaigning
  *        │                      │ signal: the duties end, then the lease is given back
  *        └──────signal──────────┴─▶ over
  * ```
@@ -95,27 +98,35 @@ async function remind(
   }
 }
 
+/** How long a term that was ended from outside may take to reach the store. */
+const BROKEN_MS = 15_000;
+/** Of an election whose terms nobody ends from outside. */
+const NEVER: AbortSignal = new AbortController().signal;
+
 /** One term, from its first log line to its last; false if its duties failed. */
 async function lead(
   leadership: Leadership,
-  { leaderId, duties, onTerm, clock = systemClock, signal }: ElectionOptions,
+  options: ElectionOptions,
 ): Promise<boolean> {
+  const { leaderId, duties, onTerm, clock = systemClock, signal } = options;
+  const broken = options.termBreak?.signal ?? NEVER;
   const log = logger("election");
   const { fence } = leadership;
-  const over = AbortSignal.any([signal, leadership.signal]);
+  const over = AbortSignal.any([signal, leadership.signal, broken]);
   let failure: unknown;
   let lost = false;
   const onLoss = () => {
     // Whoever resigns in the middle of a term has not lost it.
-    if (leadership.signal.reason instanceof ResignedError) return;
-    const reason = messageOf(leadership.signal.reason);
+    if (lost || leadership.signal.reason instanceof ResignedError) return;
+    const reason = messageOf(broken.reason ?? leadership.signal.reason);
     log.warn("Lost leadership: {reason}", { reason, leaderId, fence });
     lost = true;
   };
   log.info("Became leader: {leaderId}", { leaderId, fence });
   onTerm?.(leadership);
   leadership.signal.addEventListener("abort", onLoss, { once: true });
-  if (leadership.signal.aborted && !lost) onLoss();
+  broken.addEventListener("abort", onLoss, { once: true });
+  if (leadership.signal.aborted || broken.aborted) onLoss();
   const reminders = new AbortController();
   const reminding = remind(over, reminders.signal, { clock });
   try {
@@ -128,8 +139,12 @@ async function lead(
   await reminding;
   onTerm?.(undefined);
   leadership.signal.removeEventListener("abort", onLoss);
+  broken.removeEventListener("abort", onLoss);
   if (lost) {
-    await leadership.resign();
+    // What ended it may keep the store away for a while: a lease that is given
+    // back late is better than one that runs out.
+    const patience = { signal, timeoutMs: BROKEN_MS };
+    await leadership.resign(broken.aborted ? patience : {});
     return true;
   }
   if (failure !== undefined) {

@@ -1,10 +1,13 @@
-import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { FakeClock } from "../../tests/support/fake_clock.ts";
+import { aborted } from "../base/abortable.ts";
 import { systemClock } from "../base/clock.ts";
+import { messageOf } from "../base/errors.ts";
 import { MemoryDatabase } from "../store/memory_database.ts";
 import { MemoryStore } from "../store/memory_store.ts";
 import { type Leadership, ResignedError } from "../store/state_store.ts";
 import { runElection } from "./election.ts";
+import { TermBreak } from "./term_break.ts";
 
 /** Duties that say when they begin and end, and end when the test lets them. */
 function scriptedDuties() {
@@ -114,6 +117,31 @@ Deno.test("runElection() campaigns again after a lost term, with a higher fence"
     false,
   ]);
   strictEqual((terms[2] ?? 0n) > (terms[0] ?? 0n), true);
+});
+
+Deno.test("runElection() ends a term when it is told to from outside, and campaigns again", async () => {
+  await using store = new MemoryStore();
+  const termBreak = new TermBreak();
+  const stop = new AbortController();
+  const terms: bigint[] = [];
+  let reason: unknown;
+  await runElection(store, {
+    leaderId: "n1",
+    leaseTtlSeconds: 60,
+    termBreak,
+    duties: async ({ fence }, signal) => {
+      terms.push(fence);
+      if (terms.length === 2) return stop.abort(new Error("stop"));
+      termBreak.end(new Error("its etcd ended"));
+      reason = signal.reason;
+      await aborted(signal);
+    },
+    signal: stop.signal,
+  });
+  strictEqual(messageOf(reason), "its etcd ended");
+  strictEqual(terms.length, 2);
+  const [first = 0n, second = 0n] = terms;
+  ok(second > first, "the fence has grown");
 });
 
 Deno.test("runElection() ends a term whose duties fail, so that another may lead", async () => {

@@ -132,11 +132,13 @@ export class Lease {
   }
 
   /** Stops renewing and gives the lease back, as far as the store can be reached. */
-  async release(): Promise<void> {
+  async release(
+    { signal, timeoutMs = RELEASE_MS }: StoreOptions = {},
+  ): Promise<void> {
     this.#ended.abort();
     await this.#loops;
     try {
-      await this.#port.revokeLease(this.id, { timeoutMs: RELEASE_MS });
+      await this.#port.revokeLease(this.id, { signal, timeoutMs });
     } catch (error) {
       this.#log.debug("A lease was left to expire", {
         reason: messageOf(error),

@@ -112,8 +112,9 @@ export class Term implements Leadership {
   }
 
   async #resign(
-    { signal, timeoutMs = RESIGN_MS }: StoreOptions,
+    options: StoreOptions,
   ): Promise<void> {
+    const { signal, timeoutMs = RESIGN_MS } = options;
     const held = !this.signal.aborted;
     this.#end(new ResignedError());
     await this.#watching;
@@ -131,7 +132,7 @@ export class Term implements Leadership {
         );
       }
     }
-    await this.#lease.release();
+    await this.#lease.release(options);
   }
 
   /** Ends the term on any change of its key: nobody else has business there. */

@@ -53,15 +53,15 @@ export const PLANTED_BUGS = {
   m4: {
     what: "a lease is counted from when its renewal was answered",
     file: "store/lease.ts",
-    find: "this.#expiresAtMs = validUntil(sentMs, ttlMs);",
-    replace: "this.#expiresAtMs = validUntil(this.#clock.nowMs(), ttlMs);",
+    find: "this.#validity = validFrom(sent, ttlMs);",
+    replace: "this.#validity = validFrom(readClocks(this.#clock), ttlMs);",
   },
   m5: {
     what: "a watch that is opened again starts from now",
     file: "store/etcd_watch.ts",
-    find: "start_revision: this.#next.toString(),",
-    replace:
-      `start_revision: this.#next > this.#init.startRevision ? "0" : this.#next.toString(),`,
+    find:
+      "return this.#next > 1n && !this.#atEdge ? this.#next - 1n : this.#next;",
+    replace: "return this.#next > this.#init.startRevision ? 0n : this.#next;",
   },
   m6: {
     what: "a watch does not notice that the member cancelled it",

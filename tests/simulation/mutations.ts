@@ -64,7 +64,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a resignation that keeps the lease",
     file: "store/term.ts",
-    text: "await this.#lease.release();",
+    text: "await this.#lease.release(options);",
     wrong: "",
   },
   {
