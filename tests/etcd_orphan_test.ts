@@ -1,4 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { assertUnlocked } from "../src/etcd/etcd_data_dir.ts";
 import { etcdFlags } from "../src/etcd/etcd_flags.ts";
 import {
   endOrphan,
@@ -11,6 +13,7 @@ import {
   findWithPs,
   HAS_PROC,
 } from "../src/etcd/process_table.ts";
+import { eventually } from "./support/eventually.ts";
 import { startKeeper } from "./support/keeper.ts";
 import { etcdctl, testMember } from "./support/test_member.ts";
 import { tempDir } from "./support/temp_dir.ts";
@@ -302,3 +305,46 @@ Deno.test("startEtcd() keeps etcd out of reach of a Ctrl-C meant for the agent",
   ok(orphan, "no orphan found");
   await endOrphan(orphan, { graceMs: 10_000 });
 });
+
+Deno.test({
+  name:
+    "findProcess() knows a process until its last thread ends, and assertUnlocked() waits for that",
+  ignore: !HAS_PROC,
+  async fn() {
+    await using dir = await tempDir();
+    await Deno.mkdir(`${dir.path}/member/snap`, { recursive: true });
+    const database = `${dir.path}/member/snap/db`;
+    await Deno.writeTextFile(database, "");
+    await using dying = await halfEnded(database);
+    await eventually(async () => {
+      const stat = await Deno.readTextFile(`/proc/${dying.pid}/stat`);
+      match(stat, /\) Z /);
+    });
+    strictEqual((await findProcess(dying.pid))?.pid, dying.pid);
+
+    const waiting = assertUnlocked(dir.path);
+    await dying.end();
+    await waiting;
+    strictEqual(await findProcess(dying.pid), undefined);
+  },
+});
+
+/** A process whose first thread is gone, while another has `path` open and locked. */
+async function halfEnded(path: string) {
+  const program = fileURLToPath(
+    new URL("support/headless_process.ts", import.meta.url),
+  );
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", program, path],
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  const lines = child.stdout.getReader();
+  ok(!(await lines.read()).done);
+  const end = async () => {
+    await child.stdin.close().catch(() => {});
+    await child.status;
+    await lines.cancel();
+  };
+  return { pid: child.pid, end, [Symbol.asyncDispose]: end };
+}

@@ -117,6 +117,12 @@ export interface ServeStoreOptions {
   readonly signal: AbortSignal;
 }
 
+/**
+ * How long resigning may take. Its own limits add up to 6 s; should a package
+ * in there hang all the same, etcd is stopped in order and the lease runs out.
+ */
+const RESIGNING_MS = 8_000;
+
 /** What a store part may do: connect to the members, and look at a clock. */
 export function storePermissions(
   { endpoints, members }: Pick<StoreInput, "endpoints" | "members">,
@@ -156,6 +162,7 @@ export class StorePart implements WatchedPart, Disposable {
   ): Promise<void> {
     await this.#part.call("serve", input, {
       signal,
+      graceMs: RESIGNING_MS,
       onNews({ cluster, identity, timing, ask, ...state }) {
         if (cluster) return host?.keepCluster(cluster);
         if (identity) return host?.keepIdentity(identity);

@@ -23,7 +23,7 @@ export interface Clock {
    * second only. `undefined` where nobody can say.
    */
   bootMs?(): number | undefined;
-  /** Resolves after `ms` milliseconds, or rejects with the signal's reason. */
+  /** Resolves after `ms` milliseconds, at once if that is over, or rejects with the signal's reason. */
   sleep(ms: number, options?: SleepOptions): Promise<void>;
 }
 
@@ -41,7 +41,8 @@ export const systemClock: Clock = {
       const timer = setTimeout(() => {
         signal?.removeEventListener("abort", onAbort);
         resolve();
-      }, ms);
+        // What is over by now would make the runtime print a warning.
+      }, Math.max(0, ms));
       signal?.addEventListener("abort", onAbort, { once: true });
     }),
 };

@@ -14,7 +14,7 @@ import type {
 } from "./confined_protocol.ts";
 import { ShutdownRequested } from "./errors.ts";
 import { atHardExit } from "./hard_exit.ts";
-import { logLevel, relog } from "./log.ts";
+import { logger, logLevel, relog } from "./log.ts";
 import { fromPlainError, toPlainError } from "./plain_error.ts";
 
 /** What a part may do; what is absent is refused. */
@@ -37,6 +37,11 @@ export interface ConfinedOptions {
 export interface CallOptions<News> {
   /** Asks the call to end; it rejects with the signal's reason once it has. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * How long the part may take to end the call once it was asked to, in
+   * milliseconds; then it is given up, and the call rejects alike. @default {for ever}
+   */
+  readonly graceMs?: number | undefined;
   /** Takes its news; the part may wait for what this returns. */
   readonly onNews?: ((news: News) => unknown) | undefined;
 }
@@ -47,6 +52,8 @@ interface Pending {
   readonly signal: AbortSignal | undefined;
   readonly onNews: ((news: unknown) => unknown) | undefined;
 }
+
+const log = logger("agent");
 
 /** How long its last acts may take before the program ends without them. */
 const LAST_ACTS_MS = 500;
@@ -112,7 +119,7 @@ export class ConfinedPart<Part extends PartShape<Part>> implements Disposable {
   async call<Name extends keyof Part & string>(
     name: Name,
     input: Part[Name]["input"],
-    { signal, onNews }: CallOptions<Part[Name]["news"]> = {},
+    { signal, graceMs, onNews }: CallOptions<Part[Name]["news"]> = {},
   ): Promise<Part[Name]["result"]> {
     signal?.throwIfAborted();
     if (this.#failure) throw this.#failure;
@@ -126,8 +133,18 @@ export class ConfinedPart<Part extends PartShape<Part>> implements Disposable {
       signal,
       onNews: onNews as Pending["onNews"],
     });
+    let timer: ReturnType<typeof setTimeout> | undefined;
     const onAbort = () => {
       const { reason } = signal ?? {};
+      if (graceMs !== undefined) {
+        timer = setTimeout(() => {
+          log.error("A part of the agent does not end and is given up", {
+            part: name,
+            graceMs,
+          });
+          reject(reason);
+        }, graceMs);
+      }
       this.#post({
         type: "abort",
         call,
@@ -141,6 +158,7 @@ export class ConfinedPart<Part extends PartShape<Part>> implements Disposable {
       this.#post({ type: "call", call, name, input });
       return await promise;
     } finally {
+      clearTimeout(timer);
       this.#pending.delete(call);
       signal?.removeEventListener("abort", onAbort);
     }

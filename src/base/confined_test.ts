@@ -64,6 +64,20 @@ Deno.test("ConfinedPart.call() rejects with the signal's reason once the part ha
   strictEqual(await part.call("echo", 1), 1);
 });
 
+Deno.test("ConfinedPart.call() gives up a part that does not end within its grace", async () => {
+  using part = start();
+  const stop = new AbortController();
+  const reason = new ShutdownRequested("SIGTERM");
+  await rejects(
+    part.call("hang", undefined, {
+      signal: stop.signal,
+      graceMs: 50,
+      onNews: () => stop.abort(reason),
+    }),
+    (error) => error === reason,
+  );
+});
+
 Deno.test("ConfinedPart.call() rejects with a KatError that says as much as the part's own", async () => {
   using part = start();
   await rejects(part.call("refuse", undefined), (error) => {

@@ -6,6 +6,7 @@
  */
 
 import { join } from "node:path";
+import { systemClock } from "../base/clock.ts";
 import { KatError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import {
@@ -149,15 +150,26 @@ export async function createDataDir(path: string): Promise<void> {
   }
 }
 
+/** How long a killed process may take to let go of its files; a thread of it may wait for the disk. */
+const LETTING_GO_MS = 3_000;
+const LOOK_AGAIN_MS = 50;
+
 /**
  * Refuses a directory that a running etcd has locked; a second one would wait
- * for ever.
+ * for ever. A lock whose holder nothing shows is waited for a moment: a process
+ * that is being killed has it to its end, but no longer says what it has open.
  *
  * @throws {KatError} naming the process where that can be known.
  */
 export async function assertUnlocked(path: string): Promise<void> {
-  if (!await isLocked(path)) return;
-  const holder = await findLockHolder(path);
+  const endMs = systemClock.nowMs() + LETTING_GO_MS;
+  let holder: ProcessInfo | undefined;
+  while (true) {
+    if (!await isLocked(path)) return;
+    holder = await findLockHolder(path);
+    if (holder !== undefined || systemClock.nowMs() >= endMs) break;
+    await systemClock.sleep(LOOK_AGAIN_MS);
+  }
   const who = holder === undefined
     ? "another etcd"
     : `process ${holder.pid} (${programName(holder)})`;

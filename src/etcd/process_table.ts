@@ -34,7 +34,8 @@ const PATH = "/usr/bin:/bin:/usr/sbin:/sbin";
 
 /**
  * Returns what is known of a process, or undefined if it has ended (zombies
- * included).
+ * included). One that is killed has not ended before its last thread, which
+ * may be waiting for the disk: until then its files are open and locked.
  *
  * @throws {Error} if processes cannot be looked at here.
  */
@@ -109,13 +110,13 @@ async function findInProc(pid: number): Promise<ProcessInfo | undefined> {
   );
   const [stat = "", args = "", environment = ""] = said.split(separator);
   // "pid (name) state …": the name may hold anything, also spaces and brackets.
-  // After it come fields 3 (state) and, nineteen further, 22 (start time).
+  // After it come fields 3 (state), 20 (threads) and 22 (start time).
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const [state] = fields;
+  const threads = Number(fields[17]);
   const startTime = fields[19];
-  if (state === "Z" || state === "X" || startTime === undefined) {
-    return undefined;
-  }
+  const hasEnded = state === "X" || (state === "Z" && threads <= 1);
+  if (hasEnded || startTime === undefined) return undefined;
   return {
     pid,
     startTime,

@@ -17,7 +17,7 @@ import {
 } from "./cluster_under_test.ts";
 import type { HistoryRecord } from "./history.ts";
 import { monotonicNs } from "./monotonic_clock.ts";
-import { commandLine, etcdsOn } from "./processes.ts";
+import { commandLine, etcdsOn, signal } from "./processes.ts";
 import { LEASED_PREFIX } from "./traffic_leases.ts";
 
 /** Writes down what all members hold at one revision, and which alarms are up. */
@@ -88,6 +88,9 @@ export function scanProcesses(
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
+/** How long members may take to serve that are started without agents, in milliseconds. */
+const START_MS = 60_000;
+
 /** Options of {@linkcode endAndLook}. */
 export interface EndOptions {
   /** Told of what is left. */
@@ -137,7 +140,10 @@ export async function endAndLook(
   });
   try {
     const endpoints = endpointsOf(cluster);
-    await eventually(() => etcdctl(endpoints, "endpoint", "health"));
+    // Members that start at once wait for each other's hashes before they serve.
+    await eventually(() => etcdctl(endpoints, "endpoint", "health"), {
+      withinMs: START_MS,
+    });
     const { header } = await etcdctlJson(endpoints, "get", "none");
     for (const { name } of memberNodes(cluster)) {
       append({
@@ -173,7 +179,8 @@ export async function endAndLook(
     });
   } finally {
     for (const member of members) {
-      member.kill("SIGKILL");
+      // One that found its port taken has ended by itself.
+      signal(member.pid, "SIGKILL");
       await member.status;
     }
   }

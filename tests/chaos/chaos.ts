@@ -47,6 +47,7 @@ async function runAll(options: ChaosOptions): Promise<number> {
       faults: options.faults,
       ms: options.minutes * 60_000,
       perSecond: options.perSecond,
+      calmMs: options.calmMs,
       sandbox,
       outputDir,
       log,

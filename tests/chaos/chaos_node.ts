@@ -40,6 +40,9 @@ const OVER = ["Lost leadership", "Resigned leadership"];
 /** How often the log is looked at, in milliseconds. */
 const LOOK_MS = 25;
 
+/** How long an agent may take to stop: 5 s are etcd's, which may be killed then. */
+const STOP_MS = 15_000;
+
 const HOUR_MS = 3_600_000;
 /** Within this time after waking an agent says what it found, in nanoseconds. */
 const WAKING_NS = 1e9;
@@ -95,7 +98,10 @@ export class ChaosNode implements AsyncDisposable {
   start(): AgentProcess {
     const { firstArgs, laterArgs, prefix = [], env = {} } = this.setting;
     const args = this.#starts++ === 0 ? firstArgs : laterArgs;
-    const agent = startAgent(args, { prefix, env });
+    const agent = startAgent(args, {
+      prefix,
+      env: { KAT_LOG_LEVEL: "debug", ...env },
+    });
     this.#agent = agent;
     this.#ending = false;
     this.#toldToStopNs = Infinity;
@@ -143,8 +149,13 @@ export class ChaosNode implements AsyncDisposable {
     clearInterval(this.#timer);
     this.#ending = true;
     this.#toldToStopNs = monotonicNs();
+    const startNs = monotonicNs();
     await this.#agent?.[Symbol.asyncDispose]();
     await this.#followed;
+    const tookMs = (monotonicNs() - startNs) / 1e6;
+    if (tookMs > STOP_MS) {
+      this.incidents.push(`${this.name} took ${tookMs} ms to stop`);
+    }
   }
 
   async #follow(agent: AgentProcess, start: number): Promise<void> {

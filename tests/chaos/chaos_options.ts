@@ -18,6 +18,8 @@ export interface ChaosOptions {
   readonly faults: number;
   /** Operations per second that the traffic aims at. */
   readonly perSecond: number;
+  /** How long it is calm after each fault, on average, in milliseconds. */
+  readonly calmMs: number;
   /** Where histories are left. */
   readonly outputDir: string | undefined;
   /** Whether only help is wanted. */
@@ -31,6 +33,7 @@ export const HELP = `deno task chaos [options]
   --etcd 1|3    only the topology with so many members (both)
   --seed S      makes the choices of a run again (random)
   --rate N      operations per second (200)
+  --calm MS     milliseconds without a fault after each, on average (1500)
   --out DIR     where histories are left (.cache/chaos)
   --ci          the short form: 1.4 minutes and at least 8 faults for each topology`;
 
@@ -45,6 +48,7 @@ export function parseOptions(args: readonly string[]): ChaosOptions | string {
         etcd: { type: "string" },
         faults: { type: "string" },
         rate: { type: "string", default: "200" },
+        calm: { type: "string", default: "1500" },
         out: { type: "string" },
         ci: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
@@ -55,6 +59,7 @@ export function parseOptions(args: readonly string[]): ChaosOptions | string {
       minutes: number("minutes", values.minutes ?? (ci ? "1.4" : "5")),
       faults: number("faults", values.faults ?? (ci ? "8" : "0")),
       perSecond: number("rate", values.rate),
+      calmMs: number("calm", values.calm),
       seed: values.seed === undefined
         ? crypto.getRandomValues(new Uint32Array(1))[0] ?? 0
         : number("seed", values.seed),

@@ -37,6 +37,8 @@ export interface TopologyOptions {
   readonly ms: number;
   /** Operations per second that the traffic aims at. */
   readonly perSecond: number;
+  /** How long it is calm after each fault, on average, in milliseconds. */
+  readonly calmMs: number;
   /** What keeps it apart from the machine. */
   readonly sandbox: Sandbox;
   /** Where the history and the logs are left. */
@@ -205,6 +207,7 @@ async function runRecorded(
       sleep: (ms) => sleep(ms, signal),
       faults: options.faults,
       ms: options.ms,
+      calmMs: options.calmMs,
       append,
       log,
       incident,

@@ -29,6 +29,8 @@ export interface StormOptions extends Omit<FaultContext, "node" | "candidate"> {
   readonly faults: number;
   /** How long they go on at least, in milliseconds. */
   readonly ms: number;
+  /** How long it is calm after each, on average, in milliseconds. */
+  readonly calmMs: number;
   /** Told of faults and of moments without any. */
   readonly append: (record: HistoryRecord) => void;
   /** Told in words how it goes. */
@@ -136,7 +138,8 @@ async function strike(
     bound_ms: healingBoundMs(options),
   });
   await untilWhole(options.cluster, options);
-  await options.sleep(options.random.integer(500, 2_500));
+  const { calmMs, random } = options;
+  await options.sleep(random.integer(calmMs / 3, calmMs * 5 / 3));
 }
 
 /** Waits until every member answers and somebody leads. */

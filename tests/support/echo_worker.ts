@@ -29,6 +29,8 @@ export interface EchoCalls {
   readonly count: Shape<number, string, number>;
   /** Ends only when asked to; returns who asked. */
   readonly wait: Shape<void, never, "waiting">;
+  /** Never ends, whoever asks. */
+  readonly hang: Shape<void, never, "hanging">;
   /** Fails as a command does. */
   readonly refuse: Shape<void, never>;
   /** Logs a line with a field that is no plain data. */
@@ -54,6 +56,10 @@ serveCalls<EchoCalls>(() =>
       void tell("waiting");
       await aborted(signal);
       throw signal.reason;
+    },
+    async hang(_, { tell }) {
+      void tell("hanging");
+      return await new Promise<never>(() => {});
     },
     refuse() {
       const hint = "Mend it";
