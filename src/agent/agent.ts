@@ -14,6 +14,7 @@ import type { EtcdBinaries } from "../etcd/etcd_binaries.ts";
 import { assertUnlocked, createDataDir } from "../etcd/etcd_data_dir.ts";
 import { isLoopback } from "../etcd/etcd_flags.ts";
 import { endOrphan, findOrphan } from "../etcd/etcd_pid_file.ts";
+import { GRACE_MS } from "../etcd/etcd_process.ts";
 import { deriveTiming } from "../etcd/etcd_timing.ts";
 import { versionText } from "../etcd/etcd_version.ts";
 import { assertPortsFree } from "../etcd/port_holder.ts";
@@ -48,9 +49,6 @@ export interface AgentOptions {
   /** Ends the agent, in order. */
   readonly signal: AbortSignal;
 }
-
-/** How long an etcd that an earlier agent left may take to end. */
-const ORPHAN_GRACE_MS = 5_000;
 
 /**
  * Makes a cluster, or one of its first nodes, and serves; takes up where it
@@ -232,7 +230,7 @@ async function prepareFresh(
 /** Ends the etcd that an agent left behind when it was killed. */
 async function endLeftover(paths: DataPaths): Promise<void> {
   const orphan = await findOrphan(paths.etcdPid, paths.etcd);
-  if (orphan) await endOrphan(orphan, { graceMs: ORPHAN_GRACE_MS });
+  if (orphan) await endOrphan(orphan, { graceMs: GRACE_MS });
   await assertUnlocked(paths.etcd);
 }
 

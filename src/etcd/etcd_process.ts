@@ -63,15 +63,19 @@ export interface WaitUntilServingOptions {
 
 /** Options of {@linkcode EtcdProcess.stop}. */
 export interface StopOptions {
-  /** How long etcd may take after SIGTERM before SIGKILL, in milliseconds. @default {5000} */
+  /** How long etcd may take after SIGTERM before SIGKILL, in milliseconds. @default {10000} */
   readonly graceMs?: number | undefined;
 }
 
 /** What an {@linkcode EtcdProcess} is doing. */
 export type EtcdProcessState = "starting" | "serving" | "stopping" | "exited";
 
-/** etcd takes 0.1 s, and up to an election timeout to hand leadership over; 5 s is a hung disk. */
-const GRACE_MS = 5_000;
+/**
+ * etcd takes 0.1 s alone. With peers it first tries to hand leadership over, for
+ * up to 5 s and an election timeout where several stop at once; 10 s is a hung
+ * disk.
+ */
+export const GRACE_MS = 10_000;
 /** A single member serves within 1 s; a WAL of many segments and a check of all data take longer. */
 const SERVING_MS = 30_000;
 /** The pause after a refused connection or "not yet": etcd starts in a few of them. */
