@@ -35,7 +35,8 @@ export interface MemberInput {
 }
 
 /** What is told of a member, as far as it has changed. */
-export interface MemberNews extends Pick<NodeState, "isUp" | "waitsFor"> {
+export interface MemberNews
+  extends Pick<NodeState, "isUp" | "keepsEnding" | "waitsFor"> {
   /** The etcd that was started last. */
   readonly etcd?: { readonly pid: number; readonly state: EtcdProcessState };
   /** Set once it serves for the first time. */

@@ -51,7 +51,10 @@ async function serveMember(
   current = () => etcd;
   onState(etcd);
   await waitForMember(etcd, input, context);
-  await using supervisor = new EtcdSupervisor(input.etcd, etcd, { onState });
+  await using supervisor = new EtcdSupervisor(input.etcd, etcd, {
+    onState,
+    onKeepsEnding: (keepsEnding) => void tell({ keepsEnding }),
+  });
   current = () => supervisor.current;
   onState(etcd);
   await tell({ waitsFor: undefined, isUp: true, serves: true });
