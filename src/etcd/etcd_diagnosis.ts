@@ -142,6 +142,24 @@ function wordsFor(
   }`;
 }
 
+/** Every supported etcd says this early in its life, and once. */
+const START_REGEXP = /"msg":"configuring peer listeners"/;
+
+/**
+ * Says, from the lines of a log, why the etcd that was started last gave up:
+ * for who only has its log. `undefined` if it did not, or was killed.
+ */
+export function explainLastEnd(
+  lines: readonly string[],
+): { readonly why: string; readonly hint: string | undefined } | undefined {
+  const start = lines.findLastIndex((line) => START_REGEXP.test(line));
+  const fatal = lines.slice(Math.max(0, start))
+    .filter((line) => fatalWords(line) !== undefined);
+  if (fatal.length === 0) return undefined;
+  const { why, hint } = diagnose(fatal);
+  return why === undefined ? undefined : { why, hint };
+}
+
 /** Options of {@linkcode explainSilence}. */
 export interface SilenceOptions {
   /** The child that runs and does not serve. */
