@@ -312,22 +312,3 @@ Deno.test("stopping reaches an etcd that a script became", async () => {
     deepStrictEqual(await processesNaming(`${data}/etcd`), [])
   );
 });
-
-Deno.test("run after the agent was killed ends the etcd that it left, and leads", async () => {
-  await using dir = await tempDir();
-  const file = await writeClusterFile(dir.path);
-  const data = `${dir.path}/data`;
-  const first = startAgent(initArgs(file, data));
-  const started = await first.logged("etcd started");
-  await first.logged("Became leader: n1");
-  first.kill("SIGKILL");
-  await first.ended;
-  const orphan = Number(started.fields.pid);
-  deepStrictEqual(await processesNaming(`${data}/etcd`), [orphan]);
-
-  await using second = startAgent(["run", `--data-dir=${data}`]);
-  await second.logged("Ending the etcd that an earlier agent left behind");
-  await second.logged("Became leader: n1");
-
-  strictEqual((await processesNaming(`${data}/etcd`)).includes(orphan), false);
-});

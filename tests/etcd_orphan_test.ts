@@ -1,10 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { etcdFlags } from "../src/etcd/etcd_flags.ts";
-import {
-  endOrphan,
-  findOrphan,
-  writePidFile,
-} from "../src/etcd/etcd_pid_file.ts";
+import { findOrphan, writePidFile } from "../src/etcd/etcd_pid_file.ts";
+import { endOrphan } from "../src/etcd/orphan.ts";
 import { startEtcd } from "../src/etcd/etcd_process.ts";
 import {
   findProcess,

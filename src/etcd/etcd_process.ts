@@ -110,6 +110,10 @@ export async function startEtcd(
   const childId = crypto.randomUUID();
   const spawned = await spawnEtcd(binary, { args, dataDir, childId, logFile });
   const etcd = new EtcdProcess({ ...spawned, logFile, options });
+  log.info("etcd started", {
+    pid: etcd.pid,
+    version: versionText(options.version),
+  });
   try {
     await writePidFile(pidFile, { pid: etcd.pid, childId });
     // Its end, if it came meanwhile, found no file to remove.
@@ -152,7 +156,7 @@ export class EtcdProcess implements AsyncDisposable {
   #exit: EtcdExit | undefined;
   #killTimer: ReturnType<typeof setTimeout> | undefined;
 
-  /** Takes charge of a child that has just been spawned; use {@linkcode startEtcd}. */
+  /** Takes charge of an etcd that runs; use {@linkcode startEtcd} or `adoptEtcd`. */
   constructor(
     { pid, exited, kill, logFile, options }: SpawnedEtcd & {
       readonly logFile: EtcdLogFile;
@@ -172,7 +176,6 @@ export class EtcdProcess implements AsyncDisposable {
       () => this.#boundLog(),
       options.logCheckMs ?? LOG_CHECK_MS,
     );
-    log.info("etcd started", { pid, version: versionText(options.version) });
   }
 
   /** What it is doing. */
