@@ -60,7 +60,8 @@ export async function endOrphan(
     let pauseMs = POLL_MS;
     while (systemClock.nowMs() < end) {
       if (!await orphanLives(orphan)) return;
-      await systemClock.sleep(Math.min(pauseMs, end - systemClock.nowMs()));
+      const leftMs = Math.max(0, end - systemClock.nowMs());
+      await systemClock.sleep(Math.min(pauseMs, leftMs));
       pauseMs = Math.min(2 * pauseMs, LONGEST_POLL_MS);
     }
   }
