@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { SPEC_NAMES } from "../src/cluster/spec_rules.ts";
-import { startAgent } from "./support/agent_process.ts";
+import { runAgent, startAgent } from "./support/agent_process.ts";
 import { initArgs, writeClusterFile } from "./support/cluster_file.ts";
 import { EtcdStore } from "../src/store/etcd_store.ts";
 import { etcdBinaries } from "./support/etcd_binaries.ts";
@@ -246,6 +246,12 @@ Deno.test("run on a damaged log of etcd says so with etcd's own last words, and 
   match(stderr, /^ {2}\| fatal: .*(?:crc mismatch|proto: )/m);
   deepStrictEqual(await processesNaming(data), []);
   deepStrictEqual(await Deno.readFile(`${wal}/${log?.name}`), bytes);
+  const status = await runAgent(["status", `--data-dir=${data}`]);
+  strictEqual(status.code, 1);
+  match(
+    status.stdout,
+    /^! The etcd of node "n1" gave up: its data is damaged \(.*restore a backup/m,
+  );
 });
 
 Deno.test("an agent whose etcd lost its data makes no new cluster of it", async () => {
@@ -305,23 +311,4 @@ Deno.test("stopping reaches an etcd that a script became", async () => {
   await eventually(async () =>
     deepStrictEqual(await processesNaming(`${data}/etcd`), [])
   );
-});
-
-Deno.test("run after the agent was killed ends the etcd that it left, and leads", async () => {
-  await using dir = await tempDir();
-  const file = await writeClusterFile(dir.path);
-  const data = `${dir.path}/data`;
-  const first = startAgent(initArgs(file, data));
-  const started = await first.logged("etcd started");
-  await first.logged("Became leader: n1");
-  first.kill("SIGKILL");
-  await first.ended;
-  const orphan = Number(started.fields.pid);
-  deepStrictEqual(await processesNaming(`${data}/etcd`), [orphan]);
-
-  await using second = startAgent(["run", `--data-dir=${data}`]);
-  await second.logged("Ending the etcd that an earlier agent left behind");
-  await second.logged("Became leader: n1");
-
-  strictEqual((await processesNaming(`${data}/etcd`)).includes(orphan), false);
 });

@@ -152,6 +152,10 @@ Deno.test("the member part has the data directory, one program and its member, a
 async function tryDropped(
   sockets: readonly string[],
   probes: readonly Probe[],
+  { keep, afterwards = [] }: {
+    readonly keep?: readonly "run"[];
+    readonly afterwards?: readonly Probe[];
+  } = {},
 ): Promise<readonly (readonly [Probe, string])[]> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [
@@ -162,13 +166,16 @@ async function tryDropped(
       `--config=${ROOT}deno.json`,
       "-P=agent",
       `${ROOT}tests/support/dropped_rights.ts`,
-      JSON.stringify({ sockets, probes }),
+      JSON.stringify({ sockets, probes, keep, afterwards }),
     ],
   }).output();
   const text = new TextDecoder();
   strictEqual(code, 0, text.decode(stderr));
   const results: string[] = JSON.parse(text.decode(stdout));
-  return probes.map((probe, index) => [probe, results[index] ?? ""]);
+  return [...probes, ...afterwards].map((
+    probe,
+    index,
+  ) => [probe, results[index] ?? ""]);
 }
 
 Deno.test("dropPermissions() leaves the main thread nothing", async () => {
@@ -201,6 +208,27 @@ Deno.test("dropPermissions() leaves a service of systemd its sockets and the net
     { kind: "variable", name: "NOTIFY_SOCKET" },
   ]);
   expectAll(results, REFUSED);
+});
+
+Deno.test("dropPermissions() keeps the right to signal an adopted etcd, and gives it up later", async () => {
+  await using dir = await tempDir();
+  const { pid } = Deno;
+  const signal: Probe = { kind: "signal", pid };
+  const refused: readonly Probe[] = [
+    { kind: "read", path: dir.path },
+    { kind: "write", path: `${dir.path}/file` },
+    { kind: "variable", name: "HOME" },
+    { kind: "hostname" },
+    { kind: "listen" },
+  ];
+
+  const results = await tryDropped([], [signal, ...refused], {
+    keep: ["run"],
+    afterwards: [signal, ...refused, { kind: "run", program: "/bin/sh" }],
+  });
+
+  deepStrictEqual(results[0], [signal, "done"]);
+  expectAll(results.slice(1), REFUSED);
 });
 
 Deno.test("the permission set of the product names the variables that it reads, and is not general", async () => {

@@ -1,12 +1,11 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { assertUnlocked } from "../src/etcd/etcd_data_dir.ts";
+import { differingSettings, whyUnfit } from "../src/etcd/compare_orphan.ts";
+import { versionText } from "../src/etcd/etcd_version.ts";
 import { etcdFlags } from "../src/etcd/etcd_flags.ts";
-import {
-  endOrphan,
-  findOrphan,
-  writePidFile,
-} from "../src/etcd/etcd_pid_file.ts";
+import { findOrphan, writePidFile } from "../src/etcd/etcd_pid_file.ts";
+import { endOrphan, killOrphanNow, signalOrphan } from "../src/etcd/orphan.ts";
 import { startEtcd } from "../src/etcd/etcd_process.ts";
 import {
   findProcess,
@@ -24,7 +23,11 @@ function bystander() {
   return {
     pid: child.pid,
     async [Symbol.asyncDispose]() {
-      child.kill("SIGKILL");
+      try {
+        child.kill("SIGKILL");
+      } catch {
+        // The test has ended it.
+      }
       await child.status;
     },
   };
@@ -129,6 +132,85 @@ if (HAS_PROC) {
     strictEqual(await findOrphan(pidFile, `${dataDir}/other`), undefined);
   });
 }
+
+Deno.test("whyUnfit() finds nothing wrong with an orphan that is what would be started", async () => {
+  await using member = await testMember();
+  const { pidFile, member: { dataDir }, version } = member.options;
+  {
+    await using _keeper = await startKeeper(member.options);
+  }
+  const orphan = await findOrphan(pidFile, dataDir);
+  ok(orphan, "no orphan found");
+  await using _ending = {
+    [Symbol.asyncDispose]: () => endOrphan(orphan, { graceMs: 200 }),
+  };
+
+  strictEqual(await whyUnfit(orphan, member.options), undefined);
+  const other = { ...member.options.member, electionTimeoutMs: 700 };
+  strictEqual(
+    await whyUnfit(orphan, { ...member.options, member: other }),
+    "it runs with other --heartbeat-interval, --election-timeout",
+  );
+  strictEqual(
+    await whyUnfit(orphan, { ...member.options, binary: "/usr/bin/etcd" }),
+    "it runs with other program",
+  );
+  const newer = { ...version, patch: version.patch + 1 };
+  strictEqual(
+    await whyUnfit(orphan, { ...member.options, version: newer }),
+    `it is etcd ${versionText(version)}`,
+  );
+  Deno.kill(orphan.pid, "SIGSTOP");
+  strictEqual(
+    await whyUnfit(orphan, member.options),
+    "it does not answer",
+  );
+});
+
+if (HAS_PROC) {
+  Deno.test("whyUnfit() notices that the program of an orphan was replaced", async () => {
+    await using member = await testMember();
+    const binary = `${member.dir}/etcd-program`;
+    await Deno.copyFile(member.options.binary, binary);
+    const options = { ...member.options, binary };
+    {
+      await using _keeper = await startKeeper(options);
+    }
+    const orphan = await findOrphan(options.pidFile, options.member.dataDir);
+    ok(orphan, "no orphan found");
+    await using _ending = {
+      [Symbol.asyncDispose]: () => endOrphan(orphan, { graceMs: 10_000 }),
+    };
+    strictEqual(await whyUnfit(orphan, options), undefined);
+
+    await Deno.copyFile(member.options.binary, `${binary}.new`);
+    await Deno.rename(`${binary}.new`, binary);
+
+    strictEqual(
+      await whyUnfit(orphan, options),
+      "its program has been replaced since",
+    );
+  });
+}
+
+Deno.test("differingSettings() names what differs, whichever side has it", () => {
+  const wanted = ["/opt/et cd", "--name=a", "--data-dir=/d x", "--v2=false"];
+  const cases: [readonly string[], string[]][] = [
+    [wanted, []],
+    // As `ps` tells it.
+    [wanted.join(" ").split(" "), []],
+    [wanted.with(0, "/opt/etcd"), ["program"]],
+    [wanted.with(0, "/opt/et cd2"), ["program"]],
+    [wanted.with(1, "--name=ab"), ["--name"]],
+    [wanted.slice(0, 3), ["--v2"]],
+    [[...wanted, "--debug"], ["--debug"]],
+    [[...wanted, "--name=a"], ["order of settings"]],
+  ];
+
+  for (const [args, names] of cases) {
+    deepStrictEqual(differingSettings(args, wanted), names, String(args));
+  }
+});
 
 Deno.test("findOrphan() takes no program for etcd because it carries the marker", async () => {
   await using dir = await tempDir();
@@ -258,6 +340,21 @@ Deno.test("endOrphan() leaves the pid's later owner alone", async () => {
   });
 
   ok(await findProcess(other.pid), "the bystander was ended");
+});
+
+Deno.test("signalOrphan() and killOrphanNow() leave the pid's later owner alone", async () => {
+  await using other = bystander();
+  const orphan = { pid: other.pid, startTime: "1", args: [] };
+
+  strictEqual(await signalOrphan(orphan, "SIGKILL"), false);
+  killOrphanNow(orphan);
+
+  ok(await findProcess(other.pid), "the bystander was ended");
+  const { startTime = "" } = await findProcess(other.pid) ?? {};
+  killOrphanNow({ ...orphan, startTime });
+  await eventually(async () =>
+    strictEqual(await findProcess(other.pid), undefined)
+  );
 });
 
 Deno.test("findProcess() does not see a process that has ended", async () => {

@@ -13,7 +13,7 @@ import { type DiskProbe, probeDisk } from "../etcd/disk_probe.ts";
 import type { EtcdBinaries } from "../etcd/etcd_binaries.ts";
 import { assertUnlocked, createDataDir } from "../etcd/etcd_data_dir.ts";
 import { isLoopback } from "../etcd/etcd_flags.ts";
-import { endOrphan, findOrphan } from "../etcd/etcd_pid_file.ts";
+import { findOrphan } from "../etcd/etcd_pid_file.ts";
 import { deriveTiming } from "../etcd/etcd_timing.ts";
 import { versionText } from "../etcd/etcd_version.ts";
 import { assertPortsFree } from "../etcd/port_holder.ts";
@@ -24,6 +24,7 @@ import {
   inspectDataDirectory,
   writeRecord,
 } from "./data_directory.ts";
+import { LeftEtcd } from "./left_etcd.ts";
 import { type MemberInput, MemberPart } from "./member_part.ts";
 import { clientEndpoints, planMember, wantedPorts } from "./member_plan.ts";
 import type { NodeRecord } from "./node_record.ts";
@@ -48,9 +49,6 @@ export interface AgentOptions {
   /** Ends the agent, in order. */
   readonly signal: AbortSignal;
 }
-
-/** How long an etcd that an earlier agent left may take to end. */
-const ORPHAN_GRACE_MS = 5_000;
 
 /**
  * Makes a cluster, or one of its first nodes, and serves; takes up where it
@@ -118,8 +116,9 @@ async function serveNode(
   const probing = members.length > 1 && !record.timing
     ? probeDisk(dataDir, { signal })
     : undefined;
-  await endLeftover(paths);
-  await assertPortsFree(wantedPorts(record));
+  const orphan = await findOrphan(paths.etcdPid, paths.etcd);
+  const left = orphan && stack.use(new LeftEtcd(orphan));
+  if (!left) await assertPlaceFree(record, paths);
   const binaries = found ?? await options.findEtcd(record.spec);
   signal.throwIfAborted();
   const { version } = binaries;
@@ -128,13 +127,28 @@ async function serveNode(
   await writeRecord(paths, record);
   await createDataDir(paths.etcd);
 
+  const input = memberInput(record, { paths, binaries, probe });
+  const isAdopted = await left?.isFitOrEnds(input.etcd) ?? false;
+  if (left && !isAdopted) await assertPlaceFree(record, paths);
+  signal.throwIfAborted();
   report?.({ etcdVersion: versionText(version) });
+  // Only an etcd that is no child of ours takes a right of this thread to stop.
+  const giveUpRights = (keep?: readonly ["run"]) =>
+    dropPermissions({ sockets: options.sockets, after: [member, store], keep });
   const member = stack.use(
-    new MemberPart(memberInput(record, { paths, binaries, probe }), {
+    new MemberPart({ ...input, adoptPid: isAdopted ? left?.pid : undefined }, {
       report(news) {
         report?.(news);
         // Now, and not when the lease has run out.
         if (news.etcd?.state === "exited") store.endTerm("its etcd ended");
+      },
+      adoptionHost: left && {
+        signal: left.signal,
+        lives: async () => {
+          const lives = await left.lives();
+          if (!lives) await giveUpRights();
+          return lives;
+        },
       },
     }),
   );
@@ -142,7 +156,7 @@ async function serveNode(
   // From here on all is done by the two parts, with rights of their own.
   await Promise.all([
     member.untilServing({ signal }),
-    dropPermissions({ sockets: options.sockets, after: [member, store] }),
+    giveUpRights(isAdopted ? ["run"] : undefined),
   ]);
   logger("agent").info("Successfully initialized etcd", {
     version: versionText(version),
@@ -230,11 +244,13 @@ async function prepareFresh(
   return await findEtcd(record.spec);
 }
 
-/** Ends the etcd that an agent left behind when it was killed. */
-async function endLeftover(paths: DataPaths): Promise<void> {
-  const orphan = await findOrphan(paths.etcdPid, paths.etcd);
-  if (orphan) await endOrphan(orphan, { graceMs: ORPHAN_GRACE_MS });
+/** No other etcd has the data, and no other program the ports. */
+async function assertPlaceFree(
+  record: NodeRecord,
+  paths: DataPaths,
+): Promise<void> {
   await assertUnlocked(paths.etcd);
+  await assertPortsFree(wantedPorts(record));
 }
 
 function warnOfPlainHttp({ advertiseAddress }: NodeRecord): void {

@@ -5,7 +5,9 @@
  */
 
 import { EtcdCallError } from "../etcd/etcd_call_error.ts";
+import { explainLastEnd } from "../etcd/etcd_diagnosis.ts";
 import { DEFAULT_QUOTA_BYTES } from "../etcd/etcd_flags.ts";
+import { readLogTail } from "../etcd/etcd_log_file.ts";
 import {
   memberText,
   ownErrors,
@@ -18,6 +20,7 @@ import { EtcdStore } from "../store/etcd_store.ts";
 import { type KV, StoreError } from "../store/state_store.ts";
 import { readCluster } from "./cluster_record.ts";
 import { readTiming } from "./cluster_timing.ts";
+import { dataPaths } from "./data_directory.ts";
 import { type DiskSpace, diskSpace } from "./disk_space.ts";
 import { findSpaceTroubles } from "./space_rules.ts";
 import { describeTiming, type TimingStatus } from "./timing_status.ts";
@@ -91,6 +94,10 @@ export async function readStatus(
   };
   const options = { signal, timeoutMs: ANSWER_MS };
   const problems: string[] = [];
+  const ownProblems = (members: readonly MemberStatus[]) =>
+    dataDir === undefined
+      ? []
+      : etcdProblems(dataDir, members, { nodeName, url: endpoints[0] });
   try {
     const cluster = await readCluster(store, options);
     const timing = await readTiming(store, options);
@@ -107,7 +114,11 @@ export async function readStatus(
     } else if (leader === undefined) {
       problems.push("Nobody leads: see that an agent runs (kat-agent run)");
     }
-    problems.push(...memberProblems(members), ...diskProblems(node, members));
+    problems.push(
+      ...memberProblems(members),
+      ...await ownProblems(members),
+      ...diskProblems(node, members),
+    );
     return {
       ...(cluster ? { clusterUid: cluster.uid } : {}),
       ...node,
@@ -135,7 +146,11 @@ export async function readStatus(
       const status = await statusIfAnswering(url, options);
       return describeMember({ name: "", url, ...(status ? { status } : {}) });
     }));
-    problems.push(...memberProblems(members), ...diskProblems(node, members));
+    problems.push(
+      ...memberProblems(members),
+      ...await ownProblems(members),
+      ...diskProblems(node, members),
+    );
     return { ...node, members, problems };
   }
 }
@@ -192,6 +207,25 @@ function memberProblems(members: readonly MemberStatus[]): string[] {
       )
     ),
   ];
+}
+
+/** Why the etcd of the node on this machine gave up, if it does not answer. */
+async function etcdProblems(
+  dataDir: string,
+  members: readonly MemberStatus[],
+  own: {
+    readonly nodeName: string | undefined;
+    readonly url: string | undefined;
+  },
+): Promise<string[]> {
+  const member = members.find(({ name, url }) =>
+    name === own.nodeName || url === own.url
+  );
+  if (member?.answers !== false) return [];
+  const end = explainLastEnd(await readLogTail(dataPaths(dataDir).etcdLog));
+  if (end === undefined) return [];
+  const { why, hint = `read ${dataPaths(dataDir).etcdLog}` } = end;
+  return [`The etcd of node "${own.nodeName}" gave up: ${why}: ${hint}`];
 }
 
 /** What is wrong with the disk of the node on this machine. */

@@ -8,6 +8,7 @@
 
 import { abortable } from "../base/abortable.ts";
 import { ConfinedPart, type Permissions } from "../base/confined.ts";
+import type { AdoptionHost } from "../etcd/adopt_etcd.ts";
 import type { DiskProbe } from "../etcd/disk_probe.ts";
 import type { InitialMember } from "../etcd/etcd_flags.ts";
 import type {
@@ -32,14 +33,19 @@ export interface MemberInput {
   readonly nodeName: string;
   /** The members of the cluster. */
   readonly members: readonly InitialMember[];
+  /** The pid of an etcd that runs already, as it would be started; none to start one. */
+  readonly adoptPid?: number | undefined;
 }
 
 /** What is told of a member, as far as it has changed. */
-export interface MemberNews extends Pick<NodeState, "isUp" | "waitsFor"> {
+export interface MemberNews
+  extends Pick<NodeState, "isUp" | "keepsEnding" | "waitsFor"> {
   /** The etcd that was started last. */
   readonly etcd?: { readonly pid: number; readonly state: EtcdProcessState };
   /** Set once it serves for the first time. */
   readonly serves?: true;
+  /** What the host is asked about an etcd that was adopted: its reply, or a signal to send. */
+  readonly adopted?: "lives?" | "SIGTERM" | "SIGKILL";
 }
 
 interface Question {
@@ -110,6 +116,8 @@ export function memberPermissions(
 export interface MemberPartOptions {
   /** Told how it goes. */
   readonly report?: Report | undefined;
+  /** Who looks at an etcd that was adopted, and signals it. */
+  readonly adoptionHost?: AdoptionHost | undefined;
 }
 
 /** The running part; disposing stops etcd. */
@@ -124,7 +132,10 @@ export class MemberPart implements WatchedPart, AsyncDisposable {
   readonly #life: Promise<void>;
 
   /** Starts the part and its etcd. */
-  constructor(input: MemberInput, { report }: MemberPartOptions = {}) {
+  constructor(
+    input: MemberInput,
+    { report, adoptionHost }: MemberPartOptions = {},
+  ) {
     this.#dataDir = input.dataDir;
     this.#part = ConfinedPart.start<MemberCalls>({
       module: workerUrl("member_worker"),
@@ -134,7 +145,9 @@ export class MemberPart implements WatchedPart, AsyncDisposable {
     const { signal } = this.#stopping;
     this.#life = this.#part.call("serve", input, {
       signal,
-      onNews: ({ serves, etcd, ...state }) => {
+      onNews: ({ serves, etcd, adopted, ...state }) => {
+        if (adopted === "lives?") return adoptionHost?.lives();
+        if (adopted) return adoptionHost?.signal(adopted);
         report?.(etcd ? { ...state, etcd: this.#watched(etcd) } : state);
         if (serves) this.#serving.resolve();
       },

@@ -26,6 +26,8 @@ export interface NodeState {
   readonly etcd?: WatchedEtcd;
   /** Its version. */
   readonly etcdVersion?: string;
+  /** Why etcd ends again and again, if it does. */
+  readonly keepsEnding?: string | undefined;
   /** The members that a starting etcd waits for. */
   readonly waitsFor?: string | undefined;
   /** The term that this node leads in. */
@@ -78,7 +80,12 @@ function describeRole(
   return leader === undefined ? "no leader seen yet" : `observing ${leader}`;
 }
 
-function describeEtcd({ etcd, etcdVersion, look }: NodeState): string {
+function describeEtcd(
+  { etcd, etcdVersion, look, keepsEnding }: NodeState,
+): string {
+  if (keepsEnding !== undefined) {
+    return `etcd keeps ending: ${keepsEnding}, tried again every minute`;
+  }
   const words = {
     starting: "starting",
     serving: look?.trouble === undefined ? "healthy" : "running",

@@ -67,4 +67,9 @@ Deno.test("describeNode() tells of trouble with the store and with etcd", () => 
     describe({ ...etcd("exited"), isUp: true, term }),
     "leader since 14:02, term 7, etcd 3.6.14 ended, is started again",
   );
+  const keepsEnding = "the disk is full";
+  strictEqual(
+    describe({ ...etcd("exited"), isUp: true, keepsEnding }),
+    "no leader seen yet, etcd keeps ending: the disk is full, tried again every minute",
+  );
 });

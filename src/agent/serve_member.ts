@@ -7,6 +7,7 @@
 
 import { aborted } from "../base/abortable.ts";
 import type { CallContext, Calls } from "../base/serve_calls.ts";
+import { adoptEtcd } from "../etcd/adopt_etcd.ts";
 import { probeDisk } from "../etcd/disk_probe.ts";
 import { type EtcdProcess, startEtcd } from "../etcd/etcd_process.ts";
 import { EtcdSupervisor } from "../etcd/etcd_supervisor.ts";
@@ -47,11 +48,22 @@ async function serveMember(
   const { signal, tell } = context;
   const onState = ({ pid, state }: EtcdProcess) =>
     void tell({ etcd: { pid, state } });
-  await using etcd = await startEtcd(input.etcd, { signal });
+  await using etcd = input.adoptPid === undefined
+    ? await startEtcd(input.etcd, { signal })
+    : await adoptEtcd(input.etcd, {
+      pid: input.adoptPid,
+      host: {
+        lives: async () => await tell({ adopted: "lives?" }) === true,
+        signal: async (signal) => void await tell({ adopted: signal }),
+      },
+    });
   current = () => etcd;
   onState(etcd);
   await waitForMember(etcd, input, context);
-  await using supervisor = new EtcdSupervisor(input.etcd, etcd, { onState });
+  await using supervisor = new EtcdSupervisor(input.etcd, etcd, {
+    onState,
+    onKeepsEnding: (keepsEnding) => void tell({ keepsEnding }),
+  });
   current = () => supervisor.current;
   onState(etcd);
   await tell({ waitsFor: undefined, isUp: true, serves: true });

@@ -12,9 +12,13 @@ export interface DropPermissionsOptions {
   readonly sockets: readonly string[];
   /** Waited for before, as a Worker loads with the rights of who started it. */
   readonly after: readonly { readonly ready: Promise<void> }[];
+  /** Kinds that are not given up yet: to be called again without, once they are not needed. */
+  readonly keep?: readonly Kind[] | undefined;
 }
 
 const KINDS = ["env", "ffi", "import", "net", "run", "sys"] as const;
+/** A kind of rights. */
+type Kind = typeof KINDS[number];
 
 /**
  * Gives up all rights of this thread but to write to some sockets; Workers that
@@ -24,7 +28,7 @@ const KINDS = ["env", "ffi", "import", "net", "run", "sys"] as const;
  * general permission.
  */
 export async function dropPermissions(
-  { sockets, after }: DropPermissionsOptions,
+  { sockets, after, keep = [] }: DropPermissionsOptions,
 ): Promise<void> {
   await Promise.all(after.map(({ ready }) => ready));
   const { permissions } = Deno;
@@ -41,6 +45,7 @@ export async function dropPermissions(
   }
   for (const name of KINDS) {
     if (name === "net" && sockets.length > 0) continue;
+    if (keep.includes(name)) continue;
     await permissions.revoke({ name });
   }
 }

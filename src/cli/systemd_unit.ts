@@ -125,6 +125,7 @@ export function systemdUnit(options: UnitOptions): string {
       ...pauses,
       ["RestartPreventExitStatus", "2 78"],
       ["TimeoutStartSec", "180"],
+      // Resigning takes a moment, etcd's own stop up to its grace of 10 s.
       ["TimeoutStopSec", "30"],
       ["WatchdogSec", "60"],
       ["LimitNOFILE", "65536"],

@@ -120,15 +120,44 @@ export async function explainExit(
   const { failure, why, hint } = exit.signal === null
     ? diagnose(lines)
     : diagnoseSignal(exit.signal);
-  const how = failure === "unknown" && exit.code !== null
-    ? `it ended with exit code ${exit.code}${why === undefined ? "" : ": "}`
-    : "";
-  return new EtcdProcessError(`Cannot run etcd: ${how}${why ?? ""}`, {
+  const words = wordsFor(exit, { failure, why });
+  return new EtcdProcessError(`Cannot run etcd: ${words}`, {
     failure,
+    why: words,
     hint: hint ?? `Read its log: ${log.path}`,
     etcdExit: exit,
     lastLines: lines.slice(-LAST_LINES).map(shorten),
   });
+}
+
+function wordsFor(
+  { code, signal }: EtcdExit,
+  { failure, why }: Pick<Diagnosis, "failure" | "why">,
+): string {
+  if (failure !== "unknown" || signal !== null) return why ?? "";
+  // The last line of a log says little if it is not even known that it failed.
+  if (code === null) return "it ended, how is known to nobody";
+  return `it ended with exit code ${code}${
+    why === undefined ? "" : `: ${why}`
+  }`;
+}
+
+/** Every supported etcd says this early in its life, and once. */
+const START_REGEXP = /"msg":"configuring peer listeners"/;
+
+/**
+ * Says, from the lines of a log, why the etcd that was started last gave up:
+ * for who only has its log. `undefined` if it did not, or was killed.
+ */
+export function explainLastEnd(
+  lines: readonly string[],
+): { readonly why: string; readonly hint: string | undefined } | undefined {
+  const start = lines.findLastIndex((line) => START_REGEXP.test(line));
+  const fatal = lines.slice(Math.max(0, start))
+    .filter((line) => fatalWords(line) !== undefined);
+  if (fatal.length === 0) return undefined;
+  const { why, hint } = diagnose(fatal);
+  return why === undefined ? undefined : { why, hint };
 }
 
 /** Options of {@linkcode explainSilence}. */
@@ -150,10 +179,12 @@ export async function explainSilence(
   const { failure, why, hint } = await diagnoseLock(pid, member.dataDir) ??
     diagnoseMismatch(lines) ?? diagnosePeers(member);
   const because = why === undefined ? "" : `: ${why}`;
+  const words = `it does not serve after ${timeoutMs / 1_000} s${because}`;
   return new EtcdProcessError(
-    `Cannot run etcd: it does not serve after ${timeoutMs / 1_000} s${because}`,
+    `Cannot run etcd: ${words}`,
     {
       failure,
+      why: words,
       hint: hint ?? `Read its log: ${log.path}`,
       lastLines: lines.slice(-LAST_LINES).map(shorten),
     },

@@ -1,5 +1,9 @@
 import { match, strictEqual } from "node:assert/strict";
-import { explainExit, explainSilence } from "./etcd_diagnosis.ts";
+import {
+  explainExit,
+  explainLastEnd,
+  explainSilence,
+} from "./etcd_diagnosis.ts";
 import type { EtcdFailure } from "./etcd_process_error.ts";
 
 function log(...lines: string[]) {
@@ -173,5 +177,31 @@ Deno.test("explainSilence() tells members of different clusters from members tha
   strictEqual(
     alone.message,
     "Cannot run etcd: it does not serve after 1.5 s",
+  );
+});
+
+Deno.test("explainExit() claims nothing of an etcd whose exit nobody was told", async () => {
+  const lines = log(zap("info", "saved snapshot"));
+  const error = await explainExit({ code: null, signal: null }, lines);
+
+  strictEqual(
+    error.message,
+    "Cannot run etcd: it ended, how is known to nobody",
+  );
+});
+
+Deno.test("explainLastEnd() tells of the last start, and only if it failed", () => {
+  const start = zap("info", "configuring peer listeners");
+  const full = zap("fatal", "failed to save", "no space left on device");
+
+  strictEqual(explainLastEnd([]), undefined);
+  strictEqual(explainLastEnd([start, zap("info", "ready")]), undefined);
+  strictEqual(explainLastEnd([start, full, start]), undefined);
+  match(explainLastEnd([full])?.why ?? "", /^the disk is full/);
+  match(explainLastEnd([start, full])?.why ?? "", /^the disk is full/);
+  // Refused before it said that it starts.
+  match(
+    explainLastEnd([start, "flag provided but not defined: -x"])?.why ?? "",
+    /^this etcd does not know an option/,
   );
 });

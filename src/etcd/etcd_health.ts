@@ -60,6 +60,20 @@ export async function readClusterVersion(
   return version === undefined ? undefined : parseEtcdVersion(version);
 }
 
+/**
+ * Asks the member at `clientUrl` for its own version, as `3.6.14`; `undefined`
+ * if what answers is no etcd.
+ *
+ * @throws {Error} if nothing answers there, or not in time.
+ */
+export async function readServerVersion(
+  clientUrl: string,
+  options: IsServingOptions,
+): Promise<string | undefined> {
+  const answer = await ask(new URL("/version", clientUrl), options);
+  return /"etcdserver":\s*"(\d+\.\d+\.\d+)/.exec(answer)?.[1];
+}
+
 function ask(url: URL, { signal }: IsServingOptions): Promise<string> {
   return new Promise((resolve, reject) => {
     const request = get(url, { agent: false, signal }, (response) => {

@@ -80,23 +80,31 @@ export class EtcdLogFile {
   }
 
   /** Returns the lines of this start, the last 256 KiB of them; none if the file is gone. */
-  async lines(): Promise<string[]> {
-    try {
-      using file = await Deno.open(this.path);
-      const { size } = await file.stat();
-      const from = Math.max(this.#start, size - TAIL_BYTES);
-      await file.seek(from, Deno.SeekMode.Start);
-      const bytes = new Uint8Array(Math.max(0, size - from));
-      let length = 0;
-      while (length < bytes.length) {
-        const count = await file.read(bytes.subarray(length));
-        if (count === null) break;
-        length += count;
-      }
-      return new TextDecoder().decode(bytes.subarray(0, length))
-        .split("\n").filter((line) => line.trim() !== "");
-    } catch {
-      return [];
+  lines(): Promise<string[]> {
+    return readLogTail(this.path, this.#start);
+  }
+}
+
+/** Returns the lines from a position on, the last 256 KiB of them; none if there is no such file. */
+export async function readLogTail(
+  path: string,
+  start = 0,
+): Promise<string[]> {
+  try {
+    using file = await Deno.open(path);
+    const { size } = await file.stat();
+    const from = Math.max(start, size - TAIL_BYTES);
+    await file.seek(from, Deno.SeekMode.Start);
+    const bytes = new Uint8Array(Math.max(0, size - from));
+    let length = 0;
+    while (length < bytes.length) {
+      const count = await file.read(bytes.subarray(length));
+      if (count === null) break;
+      length += count;
     }
+    return new TextDecoder().decode(bytes.subarray(0, length))
+      .split("\n").filter((line) => line.trim() !== "");
+  } catch {
+    return [];
   }
 }

@@ -63,15 +63,19 @@ export interface WaitUntilServingOptions {
 
 /** Options of {@linkcode EtcdProcess.stop}. */
 export interface StopOptions {
-  /** How long etcd may take after SIGTERM before SIGKILL, in milliseconds. @default {5000} */
+  /** How long etcd may take after SIGTERM before SIGKILL, in milliseconds. @default {10000} */
   readonly graceMs?: number | undefined;
 }
 
 /** What an {@linkcode EtcdProcess} is doing. */
 export type EtcdProcessState = "starting" | "serving" | "stopping" | "exited";
 
-/** etcd takes 0.1 s, and up to an election timeout to hand leadership over; 5 s is a hung disk. */
-const GRACE_MS = 5_000;
+/**
+ * etcd takes 0.1 s alone. With peers it first tries to hand leadership over, for
+ * up to 5 s and an election timeout where several stop at once; 10 s is a hung
+ * disk.
+ */
+export const GRACE_MS = 10_000;
 /** A single member serves within 1 s; a WAL of many segments and a check of all data take longer. */
 const SERVING_MS = 30_000;
 /** The pause after a refused connection or "not yet": etcd starts in a few of them. */
@@ -106,6 +110,10 @@ export async function startEtcd(
   const childId = crypto.randomUUID();
   const spawned = await spawnEtcd(binary, { args, dataDir, childId, logFile });
   const etcd = new EtcdProcess({ ...spawned, logFile, options });
+  log.info("etcd started", {
+    pid: etcd.pid,
+    version: versionText(options.version),
+  });
   try {
     await writePidFile(pidFile, { pid: etcd.pid, childId });
     // Its end, if it came meanwhile, found no file to remove.
@@ -148,7 +156,7 @@ export class EtcdProcess implements AsyncDisposable {
   #exit: EtcdExit | undefined;
   #killTimer: ReturnType<typeof setTimeout> | undefined;
 
-  /** Takes charge of a child that has just been spawned; use {@linkcode startEtcd}. */
+  /** Takes charge of an etcd that runs; use {@linkcode startEtcd} or `adoptEtcd`. */
   constructor(
     { pid, exited, kill, logFile, options }: SpawnedEtcd & {
       readonly logFile: EtcdLogFile;
@@ -168,7 +176,6 @@ export class EtcdProcess implements AsyncDisposable {
       () => this.#boundLog(),
       options.logCheckMs ?? LOG_CHECK_MS,
     );
-    log.info("etcd started", { pid, version: versionText(options.version) });
   }
 
   /** What it is doing. */

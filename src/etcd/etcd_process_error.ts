@@ -6,7 +6,7 @@
 
 import { KatError } from "../base/errors.ts";
 
-/** How a process ended: one of the two is set. */
+/** How a process ended: one of the two is set; neither of one that is not our child. */
 export interface EtcdExit {
   /** Its exit code. */
   readonly code: number | null;
@@ -40,6 +40,8 @@ export interface EtcdProcessErrorOptions {
   readonly hint: string;
   /** What is wrong. */
   readonly failure: EtcdFailure;
+  /** That in words, a clause to follow "etcd keeps ending:". */
+  readonly why: string;
   /** How etcd ended, if it did. */
   readonly etcdExit?: EtcdExit | undefined;
   /** The last lines of its log. */
@@ -63,6 +65,8 @@ function plainLine(line: string): string {
 export class EtcdProcessError extends KatError {
   /** What is wrong, as far as it was recognised. */
   readonly failure: EtcdFailure;
+  /** That in words, a clause. */
+  readonly why: string;
   /** How etcd ended; undefined if it runs on, or never ran. */
   readonly etcdExit: EtcdExit | undefined;
   /** The last lines that this start wrote to etcd's log, oldest first, each at most 500 characters. */
@@ -72,6 +76,7 @@ export class EtcdProcessError extends KatError {
   constructor(message: string, options: EtcdProcessErrorOptions) {
     super(message, { ...options, details: options.lastLines.map(plainLine) });
     this.failure = options.failure;
+    this.why = options.why;
     this.etcdExit = options.etcdExit;
     this.lastLines = options.lastLines;
   }

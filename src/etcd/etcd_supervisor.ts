@@ -4,9 +4,9 @@
  * @module
  */
 
-import { abortable } from "../base/abortable.ts";
+import { abortable, Deadline } from "../base/abortable.ts";
 import { Backoff } from "../base/backoff.ts";
-import { systemClock } from "../base/clock.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
 import { KatError, messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { inspectEtcdDataDir } from "./etcd_data_dir.ts";
@@ -15,25 +15,47 @@ import {
   type EtcdProcessOptions,
   startEtcd,
 } from "./etcd_process.ts";
+import type { EtcdExit } from "./etcd_process_error.ts";
+
+const log = logger("etcd");
 
 /** The pause after the first exit; it doubles with each. */
 const FIRST_PAUSE_MS = 250;
 /** The longest pause: soon enough for a person who mends something and waits. */
 const LONGEST_PAUSE_MS = 30_000;
-/** A member that ran this long was well: the pauses start anew. */
+/** A member that runs this long is well: the pauses start anew. */
 const STABLE_MS = 60_000;
+/** By now the pauses have been their longest twice: what is wrong does not pass by itself. */
+const MANY_TIMES = 10;
+/** The longest pause from then on; with jitter about a minute. */
+const SLOW_PAUSE_MS = 80_000;
+
+/** Why a deadline ends that nobody waits for. */
+const STABLE = new Error("It has run for a minute");
 
 /** Options of {@linkcode EtcdSupervisor}. */
 export interface SupervisorOptions {
   /** Told when the process has ended by itself, was started again, or serves. */
   readonly onState?: ((etcd: EtcdProcess) => void) | undefined;
+  /**
+   * Told why the process keeps ending, each time that it did after many in a
+   * row; of nothing, once it has run well for a while.
+   */
+  readonly onKeepsEnding?: ((why: string | undefined) => void) | undefined;
+  /** Handed in by tests. */
+  readonly clock?: Clock | undefined;
 }
 
 /**
  * ```
  *   running ──exits by itself──▶ pausing ──growing, jittered──▶ running
- *      └───────── disposed ─────────┴──▶ stopped
+ *      │ ▲                         │  ▲────── cannot be started ──┘
+ *      │ └──a stable minute: the pauses start anew
+ *      └───────── disposed ────────┴──▶ stopped
  * ```
+ *
+ * After ten pauses in a row they are all about a minute long. It never gives
+ * up: a disk can be mended or given room under a running agent.
  */
 export class EtcdSupervisor implements AsyncDisposable {
   readonly #options: EtcdProcessOptions;
@@ -42,7 +64,13 @@ export class EtcdSupervisor implements AsyncDisposable {
     firstMs: FIRST_PAUSE_MS,
     maxMs: LONGEST_PAUSE_MS,
   });
+  readonly #slowPauses = new Backoff({
+    firstMs: SLOW_PAUSE_MS,
+    maxMs: SLOW_PAUSE_MS,
+  });
   readonly #onState: SupervisorOptions["onState"];
+  readonly #onKeepsEnding: SupervisorOptions["onKeepsEnding"];
+  readonly #clock: Clock;
   readonly #loop: Promise<void>;
   #current: EtcdProcess;
 
@@ -50,11 +78,13 @@ export class EtcdSupervisor implements AsyncDisposable {
   constructor(
     options: EtcdProcessOptions,
     first: EtcdProcess,
-    { onState }: SupervisorOptions = {},
+    { onState, onKeepsEnding, clock = systemClock }: SupervisorOptions = {},
   ) {
     this.#options = options;
     this.#current = first;
     this.#onState = onState;
+    this.#onKeepsEnding = onKeepsEnding;
+    this.#clock = clock;
     this.#loop = this.#supervise();
   }
 
@@ -71,24 +101,57 @@ export class EtcdSupervisor implements AsyncDisposable {
   }
 
   async #supervise(): Promise<void> {
-    const log = logger("etcd");
     const { signal } = this.#stopping;
     while (!signal.aborted) {
-      const startedMs = systemClock.nowMs();
-      const exit = await abortable(this.#current.exited, signal)
-        .catch(() => undefined);
-      if (exit === undefined) return;
+      if (await this.#untilExit() === undefined) return;
       this.#onState?.(this.#current);
-      if (systemClock.nowMs() - startedMs > STABLE_MS) this.#pauses.reset();
-      const pauseMs = Math.round(this.#pauses.nextMs());
-      log.warn("etcd is started again", {
-        reason: (await this.#current.explainExit()).message,
-        times: this.#pauses.attempts,
-        pauseMs,
-      });
-      await systemClock.sleep(pauseMs, { signal }).catch(() => {});
+      const { why } = await this.#current.explainExit();
+      await this.#pause("etcd is started again", why);
       await this.#restart();
     }
+  }
+
+  /** How it ended by itself; `undefined` if this supervisor is to stop. */
+  async #untilExit(): Promise<EtcdExit | undefined> {
+    using stable = new Deadline(
+      STABLE_MS,
+      () => STABLE,
+      [this.#stopping.signal],
+      this.#clock,
+    );
+    stable.signal.addEventListener("abort", () => {
+      if (stable.signal.reason === STABLE) this.#settle();
+    });
+    return await abortable(this.#current.exited, this.#stopping.signal)
+      .catch(() => undefined);
+  }
+
+  /** What was wrong is over. */
+  #settle(): void {
+    if (this.#pauses.attempts >= MANY_TIMES) {
+      log.info("etcd runs well again", { pid: this.#current.pid });
+      this.#onKeepsEnding?.(undefined);
+    }
+    this.#pauses.reset();
+  }
+
+  /** Says why, and waits: longer each time, and about a minute after many times. */
+  async #pause(message: string, reason: string): Promise<void> {
+    const soonMs = this.#pauses.nextMs();
+    const times = this.#pauses.attempts;
+    const isMany = times >= MANY_TIMES;
+    const pauseMs = Math.round(isMany ? this.#slowPauses.nextMs() : soonMs);
+    const fields = { reason, times, pauseMs };
+    if (times === MANY_TIMES) {
+      log.error(
+        "etcd keeps ending, and from now on is tried about once a minute",
+        fields,
+      );
+    } else if (isMany) log.debug(message, fields);
+    else log.warn(message, fields);
+    if (isMany) this.#onKeepsEnding?.(reason);
+    const { signal } = this.#stopping;
+    await this.#clock.sleep(pauseMs, { signal }).catch(() => {});
   }
 
   /** A member that has served has data; an empty directory would become another cluster's. */
@@ -115,12 +178,10 @@ export class EtcdSupervisor implements AsyncDisposable {
         return;
       } catch (error) {
         if (signal.aborted) return;
-        const pauseMs = Math.round(this.#pauses.nextMs());
-        logger("etcd").error("etcd cannot be started and is tried again", {
-          reason: messageOf(error),
-          pauseMs,
-        });
-        await systemClock.sleep(pauseMs, { signal }).catch(() => {});
+        await this.#pause(
+          "etcd cannot be started and is tried again",
+          messageOf(error),
+        );
       }
     }
   }

@@ -43,6 +43,13 @@ export function findProcess(pid: number): Promise<ProcessInfo | undefined> {
   return HAS_PROC ? findInProc(pid) : findWithPs(pid);
 }
 
+/** {@linkcode findProcess} for who must be done before the program ends; this thread stands still meanwhile. */
+export function findProcessSync(pid: number): ProcessInfo | undefined {
+  return HAS_PROC
+    ? readProc(pid, askSync(...shell(PROC_SCRIPT, String(pid), SEPARATOR)))
+    : readPs(pid, askSync(...ps(pid)));
+}
+
 /** The name of a process's program, for messages. */
 export function programName({ args }: ProcessInfo): string {
   return basename(args[0] ?? "") || "unknown";
@@ -93,22 +100,34 @@ export async function seesSameFile(
   return said === "same\n";
 }
 
+/** Whether a process runs the very file at `path`; true where that cannot be known. */
+export async function runsProgram(pid: number, path: string): Promise<boolean> {
+  if (!HAS_PROC) return true;
+  const said = await askOrNothing(
+    `if [ "/proc/$1/exe" -ef "$2" ]; then echo same; fi`,
+    String(pid),
+    path,
+  );
+  return said === "same\n";
+}
+
 /** The sockets of IPv4 and IPv6 as `/proc/net` lists them, with headings in between; "" where it does not. */
 export async function listTcpSockets(): Promise<string> {
   return HAS_PROC ? await askOrNothing("cat /proc/net/tcp /proc/net/tcp6") : "";
 }
 
+/** What a process writes into its files cannot be taken for this. */
+const SEPARATOR = crypto.randomUUID();
+/** From inside its directory, which no later owner of the pid gets. */
+const PROC_SCRIPT = `cd "/proc/$1" || exit
+  for file in stat cmdline environ; do cat $file; printf %s "$2"; done`;
+
 async function findInProc(pid: number): Promise<ProcessInfo | undefined> {
-  // What a process writes into its files cannot be taken for this.
-  const separator = crypto.randomUUID();
-  const said = await askShell(
-    // From inside its directory, which no later owner of the pid gets.
-    `cd "/proc/$1" || exit
-    for file in stat cmdline environ; do cat $file; printf %s "$2"; done`,
-    String(pid),
-    separator,
-  );
-  const [stat = "", args = "", environment = ""] = said.split(separator);
+  return readProc(pid, await askShell(PROC_SCRIPT, String(pid), SEPARATOR));
+}
+
+function readProc(pid: number, said: string): ProcessInfo | undefined {
+  const [stat = "", args = "", environment = ""] = said.split(SEPARATOR);
   // "pid (name) state …": the name may hold anything, also spaces and brackets.
   // After it come fields 3 (state), 20 (threads) and 22 (start time).
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
@@ -136,13 +155,17 @@ const PS_LINE_REGEXP = /^\s*(\S+)\s+(\S+ \S+ +\d+ [\d:]+ \d+)\s+(.*)$/m;
 export async function findWithPs(
   pid: number,
 ): Promise<ProcessInfo | undefined> {
-  const said = await ask("ps", [
-    "-ww",
-    "-o",
-    "stat=,lstart=,command=",
-    "-p",
-    String(pid),
-  ]);
+  return readPs(pid, await ask(...ps(pid)));
+}
+
+function ps(pid: number): Command {
+  return [
+    "ps",
+    ["-ww", "-o", "stat=,lstart=,command=", "-p", String(pid)],
+  ];
+}
+
+function readPs(pid: number, said: string): ProcessInfo | undefined {
   const [, state, startTime, command] = PS_LINE_REGEXP.exec(said) ?? [];
   if (
     state === undefined || startTime === undefined || command === undefined ||
@@ -163,25 +186,45 @@ async function askOrNothing(
 
 /** Runs a script of the shell, with `args` as `$1`, `$2`, …. */
 function askShell(script: string, ...args: readonly string[]): Promise<string> {
-  return ask("sh", ["-c", script, "sh", ...args]);
+  return ask(...shell(script, ...args));
 }
 
+function shell(script: string, ...args: readonly string[]): Command {
+  return ["sh", ["-c", script, "sh", ...args]];
+}
+
+/** A standard program and its arguments. */
+type Command = readonly [program: string, args: readonly string[]];
+
 /** Runs a standard program; what it could not read, it does not say. */
-async function ask(program: string, args: readonly string[]): Promise<string> {
-  const { state } = await Deno.permissions.query({
-    name: "run",
-    command: program,
-  });
-  // To try without the permission would ask whoever sits at the terminal.
-  if (state !== "granted") {
-    throw new Deno.errors.NotCapable(`No permission to run ${program}`);
-  }
-  const { stdout } = await new Deno.Command(program, {
+async function ask(...command: Command): Promise<string> {
+  const [program] = command;
+  assertMayRun(await Deno.permissions.query({ name: "run", command: program }));
+  return textOf(await prepare(command).output());
+}
+
+function askSync(...command: Command): string {
+  const [program] = command;
+  assertMayRun(Deno.permissions.querySync({ name: "run", command: program }));
+  return textOf(prepare(command).outputSync());
+}
+
+/** To try without the permission would ask whoever sits at the terminal. */
+function assertMayRun({ state }: Deno.PermissionStatus): void {
+  if (state === "granted") return;
+  throw new Deno.errors.NotCapable("No permission to look at processes");
+}
+
+function prepare([program, args]: Command): Deno.Command {
+  return new Deno.Command(program, {
     args: [...args],
     clearEnv: true,
     env: { PATH, LC_ALL: "C" },
     stdin: "null",
     stderr: "null",
-  }).output();
+  });
+}
+
+function textOf({ stdout }: Deno.CommandOutput): string {
   return new TextDecoder().decode(stdout);
 }

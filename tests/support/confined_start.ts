@@ -10,7 +10,8 @@
 
 import { messageOf } from "../../src/base/errors.ts";
 import { assertUnlocked } from "../../src/etcd/etcd_data_dir.ts";
-import { endOrphan, findOrphan } from "../../src/etcd/etcd_pid_file.ts";
+import { findOrphan } from "../../src/etcd/etcd_pid_file.ts";
+import { endOrphan } from "../../src/etcd/orphan.ts";
 import { assertPortsFree } from "../../src/etcd/port_holder.ts";
 
 if (import.meta.main) {
