@@ -78,6 +78,7 @@ Deno.test("run after a stop serves the same cluster with the same data in a late
     await etcdctl(endpoint, "get", "--prefix", "/kat/config/");
   const first = startAgent(initArgs(file, data));
   const firstTerm = await first.logged("Became leader: n1");
+  await first.logged("Settled the timing of the cluster");
   const before = await facts();
   await etcdctl(endpoint, "put", "/kat/workloads/a", "kept");
   strictEqual((await first.stop()).code, 0);
