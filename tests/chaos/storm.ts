@@ -94,9 +94,13 @@ export async function runStorm(
       count++;
     }
   }
+  // Whoever brings the store along is there first each time it comes back, until
+  // the others have had time to stand in line.
+  const patient = { ...options, calmMs: CLOSING_CALM_MS };
   for (const kind of CLOSING) {
-    while (!signal.aborted && await agentLeads(options)) {
-      await strike([STOP_AGENT], options, { leader: true });
+    for (let stops = 0; stops < MOST_STOPS; stops++) {
+      if (signal.aborted || !await agentLeads(options)) break;
+      await strike([STOP_AGENT], patient, { leader: true });
     }
     await strike([kind], options, { leader: true });
   }
@@ -105,6 +109,10 @@ export async function runStorm(
 
 /** How often a leading agent is told to stop after a fault. */
 const AGENT_SHARE = 0.3;
+/** How long it is calm, on average, after an agent was stopped for a candidate to lead, in milliseconds. */
+const CLOSING_CALM_MS = 3_000;
+/** After so many stops the run goes on, and is void if no candidate ever led. */
+const MOST_STOPS = 10;
 const STOP_AGENT = kindNamed("SIGTERM agent");
 /** Without these no deposed leader tries to write, and the run shows nothing. */
 const CLOSING = [
