@@ -153,6 +153,8 @@ async function startLeader(
   const agent = startAgent(initArgs(file, `${dir}/data`), options);
   try {
     await agent.logged("Became leader: n1");
+    // After which the agent itself writes nothing more.
+    await agent.logged("Settled the timing of the cluster");
     return { agent, file };
   } catch (error) {
     await agent[Symbol.asyncDispose]();

@@ -124,7 +124,12 @@ export function checkResignations(
       : boundMs;
     const latest = return_ns + allowedMs * 1e6;
     if (gone?.event === "delete" && gone.at_ns <= latest) continue;
-    if (latest > truth.untilNs) findings.undecided += 1;
+    // A recorder that was cut off tells late what happened meanwhile.
+    const isDeaf = gone?.event === "delete" &&
+      !truth.changes.some((change) =>
+        change.at_ns > return_ns && change.at_ns <= latest
+      );
+    if (latest > truth.untilNs || isDeaf) findings.undecided += 1;
     else {
       findings.add(
         `The key ${key} stood more than ${allowedMs} ms after its resignation`,
