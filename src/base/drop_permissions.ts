@@ -23,9 +23,9 @@ type Kind = typeof KINDS[number];
 /**
  * Gives up all rights of this thread but to write to some sockets; Workers that
  * run keep theirs. With sockets it keeps `net` as well: Deno asks for it, and
- * has no way to list unix sockets with abstract names. A program that may read everything in general, as with
- * Deno's `--allow-all`, keeps them all: Deno can take a list apart, and no
- * general permission.
+ * has no way to list unix sockets with abstract names. A program that may read
+ * everything in general, as with Deno's `--allow-all`, keeps them all: Deno can
+ * take a list apart, and no general permission.
  */
 export async function dropPermissions(
   { sockets, after, keep = [] }: DropPermissionsOptions,

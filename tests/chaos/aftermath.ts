@@ -15,8 +15,8 @@ import {
   etcdctlJson,
   memberNodes,
 } from "./cluster_under_test.ts";
-import type { HistoryRecord } from "./history.ts";
-import { monotonicNs } from "./monotonic_clock.ts";
+import type { HistoryRecord } from "../history/history.ts";
+import { monotonicNs } from "../history/monotonic_clock.ts";
 import { commandLine, etcdsOn, signal } from "./processes.ts";
 import { LEASED_PREFIX } from "./traffic_leases.ts";
 

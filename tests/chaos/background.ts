@@ -12,8 +12,8 @@ import {
   endpointsOf,
   etcdctl,
 } from "./cluster_under_test.ts";
-import type { HistoryRecord } from "./history.ts";
-import { monotonicNs } from "./monotonic_clock.ts";
+import type { HistoryRecord } from "../history/history.ts";
+import { monotonicNs } from "../history/monotonic_clock.ts";
 import type { Random } from "./random.ts";
 import type { Recorder } from "./recorder.ts";
 import type { RecordingStore } from "./recording_store.ts";

@@ -17,8 +17,8 @@ import {
   StoreError,
 } from "../../src/store/state_store.ts";
 import { jsonLines, sayLine } from "./child_program.ts";
-import type { HistoryRecord } from "./history.ts";
-import { monotonicNs } from "./monotonic_clock.ts";
+import type { HistoryRecord } from "../history/history.ts";
+import { monotonicNs } from "../history/monotonic_clock.ts";
 import { Random } from "./random.ts";
 import { RecordingStore } from "./recording_store.ts";
 

@@ -10,8 +10,8 @@ import type {
   CandidateSetting,
 } from "./candidate.ts";
 import { type ChildProgram, startChild } from "./child_program.ts";
-import type { HistoryRecord, Operation } from "./history.ts";
-import { monotonicNs } from "./monotonic_clock.ts";
+import type { HistoryRecord, Operation } from "../history/history.ts";
+import { monotonicNs } from "../history/monotonic_clock.ts";
 
 /** Options of {@linkcode CandidateProcess}. */
 export interface CandidateOptions

@@ -13,7 +13,7 @@ import { run } from "./command.ts";
 import { failuresOf, showResult } from "./report.ts";
 import { runTopology } from "./run_topology.ts";
 import { currentSandbox, runInSandbox, stopSignal } from "./sandbox.ts";
-import { monotonicNs } from "./monotonic_clock.ts";
+import { monotonicNs } from "../history/monotonic_clock.ts";
 
 const ROOT = fileURLToPath(new URL("../../.cache/chaos", import.meta.url));
 

@@ -7,8 +7,8 @@
 
 import { type AgentProcess, startAgent } from "../support/agent_process.ts";
 import { eventually } from "../support/eventually.ts";
-import type { Probe } from "./history.ts";
-import { monotonicNs } from "./monotonic_clock.ts";
+import type { Probe } from "../history/history.ts";
+import { monotonicNs } from "../history/monotonic_clock.ts";
 import { etcdsOn, signal } from "./processes.ts";
 
 /** What a node is made of. */

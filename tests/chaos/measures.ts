@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Fault, History, Probe } from "./history.ts";
+import type { Fault, History, Probe } from "../history/history.ts";
 
 /** A time during which somebody believed to lead. */
 export interface BelievedTerm {

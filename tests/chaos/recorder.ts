@@ -7,9 +7,8 @@
 
 import { etcdBinaries } from "../support/etcd_binaries.ts";
 import { jsonLines } from "./child_program.ts";
-import type { Truth } from "./history.ts";
-import { valueText } from "./history_file.ts";
-import { monotonicNs } from "./monotonic_clock.ts";
+import { type PrintedEvent, toTruth } from "../history/etcdctl_event.ts";
+import type { Truth } from "../history/history.ts";
 
 /** What a recorder is made of. */
 export interface RecorderSetting {
@@ -33,19 +32,6 @@ export interface Recorder extends AsyncDisposable {
   readonly failure: string | undefined;
 }
 
-/** One event as etcdctl prints it; bytes are base64. */
-interface PrintedEvent {
-  /** Missing for a put. */
-  readonly type?: number;
-  readonly kv: {
-    readonly key: string;
-    readonly value?: string;
-    readonly create_revision?: number;
-    readonly mod_revision: number;
-  };
-  readonly prev_kv?: { readonly value?: string };
-}
-
 /** One answer as etcdctl prints it. */
 interface Printed {
   readonly Canceled?: boolean;
@@ -63,23 +49,6 @@ export function startRecorder(setting: RecorderSetting): Recorder {
   let stopped = false;
   let child = spawn(setting, revision + 1);
 
-  async function take({ type, kv, prev_kv }: PrintedEvent): Promise<void> {
-    const isPut = type !== 1;
-    append({
-      type: "truth",
-      member,
-      at_ns: monotonicNs(),
-      event: isPut ? "put" : "delete",
-      key: new TextDecoder().decode(decode(kv.key)),
-      value: isPut ? await valueText(decode(kv.value)) : null,
-      mod_revision: kv.mod_revision,
-      create_revision: isPut ? kv.create_revision ?? 0 : 0,
-      prev_value: prev_kv === undefined
-        ? null
-        : await valueText(decode(prev_kv.value)),
-    });
-  }
-
   async function record(): Promise<void> {
     while (!stopped) {
       for await (const line of jsonLines(child.stdout)) {
@@ -89,7 +58,9 @@ export function startRecorder(setting: RecorderSetting): Recorder {
         }
         for (const event of Events ?? []) {
           // etcdctl goes on by itself after a lost connection; what a restart repeats is known.
-          if (event.kv.mod_revision > revision) await take(event);
+          if (event.kv.mod_revision > revision) {
+            append(await toTruth(event, member));
+          }
         }
         revision = Math.max(revision, Events?.at(-1)?.kv.mod_revision ?? 0);
       }
@@ -142,8 +113,4 @@ function spawn({ endpoint }: RecorderSetting, from: number) {
     stdout: "piped",
     stderr: "null",
   }).spawn();
-}
-
-function decode(base64 = ""): Uint8Array {
-  return Uint8Array.fromBase64(base64);
 }

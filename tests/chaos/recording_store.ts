@@ -17,9 +17,10 @@ import {
   type StoreOptions,
   type TransactionOptions,
 } from "../../src/store/state_store.ts";
-import type { KeyValue, Operation, Step } from "./history.ts";
-import { valueText } from "./history_file.ts";
-import { monotonicNs } from "./monotonic_clock.ts";
+import { describeTransaction, toKeyValue } from "../history/describe_call.ts";
+import type { Operation } from "../history/history.ts";
+import { valueText } from "../history/history_file.ts";
+import { monotonicNs } from "../history/monotonic_clock.ts";
 
 /** Options of {@linkcode RecordingStore}. */
 export interface RecordingStoreOptions {
@@ -136,13 +137,7 @@ export class RecordingStore extends EtcdStore {
     const term = this.actingTerm;
     if (term) this.#options.beforeGuarded?.();
     const request: Request = {
-      f: "txn",
-      compare: checks.map(({ key, expectedVersion }) => ({
-        key,
-        expected_version: Number(expectedVersion),
-      })),
-      success: await Promise.all(onSuccess.map(toStep)),
-      failure: await Promise.all(onFailure.map(toStep)),
+      ...await describeTransaction(checks, onSuccess, onFailure),
       ...(term === undefined ? {} : {
         fence: {
           key: term.guard.key,
@@ -263,15 +258,4 @@ export class RecordingStore extends EtcdStore {
 
 function isRead({ f }: Request): boolean {
   return f === "get" || f === "list" || f === "getLeader";
-}
-
-async function toKeyValue(kv: KV | undefined): Promise<KeyValue | null> {
-  if (kv === undefined) return null;
-  const { key, value, version } = kv;
-  return { key, value: await valueText(value), version: Number(version) };
-}
-
-async function toStep(op: Op): Promise<Step> {
-  if (op.type !== "put") return op;
-  return { type: "put", key: op.key, value: await valueText(op.value) };
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { showTable } from "./check_history.ts";
+import { showTable } from "../history/check_history.ts";
 import type { Times } from "./measures.ts";
 import type { TopologyResult } from "./run_topology.ts";
 

@@ -10,12 +10,15 @@ import { versionText } from "../../src/etcd/etcd_version.ts";
 import { VERSION } from "../../src/base/version.ts";
 import { compareMembers, endAndLook, scanProcesses } from "./aftermath.ts";
 import { compactNowAndThen, markEnd, startTraffic } from "./background.ts";
-import { type CheckedInvariant, checkHistory } from "./check_history.ts";
+import {
+  type CheckedInvariant,
+  checkHistory,
+} from "../history/check_history.ts";
 import { endpointsOf, memberNodes } from "./cluster_under_test.ts";
-import type { HistoryRecord } from "./history.ts";
-import { HistoryWriter, readHistory } from "./history_file.ts";
+import type { HistoryRecord } from "../history/history.ts";
+import { HistoryWriter, readHistory } from "../history/history_file.ts";
 import { measure, type Measures, type Resignation } from "./measures.ts";
-import { monotonicNs } from "./monotonic_clock.ts";
+import { monotonicNs } from "../history/monotonic_clock.ts";
 import { Random } from "./random.ts";
 import { RecordingStore } from "./recording_store.ts";
 import { startRecorder } from "./recorder.ts";

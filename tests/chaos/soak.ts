@@ -12,10 +12,10 @@ import type { Watch } from "../../src/store/state_store.ts";
 import { startAgent } from "../support/agent_process.ts";
 import { initArgs, writeClusterFile } from "../support/cluster_file.ts";
 import { tempDir } from "../support/temp_dir.ts";
-import { showTable } from "./check_history.ts";
-import { checkBounded } from "./check_observations.ts";
-import type { Observation } from "./history.ts";
-import { monotonicNs } from "./monotonic_clock.ts";
+import { showTable } from "../history/check_history.ts";
+import { checkBounded } from "../history/check_observations.ts";
+import type { Observation } from "../history/history.ts";
+import { monotonicNs } from "../history/monotonic_clock.ts";
 
 /** One write, one read and one watched event in this time, in milliseconds. */
 const TRICKLE_MS = 1_000;

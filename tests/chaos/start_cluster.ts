@@ -11,7 +11,7 @@ import { CandidateProcess } from "./candidate_process.ts";
 import { ChaosNode } from "./chaos_node.ts";
 import type { ClusterUnderTest } from "./cluster_under_test.ts";
 import { run } from "./command.ts";
-import type { HistoryRecord } from "./history.ts";
+import type { HistoryRecord } from "../history/history.ts";
 import {
   endNetworks,
   type NodeNetwork,

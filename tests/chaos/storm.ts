@@ -18,8 +18,8 @@ import {
 import { ADMIN_FAULTS } from "./admin_faults.ts";
 import { DISK_FAULTS, NEEDS_DISK } from "./disk_faults.ts";
 import type { FaultContext, FaultKind } from "./fault_kind.ts";
-import type { HistoryRecord } from "./history.ts";
-import { monotonicNs } from "./monotonic_clock.ts";
+import type { HistoryRecord } from "../history/history.ts";
+import { monotonicNs } from "../history/monotonic_clock.ts";
 import { NETWORK_FAULTS } from "./network_faults.ts";
 import { NEEDS_MEMBER, PROCESS_FAULTS } from "./process_faults.ts";
 

@@ -13,9 +13,9 @@ import {
   StoreError,
   type Watch,
 } from "../../src/store/state_store.ts";
-import type { WatchRecord } from "./history.ts";
-import { valueText } from "./history_file.ts";
-import { monotonicNs } from "./monotonic_clock.ts";
+import type { WatchRecord } from "../history/history.ts";
+import { valueText } from "../history/history_file.ts";
+import { monotonicNs } from "../history/monotonic_clock.ts";
 import type { Random } from "./random.ts";
 import { sleep, TRAFFIC_PREFIX } from "./traffic_client.ts";
 

@@ -14,13 +14,8 @@ import type {
   TransactionOptions,
   Watch,
 } from "../../src/store/state_store.ts";
-import type {
-  HistoryRecord,
-  KeyValue,
-  Operation,
-  OperationOf,
-  Step,
-} from "./history.ts";
+import type { HistoryRecord, Operation, OperationOf } from "./history.ts";
+import { describeTransaction, toKeyValue } from "./describe_call.ts";
 import { valueText } from "./history_file.ts";
 import { monotonicNs } from "./monotonic_clock.ts";
 
@@ -98,7 +93,7 @@ export class RecordedStore {
     failure: readonly Op[],
     options: TransactionOptions = {},
   ): Promise<void> {
-    const asked = await describe(checks, success, failure);
+    const asked = await describeTransaction(checks, success, failure);
     await this.#record("txn", asked, async () => {
       const found: (KV | undefined)[] = [];
       const succeeded = await this.#store.doTransaction(
@@ -119,7 +114,7 @@ export class RecordedStore {
   ): Promise<void> {
     const { key } = term.guard;
     const fence = { key, token: Number(term.fence), deposed };
-    const asked = await describe([term.guard], success, []);
+    const asked = await describeTransaction([term.guard], success, []);
     await this.#record("txn", { ...asked, fence }, async () => ({
       succeeded: await term.doTransaction([], success, options),
       gets: [],
@@ -214,39 +209,6 @@ function outcomeOf(error: unknown): "fail" | "unknown" {
   const { name } = (error as Error).constructor;
   const isOver = name === "LeadershipLostError" || name === "ResignedError";
   return isOver || outcome === "not-done" ? "fail" : "unknown";
-}
-
-async function describe(
-  checks: readonly Compare[],
-  success: readonly Op[],
-  failure: readonly Op[],
-): Promise<Asked<"txn">> {
-  return {
-    f: "txn",
-    compare: checks.map(({ key, expectedVersion }) => ({
-      key,
-      expected_version: Number(expectedVersion),
-    })),
-    success: await Promise.all(success.map(toStep)),
-    failure: await Promise.all(failure.map(toStep)),
-  };
-}
-
-async function toStep(op: Op): Promise<Step> {
-  const { type, key } = op;
-  return op.type === "put"
-    ? { type: "put", key, value: await valueText(op.value) }
-    : { type, key } as Step;
-}
-
-async function toKeyValue(kv: KV | undefined): Promise<KeyValue | null> {
-  return kv
-    ? {
-      key: kv.key,
-      value: await valueText(kv.value),
-      version: Number(kv.version),
-    }
-    : null;
 }
 
 function bytes(text: string): Uint8Array {

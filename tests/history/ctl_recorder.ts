@@ -4,8 +4,8 @@
  * @module
  */
 
+import { type PrintedEvent, toTruth } from "./etcdctl_event.ts";
 import type { HistoryRecord } from "./history.ts";
-import { valueText } from "./history_file.ts";
 import { monotonicNs } from "./monotonic_clock.ts";
 
 /** What this module needs of an etcd under test. */
@@ -14,19 +14,6 @@ export interface Recordable {
   readonly ctl: (...args: string[]) => Promise<string>;
   /** Starts etcdctl on it. */
   readonly startCtl: (...args: string[]) => Deno.ChildProcess;
-}
-
-interface CtlKV {
-  readonly key: string;
-  readonly value?: string;
-  readonly mod_revision: number;
-  readonly create_revision?: number;
-}
-
-interface CtlEvent {
-  readonly type?: number | string;
-  readonly kv: CtlKV;
-  readonly prev_kv?: CtlKV;
 }
 
 /** Reads every change up to now; nothing may have been compacted. */
@@ -72,31 +59,10 @@ async function readEvents(
     const lines = (rest + part).split("\n");
     rest = lines.pop() ?? "";
     for (const line of lines) {
-      const events: CtlEvent[] = JSON.parse(line).Events ?? [];
-      for (const event of events) records.push(await toTruth(event));
+      const events: PrintedEvent[] = JSON.parse(line).Events ?? [];
+      for (const event of events) records.push(await toTruth(event, "etcdctl"));
       const last = events.at(-1)?.kv.mod_revision ?? 0;
       if (last >= toRevision) return;
     }
   }
-}
-
-async function toTruth(
-  { type, kv, prev_kv }: CtlEvent,
-): Promise<HistoryRecord> {
-  const isDelete = type === 1 || type === "DELETE";
-  return {
-    type: "truth",
-    member: "etcdctl",
-    at_ns: monotonicNs(),
-    event: isDelete ? "delete" : "put",
-    key: new TextDecoder().decode(Uint8Array.fromBase64(kv.key)),
-    value: isDelete ? null : await decoded(kv),
-    mod_revision: kv.mod_revision,
-    create_revision: isDelete ? 0 : kv.create_revision ?? 0,
-    prev_value: prev_kv ? await decoded(prev_kv) : null,
-  };
-}
-
-function decoded({ value = "" }: CtlKV): Promise<string> {
-  return valueText(Uint8Array.fromBase64(value));
 }
