@@ -19,6 +19,7 @@ import { systemClock } from "../base/clock.ts";
 import { grpcTarget } from "./etcd_address.ts";
 import { EtcdCallError, toCallError } from "./etcd_call_error.ts";
 import { type EtcdService, type EtcdStub, etcdStub } from "./etcd_protocol.ts";
+import { guardHttp2 } from "./guard_http2.ts";
 import { type DuplexCall, MessageStream } from "./message_stream.ts";
 
 /** Options of {@linkcode EtcdConnection.call}. */
@@ -67,10 +68,9 @@ const CHANNEL_OPTIONS = {
 /**
  * A connection that opens when it is first used and again when it breaks.
  *
- * While it is open it holds one silent Watch stream. Without any stream, the
- * HTTP/2 of Deno 2.9 can end the whole process when etcd says GOAWAY at its
- * stop (denoland/deno#36788); and only with one does gRPC send the pings that
- * find a dead peer.
+ * While it is open it holds one silent Watch stream: only with a stream does
+ * gRPC send the pings that find a dead peer, and etcd takes pings without one
+ * for abuse.
  */
 export class EtcdConnection implements Disposable {
   /** The member's client URL. */
@@ -84,6 +84,7 @@ export class EtcdConnection implements Disposable {
 
   /** A connection to `endpoint`, as `http://127.0.0.1:2379`; nothing is sent yet. */
   constructor(endpoint: string) {
+    guardHttp2();
     this.endpoint = endpoint;
     const insecure = credentials.createInsecure();
     this.#channel = new Channel(
