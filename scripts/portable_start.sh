@@ -75,7 +75,10 @@ kat_unpack() (
   trap 'rm -rf "$kat_new"' EXIT
   trap 'exit 1' HUP INT TERM
   cd "$kat_new" || exit 1
-  { tail -c +@OFFSET@ "$kat_self" | gzip -dc | tar -xmof -; } 2>/dev/null || {
+  # Files keep the time that they were packed with: what is moved here over the
+  # same file must not look newer, for Deno would read it again, in a part of a
+  # starting agent that may not read.
+  { tail -c +@OFFSET@ "$kat_self" | gzip -dc | tar -xof -; } 2>/dev/null || {
     echo "unpacking failed: is $kat_self damaged, or the disk full?"
     exit 1
   }
