@@ -31,7 +31,8 @@ async function runAll(options: ChaosOptions): Promise<number> {
   const startNs = monotonicNs();
   const log = (line: string) => {
     const seconds = ((monotonicNs() - startNs) / 1e9).toFixed(1);
-    print(`${seconds.padStart(7)} ${line}`);
+    const which = options.atOnce ? `${options.members} of etcd: ` : "";
+    print(`${seconds.padStart(7)} ${which}${line}`);
   };
   let failed = false;
   for (const members of options.members) {
@@ -71,6 +72,21 @@ async function runAll(options: ChaosOptions): Promise<number> {
   return failed ? 1 : 0;
 }
 
+/** The runs in sandboxes of their own; the worst exit code. */
+async function runOutside(
+  { atOnce, members, seed }: ChaosOptions,
+): Promise<number> {
+  // The run inside makes the same choices.
+  const args = [...Deno.args, `--seed=${seed}`];
+  const runs = atOnce
+    ? members.map((number) => [...args, `--etcd=${number}`])
+    : [args];
+  const codes = await Promise.all(
+    runs.map((args) => runInSandbox(new URL(import.meta.url), args)),
+  );
+  return Math.max(...codes);
+}
+
 if (import.meta.main) {
   const options = parseOptions(Deno.args);
   if (typeof options === "string") {
@@ -81,12 +97,9 @@ if (import.meta.main) {
     print(HELP);
     Deno.exit(0);
   }
-  const code = currentSandbox() === undefined
-    ? await runInSandbox(new URL(import.meta.url), [
-      ...Deno.args,
-      // The run inside makes the same choices.
-      `--seed=${options.seed}`,
-    ])
-    : await runAll(options);
-  Deno.exit(code);
+  Deno.exit(
+    currentSandbox() === undefined
+      ? await runOutside(options)
+      : await runAll(options),
+  );
 }

@@ -20,6 +20,8 @@ export interface ChaosOptions {
   readonly perSecond: number;
   /** How long it is calm after each fault, on average, in milliseconds. */
   readonly calmMs: number;
+  /** Whether both topologies run at the same time. */
+  readonly atOnce: boolean;
   /** Where histories are left. */
   readonly outputDir: string | undefined;
   /** Whether only help is wanted. */
@@ -35,7 +37,9 @@ export const HELP = `deno task chaos [options]
   --rate N      operations per second (200)
   --calm MS     milliseconds without a fault after each, on average (1500)
   --out DIR     where histories are left (.cache/chaos)
-  --ci          the short form: 1.4 minutes and at least 8 faults for each topology`;
+  --at-once     both topologies at the same time
+  --ci          the short form: 2.5 minutes and at least 8 faults for each
+                topology, both at the same time`;
 
 /** Reads the command line; a text says what is wrong with it. */
 export function parseOptions(args: readonly string[]): ChaosOptions | string {
@@ -50,13 +54,14 @@ export function parseOptions(args: readonly string[]): ChaosOptions | string {
         rate: { type: "string", default: "200" },
         calm: { type: "string", default: "1500" },
         out: { type: "string" },
+        "at-once": { type: "boolean", default: false },
         ci: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
       },
     });
     const { ci } = values;
     return {
-      minutes: number("minutes", values.minutes ?? (ci ? "1.4" : "5")),
+      minutes: number("minutes", values.minutes ?? (ci ? "2.5" : "5")),
       faults: number("faults", values.faults ?? (ci ? "8" : "0")),
       perSecond: number("rate", values.rate),
       calmMs: number("calm", values.calm),
@@ -64,6 +69,7 @@ export function parseOptions(args: readonly string[]): ChaosOptions | string {
         ? crypto.getRandomValues(new Uint32Array(1))[0] ?? 0
         : number("seed", values.seed),
       members: members(values.etcd),
+      atOnce: values["at-once"] || ci,
       outputDir: values.out,
       help: values.help,
     };
