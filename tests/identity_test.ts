@@ -49,10 +49,16 @@ async function keep(
   });
 }
 
+/** What `node.json` says of a member. */
+function recordOf({ options }: TestMember) {
+  const { initialCluster } = options.member;
+  return { nodeName: "n1", clusterUid: UID, initialCluster };
+}
+
 /** What an agent looks at before it starts etcd. */
 function inspect(
   member: TestMember,
-  record = { nodeName: "n1", clusterUid: UID },
+  record: Parameters<typeof refuseOtherData>[0] = recordOf(member),
   etcd = version,
 ): Promise<Identity | undefined> {
   const paths = dataPaths(member.dir);
@@ -117,13 +123,14 @@ Deno.test("IdentityKeeper writes when the store has grown, and nothing while it 
   strictEqual((await Deno.stat(path)).ino, ino);
 });
 
-Deno.test("an older copy of etcd's data is refused when it came back", async () => {
-  await using member = await testMember();
-  await using copy = await tempDir();
+/** A member that was stopped, with data older than what it knows of itself. */
+async function memberOfYesterday(): Promise<TestMember> {
+  const member = await testMember();
   const { dataDir } = member.options.member;
   let etcd = await serve(member);
   await etcdctl(member.clientUrl, "put", "/a", "old");
   await etcd.stop();
+  await using copy = await tempDir();
   await copyTree(dataDir, `${copy.path}/etcd`);
   etcd = await serve(member);
   const keeper = await keep(member);
@@ -132,10 +139,49 @@ Deno.test("an older copy of etcd's data is refused when it came back", async () 
   await etcd.stop();
   await Deno.remove(dataDir, { recursive: true });
   await copyTree(`${copy.path}/etcd`, dataDir);
+  return member;
+}
 
-  const known = await inspect(member);
-  etcd = await serve(member);
-  await using _etcd = etcd;
+Deno.test("an older copy of etcd's data is refused before etcd starts, for one member and for three", async () => {
+  await using member = await memberOfYesterday();
+  const { dataDir } = member.options.member;
+  const before = await treeHash(dataDir);
+  const [own] = member.options.member.initialCluster;
+  ok(own);
+  const ofThree = { ...recordOf(member), initialCluster: [own, own, own] };
+
+  for (
+    const [record, hint] of [
+      [
+        recordOf(member),
+        /delete identity\.json in the data directory and start/,
+      ],
+      [
+        ofThree,
+        /what the other members have confirmed meanwhile may then be lost/,
+      ],
+    ] as const
+  ) {
+    await rejects(inspect(member, record), (error: KatError) => {
+      match(
+        error.message,
+        /log ends at entry \d+, .* has seen entry \d+: .* older/,
+      );
+      match(error.hint ?? "", hint);
+      return true;
+    });
+  }
+  strictEqual(await treeHash(dataDir), before);
+
+  // The way out that the hint names.
+  await Deno.remove(dataPaths(member.dir).identity);
+  strictEqual(await inspect(member), undefined);
+});
+
+Deno.test("a store that came back behind what the node has seen is refused", async () => {
+  await using member = await memberOfYesterday();
+  const known = await readIdentity(dataPaths(member.dir).identity);
+  await using _etcd = await serve(member);
   const kept = await Deno.readTextFile(dataPaths(member.dir).identity);
   await rejects(
     checkPosition(known, { endpoint: member.clientUrl }),
@@ -154,7 +200,6 @@ Deno.test("an older copy of etcd's data is refused when it came back", async () 
 
   // The way out that the hint names.
   await Deno.remove(dataPaths(member.dir).identity);
-  strictEqual(await inspect(member), undefined);
   await using _keeper = await keep(member);
   strictEqual((await inspect(member))?.revision, 2n);
 });
@@ -234,12 +279,12 @@ Deno.test("identity.json of another node or cluster is refused", async () => {
   await etcd.stop();
 
   await rejects(
-    inspect(member, { nodeName: "n2", clusterUid: UID }),
+    inspect(member, { ...recordOf(member), nodeName: "n2" }),
     /node\.json is node "n2"'s, and identity\.json node "n1"'s/,
   );
   const another = "11111111-7a44-4d2b-9a5e-0f6f4d0c9a11";
   await rejects(
-    inspect(member, { nodeName: "n1", clusterUid: another }),
+    inspect(member, { ...recordOf(member), clusterUid: another }),
     /node\.json is cluster "1111.*identity\.json cluster "0b0f/,
   );
 });

@@ -29,12 +29,21 @@ export interface Identity {
   readonly clusterVersion?: string | undefined;
   /** A revision that the store has had: it may since have got further. */
   readonly revision: bigint;
+  /** The last entry of etcd's log that the member had applied, once it was asked. */
+  readonly raftIndex?: bigint | undefined;
 }
 
 const FORMAT_VERSION = 1;
 
 const id = v.pipe(v.string(), v.regex(/^[0-9a-f]{1,16}$/));
 const version = v.pipe(v.string(), v.regex(/^\d{1,9}\.\d{1,9}\.\d{1,9}$/));
+
+/** A JSON number is exact up to 2⁵³ only. */
+const count = v.pipe(
+  v.string(),
+  v.regex(/^\d{1,19}$/),
+  v.transform((text) => BigInt(text)),
+);
 
 const IdentitySchema = v.object({
   formatVersion: v.number(),
@@ -44,11 +53,8 @@ const IdentitySchema = v.object({
   nodeName: v.string(),
   etcdVersion: version,
   clusterVersion: v.optional(version),
-  revision: v.pipe(
-    v.string(),
-    v.regex(/^\d{1,19}$/),
-    v.transform((text) => BigInt(text)),
-  ),
+  revision: count,
+  raftIndex: v.optional(count),
 });
 
 /** The text of `identity.json`. */
@@ -56,8 +62,8 @@ export function encodeIdentity(identity: Identity): string {
   const whole = {
     formatVersion: FORMAT_VERSION,
     ...identity,
-    // A JSON number is exact up to 2⁵³ only.
     revision: identity.revision.toString(),
+    raftIndex: identity.raftIndex?.toString(),
   };
   return JSON.stringify(whole, undefined, 2) + "\n";
 }

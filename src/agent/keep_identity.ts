@@ -12,7 +12,7 @@ import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { EtcdCallError } from "../etcd/etcd_call_error.ts";
 import { readClusterVersion } from "../etcd/etcd_health.ts";
-import { readPosition } from "../etcd/etcd_maintenance.ts";
+import { readMemberStatus, readPosition } from "../etcd/etcd_maintenance.ts";
 import { versionText } from "../etcd/etcd_version.ts";
 import { encodeIdentity, type Identity } from "./identity.ts";
 import {
@@ -158,6 +158,8 @@ export class IdentityKeeper implements AsyncDisposable {
       nodeName,
       etcdVersion,
       clusterVersion: await this.#clusterVersion(signal),
+      raftIndex:
+        (await readMemberStatus(endpoint, { signal })).raftAppliedIndex,
     };
     if (this.#known && encodeIdentity(this.#known) === encodeIdentity(next)) {
       return;

@@ -9,6 +9,7 @@ import { KatError } from "../base/errors.ts";
 import type { StorePosition } from "../etcd/etcd_maintenance.ts";
 import { type EtcdVersion, parseEtcdVersion } from "../etcd/etcd_version.ts";
 import { forbiddenJump } from "../etcd/version_jump.ts";
+import { readLastIndex } from "../etcd/wal_end.ts";
 import { readWalIdentity } from "../etcd/wal_identity.ts";
 import type { DataPaths } from "./data_directory.ts";
 import { type Identity, readIdentity } from "./identity.ts";
@@ -26,11 +27,11 @@ export interface OtherDataOptions {
  * Compares etcd's data, before etcd starts, with what the node knows of it, and
  * returns that; `undefined` if it knows nothing yet.
  *
- * @throws {KatError} if the data is another node's or cluster's, or this etcd
- * may not take it over.
+ * @throws {KatError} if the data is another node's or cluster's, older than
+ * the node knew it, or this etcd may not take it over.
  */
 export async function refuseOtherData(
-  record: Pick<NodeRecord, "nodeName" | "clusterUid">,
+  record: Pick<NodeRecord, "nodeName" | "clusterUid" | "initialCluster">,
   { paths, version }: OtherDataOptions,
 ): Promise<Identity | undefined> {
   const identity = await readIdentity(paths.identity);
@@ -67,11 +68,25 @@ export async function refuseOtherData(
       { hint: PUT_BACK },
     );
   }
+  const { raftIndex = 0n } = identity;
+  const end = raftIndex === 0n ? undefined : await readLastIndex(paths.etcd);
+  if (end !== undefined && end < raftIndex) {
+    throw new KatError(
+      `Cannot use the data directory "${paths.etcd}": its log ends at entry ${end}, and this node has seen entry ${raftIndex}: it is an older copy`,
+      {
+        hint: record.initialCluster.length === 1
+          ? GO_ON_OLDER
+          : `${GO_ON_OLDER}; what the other members have confirmed meanwhile may then be lost`,
+      },
+    );
+  }
   return identity;
 }
 
 const PUT_BACK =
   "Put this node's own directory back, or restore it from a backup; nothing was touched";
+const GO_ON_OLDER =
+  "Put back the newest data there is, from etcd's directory as it was or a backup; nothing was touched. If you want to go on from this older state, delete identity.json in the data directory and start again";
 
 /** What is wrong with where a store is. */
 export interface StepBack {

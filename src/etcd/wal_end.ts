@@ -1,0 +1,94 @@
+/**
+ * How far etcd's write-ahead log goes, read before etcd starts: a member whose
+ * log ends before what it has taken part in deciding may vote for others that
+ * lack it, too, and confirmed writes are lost.
+ *
+ * @module
+ */
+
+import {
+  fieldsOf,
+  lastWalFile,
+  RECORD_HEAD_BYTES,
+  recordHead,
+} from "./wal_record.ts";
+
+/** Types of records that name an entry of the log. */
+const ENTRY = 2n;
+const SNAPSHOT = 5n;
+/** In an entry its type is field 1, its term 2, its index 3, then its data; in a snapshot its index is 1. */
+const ENTRY_INDEX = 3;
+const SNAPSHOT_INDEX = 1;
+/** What stands before an entry's data is never longer. */
+const ENTRY_HEAD_BYTES = 64;
+/** Read at once; files have 64 MB, of which most was not written yet. */
+const WINDOW_BYTES = 256 * 1024;
+
+/**
+ * Returns the index of the last entry in the log in `dataDir`, etcd's own
+ * directory; `undefined` if there is no log, or it cannot be made out: etcd has
+ * the last word on what it holds. Changes nothing.
+ */
+export async function readLastIndex(
+  dataDir: string,
+): Promise<bigint | undefined> {
+  try {
+    const path = await lastWalFile(dataDir);
+    // A file is named after its number and the index of its first entry.
+    const first = path?.match(/-([0-9a-f]{16})\.wal$/)?.[1];
+    if (path === undefined || first === undefined) return undefined;
+    using file = await Deno.open(path, { read: true });
+    const last = await lastEntryIn(file);
+    const before = BigInt(`0x${first}`) - 1n;
+    return last > before ? last : before;
+  } catch {
+    return undefined;
+  }
+}
+
+async function lastEntryIn(file: Deno.FsFile): Promise<bigint> {
+  const window = new Uint8Array(WINDOW_BYTES);
+  let [start, size] = [0, 0];
+  let last = 0n;
+  for (let at = 0;;) {
+    const wanted = RECORD_HEAD_BYTES + ENTRY_HEAD_BYTES;
+    if (at + wanted > start + size) {
+      start = await file.seek(at, Deno.SeekMode.Start);
+      size = await fill(file, window);
+    }
+    if (size - (at - start) < RECORD_HEAD_BYTES) return last;
+    const rest = window.subarray(at - start, size);
+    const view = new DataView(rest.buffer, rest.byteOffset, rest.byteLength);
+    const { length, padding } = recordHead(view, 0);
+    if (length === 0) return last;
+    last = endAfter(
+      rest.subarray(RECORD_HEAD_BYTES, RECORD_HEAD_BYTES + length),
+      last,
+    );
+    at += RECORD_HEAD_BYTES + length + padding;
+  }
+}
+
+async function fill(file: Deno.FsFile, window: Uint8Array): Promise<number> {
+  let size = 0;
+  while (size < window.length) {
+    const read = await file.read(window.subarray(size));
+    if (read === null) break;
+    size += read;
+  }
+  return size;
+}
+
+/** Where the log ends with one record more, of which the beginning is enough. */
+function endAfter(record: Uint8Array, last: bigint): bigint {
+  const { numbers, bytes } = fieldsOf(record.subarray(0, ENTRY_HEAD_BYTES));
+  const type = numbers.get(1);
+  const content = bytes.get(3);
+  if (content === undefined) return last;
+  // An entry takes the place of those from its index on, which were never
+  // decided. A snapshot is of what is there, or came from another member.
+  if (type === ENTRY) return fieldsOf(content).numbers.get(ENTRY_INDEX) ?? last;
+  if (type !== SNAPSHOT) return last;
+  const index = fieldsOf(content).numbers.get(SNAPSHOT_INDEX) ?? 0n;
+  return index > last ? index : last;
+}

@@ -1,0 +1,81 @@
+/**
+ * The records of etcd's write-ahead log.
+ *
+ * A record is a length of 8 bytes, little-endian, whose top byte tells the
+ * padding, and a protobuf message (server/storage/wal/walpb/record.proto and
+ * etcdserverpb/raft_internal.proto, unchanged from etcd 2 to 3.7).
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+
+/** Bytes before each record. */
+export const RECORD_HEAD_BYTES = 8;
+
+/** What stands before a record. */
+export interface RecordHead {
+  /** The message's length; 0 where nothing was written yet. */
+  readonly length: number;
+  /** Bytes between the message and the next head. */
+  readonly padding: number;
+}
+
+/** Reads the head at `at`, of which all bytes must be there. */
+export function recordHead(view: DataView, at: number): RecordHead {
+  // Seven bits of the top byte: its own mark, and how many bytes pad.
+  const top = view.getUint8(at + 7);
+  return {
+    length: view.getUint32(at, true),
+    padding: top >= 0x80 ? top & 0x7 : 0,
+  };
+}
+
+/** The newest file of the log in etcd's directory `dataDir`; `undefined` if there is none. */
+export async function lastWalFile(
+  dataDir: string,
+): Promise<string | undefined> {
+  const wal = join(dataDir, "member", "wal");
+  const names = (await Array.fromAsync(Deno.readDir(wal)))
+    .map(({ name }) => name).filter((name) => name.endsWith(".wal")).sort();
+  const last = names.at(-1);
+  return last === undefined ? undefined : join(wal, last);
+}
+
+/** A protobuf message's fields by number. */
+export interface Fields {
+  /** Numbers. */
+  readonly numbers: ReadonlyMap<number, bigint>;
+  /** Bytes, and messages in it; cut short where the message is. */
+  readonly bytes: ReadonlyMap<number, Uint8Array>;
+}
+
+/**
+ * Takes a message apart that has numbers and bytes only.
+ *
+ * @throws {RangeError} if it is none, or ends within a number.
+ */
+export function fieldsOf(message: Uint8Array): Fields {
+  const numbers = new Map<number, bigint>();
+  const bytes = new Map<number, Uint8Array>();
+  let at = 0;
+  function varint(): bigint {
+    for (let value = 0n, shift = 0n;; shift += 7n) {
+      const byte = message[at++];
+      if (byte === undefined || shift > 63n) throw new RangeError("Bad number");
+      value |= BigInt(byte & 0x7f) << shift;
+      if (byte < 0x80) return BigInt.asUintN(64, value);
+    }
+  }
+  while (at < message.length) {
+    const tag = Number(varint());
+    const wireType = tag & 7;
+    if (wireType === 0) numbers.set(tag >> 3, varint());
+    else if (wireType === 2) {
+      const length = Number(varint());
+      bytes.set(tag >> 3, message.subarray(at, at + length));
+      at += length;
+    } else throw new RangeError("Bad field");
+  }
+  return { numbers, bytes };
+}
