@@ -5,6 +5,7 @@
  */
 
 import { StoreError } from "../../src/store/state_store.ts";
+import { eventually } from "../support/eventually.ts";
 import { findProgram } from "./command.ts";
 import { endpointsOf, etcdctl, memberNodes } from "./cluster_under_test.ts";
 import {
@@ -13,12 +14,15 @@ import {
   type FaultResult,
   lacksNothing,
 } from "./fault_kind.ts";
+import { makeRoom } from "./make_room.ts";
 
 const strace = await findProgram("strace");
 /** Values of a fill; etcd refuses requests of more than 1.5 MiB. */
 const FILL_BYTES = 2 ** 20;
 /** Where the fill is written: where no watch looks, for it is large. */
 const FILL_PREFIX = "/chaos-fill/";
+/** How long the deletion of one of them is tried for, in milliseconds. */
+const DELETION_MS = 60_000;
 
 /** Lets the kernel answer etcd's fdatasync late or with an error, by strace. */
 function onSync(
@@ -110,24 +114,17 @@ async function reachQuota(
   }
   const alarms = await etcdctl(endpoints, "alarm", "list");
   await sleep(2_000);
-  for (const key of written) await store.delete(key, { timeoutMs: 5_000 });
-  await makeRoom(endpoints, Math.min(...recorders.map((one) => one.revision)));
+  // Whatever else is slow now: without this nobody could write ever again.
+  for (const key of written) {
+    await eventually(() => store.delete(key, { timeoutMs: 5_000 }), {
+      withinMs: DELETION_MS,
+    });
+  }
+  await makeRoom(endpoints, { recorders, quotaBytes });
   const proof = alarms.includes("NOSPACE")
     ? alarms.replaceAll("\n", ", ")
     : null;
   return { target, proof };
-}
-
-/** Compacts, defragments each member, and ends the alarm. */
-async function makeRoom(
-  endpoints: readonly string[],
-  recorded: number,
-): Promise<void> {
-  await etcdctl(endpoints, "compact", "--physical", String(recorded));
-  for (const endpoint of endpoints) {
-    await etcdctl([endpoint], "defrag", "--command-timeout=60s");
-  }
-  await etcdctl(endpoints, "alarm", "disarm");
 }
 
 /** All of them. */
