@@ -264,6 +264,32 @@ Deno.test("a node that waits for its peers says for whom, and stops in order", a
   );
 });
 
+Deno.test("a leader that is told to stop when the majority has just gone resigns as far as it can, and ends with 0", async () => {
+  await using dir = await tempDir();
+  await using trio = await prepare(dir.path);
+  for (const name of NAMES) trio.init(name);
+  const name = await trio.settled();
+  const leader = trio.agent(name);
+  const others = NAMES.filter((one) => one !== name);
+
+  using stalls = measureStalls();
+  await Promise.all(others.map((other) => trio.powerOff(other)));
+  const toldMs = Date.now();
+  const { code } = await leader.stop();
+
+  strictEqual(code, 0);
+  const mark = leader.lines.findIndex(({ timeMs }) => timeMs >= toldMs);
+  const given = await leader.logged("Stopping etcd", mark);
+  // 2 s are its own limits together; 4 s is when the part would be given up.
+  const tookMs = given.timeMs - toldMs;
+  ok(tookMs < 3_000 + stalls.totalMs, `it took ${tookMs} ms`);
+  deepStrictEqual(
+    leader.lines.filter(({ level }) => level === "error"),
+    [],
+    "no part was given up",
+  );
+});
+
 Deno.test("a node whose cluster.kat says otherwise is refused, and the cluster goes on", async () => {
   await using dir = await tempDir();
   await using trio = await prepare(dir.path);

@@ -123,6 +123,29 @@ Deno.test("IdentityKeeper writes when the store has grown, and nothing while it 
   strictEqual((await Deno.stat(path)).ino, ino);
 });
 
+Deno.test("IdentityKeeper stops although what it writes to never answers", async () => {
+  await using member = await testMember();
+  await using _etcd = await serve(member);
+  const stop = new AbortController();
+  const asked = Promise.withResolvers<void>();
+  const write = () => {
+    asked.resolve();
+    return new Promise(() => {});
+  };
+
+  const starting = keep(member, { write, signal: stop.signal });
+  await asked.promise;
+  stop.abort(new Error("stop"));
+  let ended = false;
+  const ending = (async () => {
+    await (await starting)[Symbol.asyncDispose]();
+    ended = true;
+  })();
+
+  await eventually(() => ok(ended, "it goes on"));
+  await ending;
+});
+
 /** A member that was stopped, with data older than what it knows of itself. */
 async function memberOfYesterday(): Promise<TestMember> {
   const member = await testMember();

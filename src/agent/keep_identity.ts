@@ -49,8 +49,10 @@ export interface KeepIdentityOptions extends PositionOptions {
 
 /** The pause between two looks: one read, and a write only if the store has grown. */
 const LOOK_MS = 60_000;
-/** What the last look may take, when the agent stops. */
-const LAST_LOOK_MS = 1_000;
+/** What the last look may take, when the agent stops: it is of no use to a store without a majority. */
+const LAST_LOOK_MS = 500;
+/** How long the member may take to say the cluster's version. */
+const VERSION_MS = 1_000;
 
 /**
  * Asks a member whether it is the one that the node knows, at least as far as
@@ -104,7 +106,7 @@ export class IdentityKeeper implements AsyncDisposable {
     const keeper = new IdentityKeeper(options);
     const { endpoint, signal } = options;
     await checkPosition(options.known, { endpoint, signal });
-    await keeper.#tryLook();
+    await keeper.#tryLook(signal);
     keeper.#loop = keeper.#keep();
     return keeper;
   }
@@ -129,22 +131,25 @@ export class IdentityKeeper implements AsyncDisposable {
   }
 
   /** A store that does not answer is reported by those who need it. */
-  async #tryLook(): Promise<void> {
+  async #tryLook(calledOff?: AbortSignal): Promise<void> {
     const log = logger("agent");
+    const signal = calledOff
+      ? AbortSignal.any([this.#tooLate.signal, calledOff])
+      : this.#tooLate.signal;
     try {
-      await this.#look(this.#tooLate.signal);
+      await this.#look(signal);
       this.#failed = false;
     } catch (error) {
       const reason = messageOf(error);
       const isFile = !(error instanceof EtcdCallError) &&
-        !this.#tooLate.signal.aborted;
+        !signal.aborted;
       const level = isFile && !this.#failed ? "warn" : "debug";
       log[level]("Cannot keep the identity up to date", { reason });
       this.#failed ||= isFile;
     }
   }
 
-  async #look(signal: AbortSignal | undefined): Promise<void> {
+  async #look(signal: AbortSignal): Promise<void> {
     const { endpoint, write, clusterUid, nodeName, etcdVersion } =
       this.#options;
     const found = await readPosition(endpoint, { signal });
@@ -164,16 +169,16 @@ export class IdentityKeeper implements AsyncDisposable {
     if (this.#known && encodeIdentity(this.#known) === encodeIdentity(next)) {
       return;
     }
-    await write(next);
+    await abortable(write(next), signal);
     this.#known = next;
   }
 
   /** What was agreed on before, if the member does not say now. */
   async #clusterVersion(
-    signal: AbortSignal | undefined,
+    signal: AbortSignal,
   ): Promise<string | undefined> {
     using deadline = new Deadline(
-      LAST_LOOK_MS,
+      VERSION_MS,
       () => new Error("No answer"),
       [signal],
     );

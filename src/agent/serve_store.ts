@@ -5,6 +5,7 @@
  * @module
  */
 
+import { abortable } from "../base/abortable.ts";
 import { KatError, messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import type { CallContext, Calls } from "../base/serve_calls.ts";
@@ -71,7 +72,9 @@ async function serveStore(
       endpoint,
       quotaBytes: cluster.spec.etcd.quotaBackendBytes,
       diskSpace: async () =>
-        await tell({ ask: "disk space" }) as DiskSpace | undefined,
+        await abortable(tell({ ask: "disk space" }), signal) as
+          | DiskSpace
+          | undefined,
     },
     report: (news) => void tell(news),
     onTerm: (term) => reportTerm(term, (term) => void tell({ term })),
@@ -96,7 +99,9 @@ async function agree(
   const { own, nodeName, members } = input;
   const probing = async () =>
     own?.probe ??
-      await tell({ ask: "disk probe" }) as DiskProbe | undefined;
+      await abortable(tell({ ask: "disk probe" }), signal) as
+        | DiskProbe
+        | undefined;
   const agreed = stack.use(
     await agreeOnTiming(store, {
       nodeName,
@@ -105,7 +110,8 @@ async function agree(
       known: own?.timing,
       probing: own?.timing ? undefined : probing(),
       isLeaseGiven: own?.isLeaseGiven,
-      onSettled: async (timing) => void await tell({ timing }),
+      onSettled: async (timing) =>
+        void await abortable(tell({ timing }), signal),
       signal,
     }),
   );

@@ -118,10 +118,12 @@ export interface ServeStoreOptions {
 }
 
 /**
- * How long resigning may take. Its own limits add up to 6 s; should a package
- * in there hang all the same, etcd is stopped in order and the lease runs out.
+ * How long resigning may take. Its own limits add up to 2 s, of which 1.5 are
+ * for the term and its lease, and 0.5 for a last look at the store; should a
+ * package in there hang all the same, etcd is stopped in order and the lease
+ * runs out.
  */
-const RESIGNING_MS = 8_000;
+const RESIGNING_MS = 4_000;
 
 /** What a store part may do: connect to the members, and look at a clock. */
 export function storePermissions(

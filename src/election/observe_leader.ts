@@ -52,7 +52,7 @@ export async function observeLeader(
     const round = new AbortController();
     const scope = AbortSignal.any([signal, round.signal]);
     try {
-      const watch = await store.watch(ELECTION_PREFIX, { signal: scope });
+      await using watch = await store.watch(ELECTION_PREFIX, { signal: scope });
       await look();
       const timer = systemClock.sleep(LOOK_AGAIN_MS, { signal: scope })
         .then(() => round.abort(), () => {});

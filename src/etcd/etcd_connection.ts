@@ -107,11 +107,12 @@ export class EtcdConnection implements Disposable {
     request: unknown,
     { signal, timeoutMs }: CallOptions,
   ): Promise<Response> {
-    const deadline = Date.now() + timeoutMs;
+    const endMs = systemClock.nowMs() + timeoutMs;
     signal?.throwIfAborted();
     await this.#connected(timeoutMs, signal);
     signal?.throwIfAborted();
     const stub = this.#stub(service);
+    const deadline = wallClock(endMs);
     return await new Promise<Response>((resolve, reject) => {
       const onAbort = () => {
         reject(signal?.reason);
@@ -184,7 +185,7 @@ export class EtcdConnection implements Disposable {
     timeoutMs: number,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const deadline = Date.now() + Math.min(timeoutMs, CONNECT_MS);
+    const endMs = systemClock.nowMs() + Math.min(timeoutMs, CONNECT_MS);
     let failures = 0;
     while (true) {
       if (this.#closed.signal.aborted) {
@@ -195,7 +196,7 @@ export class EtcdConnection implements Disposable {
       if (state === connectivityState.TRANSIENT_FAILURE && failures++ > 0) {
         throw this.#notSent("connection refused or lost");
       }
-      await this.#stateChange(state, deadline, signal);
+      await this.#stateChange(state, wallClock(endMs), signal);
     }
     this.#anchoring ??= this.#keepAnchored().finally(() => {
       this.#anchoring = undefined;
@@ -238,4 +239,12 @@ export class EtcdConnection implements Disposable {
       endpoint: this.endpoint,
     });
   }
+}
+
+/**
+ * A moment of the monotonic clock as gRPC wants it. gRPC makes a timer of it at
+ * once; kept for longer, a step of the wall clock would move it.
+ */
+function wallClock(endMs: number): number {
+  return Date.now() + endMs - systemClock.nowMs();
 }

@@ -89,6 +89,8 @@ export class EtcdWatch implements Watch {
     const watch = new EtcdWatch(init);
     const what = `watch "${init.keyOrPrefix}"`;
     watch.#stream = await askingAgain(what, () => watch.#open());
+    // Called off in the moment between, it has dropped no stream yet.
+    if (watch.#signal.aborted) watch.#drop();
     return watch;
   }
 

@@ -1,4 +1,4 @@
-import { deepStrictEqual, rejects } from "node:assert/strict";
+import { deepStrictEqual, ok, rejects } from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { FakeClock } from "../../tests/support/fake_clock.ts";
 import type { EtcdClient } from "../etcd/etcd_client.ts";
@@ -156,4 +156,35 @@ Deno.test("EtcdWatch asks a quiet stream for a sign of life, and opens a silent 
   deepStrictEqual((await next).value?.kv.version, 5n);
   deepStrictEqual({ starts, moved }, { starts: ["4", "4"], moved: 1 });
   watch.close();
+});
+
+Deno.test("EtcdWatch.open() leaves no stream open, at whatever moment it is called off", async () => {
+  for (let turns = 0; turns < 40; turns++) {
+    let open = 0;
+    const client = {
+      moveOn() {},
+      stream() {
+        open++;
+        return Promise.resolve({
+          write() {},
+          next: () => Promise.resolve(CREATED),
+          [Symbol.dispose]: () => void open--,
+        });
+      },
+    } as unknown as EtcdClient;
+    const off = new AbortController();
+    const opening = EtcdWatch.open({
+      client,
+      clock: new FakeClock(),
+      keyOrPrefix: "/a",
+      startRevision: 5n,
+      signal: off.signal,
+    }).catch((error) => ok(off.signal.aborted, String(error)));
+
+    for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+    off.abort(new Error("called off"));
+    await opening;
+
+    ok(open <= 0, `called off after ${turns} turns`);
+  }
 });

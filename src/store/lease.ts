@@ -60,7 +60,7 @@ export interface LeaseOptions {
 }
 
 /** How long giving a lease back may take; later it expires by itself. */
-const RELEASE_MS = 2_000;
+const RELEASE_MS = 1_000;
 
 /**
  * A lease with its renewal.
