@@ -1,6 +1,8 @@
 import { ok, strictEqual } from "node:assert/strict";
 import { EtcdStore } from "../src/store/etcd_store.ts";
 import { LeadershipLostError } from "../src/store/state_store.ts";
+import { startLogging } from "../src/base/log.ts";
+import { eventually } from "./support/eventually.ts";
 import { bytes } from "./support/state_store_contract.ts";
 import { startTcpProxy } from "./support/tcp_proxy.ts";
 import { startTestEtcd } from "./support/test_etcd.ts";
@@ -199,3 +201,41 @@ function readLines(child: Deno.ChildProcess) {
   })();
   return { first: first.promise, done };
 }
+
+Deno.test("campaign() says once which key without a lease keeps everybody from leading, and leads when it is deleted", async () => {
+  await using etcd = await startTestEtcd();
+  const lines: Record<string, unknown>[] = [];
+  await using _log = await startLogging({
+    format: "json",
+    level: "info",
+    colors: false,
+    write: (bytes) => {
+      const text = new TextDecoder().decode(bytes).trim();
+      lines.push(...text.split("\n").map((line) => JSON.parse(line)));
+      return Promise.resolve();
+    },
+    journal: undefined,
+  });
+  const warnings = () => lines.filter(({ advice }) => advice !== undefined);
+  await using first = new EtcdStore({ endpoints: [etcd.endpoint] });
+  await using second = new EtcdStore({ endpoints: [etcd.endpoint] });
+  const term = await first.campaign("first", 2);
+  const { key } = term.guard;
+  const elected = second.campaign("second", 2);
+  await eventually(async () => {
+    const keys = await etcd.ctl("get", "--prefix", "--keys-only", PREFIX);
+    strictEqual(keys.split("\n").filter((one) => one !== "").length, 2);
+  });
+
+  await etcd.ctl("put", key, "by hand");
+  await abortedAt(term.signal);
+  await first.resign();
+  await eventually(() => strictEqual(warnings().length, 1));
+  strictEqual(warnings()[0]?.key, key);
+  strictEqual(warnings()[0]?.advice, `etcdctl del '${key}'`);
+  await etcd.ctl("del", key);
+  await using next = await elected;
+
+  ok(next.fence > term.fence);
+  strictEqual(warnings().length, 1);
+});

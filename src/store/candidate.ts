@@ -33,6 +33,8 @@ export type Ahead =
     readonly place: "behind";
     readonly key: string;
     readonly revision: bigint;
+    /** Whether a lease ends the key some time: a candidate's always does. */
+    readonly hasLease: boolean;
   }
   /** The candidate's own key is gone or was changed by somebody else. */
   | { readonly place: "gone" };
@@ -160,6 +162,7 @@ export class Candidate {
       signal,
       leaseId: lease.id,
     });
+    let stray: string | undefined;
     while (true) {
       const ahead = await this.#port.ahead(key, rank, { signal });
       // The answer may have been long on its way: the lease's own clock has the last word.
@@ -176,12 +179,25 @@ export class Candidate {
             fence: rank,
           });
         case "behind":
+          if (!ahead.hasLease && stray !== ahead.key) {
+            stray = ahead.key;
+            this.#reportStray(ahead.key);
+          }
           await this.#deletion(ahead.key, ahead.revision + 1n, {
             signal,
             pollMs: Math.max(1_000, lease.ttlMs / 2),
           });
       }
     }
+  }
+
+  /** Somebody put it by hand: no candidate's end ends it, and it is not ours to delete. */
+  #reportStray(key: string): void {
+    this.#log.warn(
+      "Nobody can lead while an election key without a lease stands",
+      // Anybody may have named it, and this is made to be pasted into a shell.
+      { key, advice: `etcdctl del '${key.replaceAll("'", "'\\''")}'` },
+    );
   }
 
   /**

@@ -152,6 +152,7 @@ export class EtcdElectionPort implements ElectionPort {
       place: "behind",
       key: before.key.toString(),
       revision: BigInt(header.revision),
+      hasLease: BigInt(before.lease) !== 0n,
     };
   }
 

@@ -85,7 +85,12 @@ export class MemoryElectionPort implements ElectionPort {
       .filter(({ created }) => created < rank)
       .sort((a, b) => Number(b.created - a.created))[0];
     return before
-      ? { place: "behind", key: before.key, revision }
+      ? {
+        place: "behind",
+        key: before.key,
+        revision,
+        hasLease: before.lease !== 0n,
+      }
       : { place: "first" };
   }
 
