@@ -171,6 +171,7 @@ async function serveNode(
       identity,
       etcdVersion: versionText(version),
       timing: record.timing,
+      electionKey: record.electionKey,
       probe,
       isLeaseGiven: options.isLeaseGiven,
     },
@@ -217,9 +218,11 @@ function entryOf(record: NodeRecord, { wantedSpec }: ServeOptions): StoreEntry {
 /** What the store part has done by the one that has files. */
 function hostOf(member: MemberPart, record: NodeRecord): StoreHost {
   let known = record;
-  const remember = async (news: Partial<NodeRecord>) => {
+  let last = Promise.resolve();
+  // One after the other, so that what is known last is what stays.
+  const remember = (news: Partial<NodeRecord>) => {
     known = { ...known, ...news };
-    await member.remember(known);
+    return last = last.catch(() => {}).then(() => member.remember(known));
   };
   return {
     keepCluster: ({ uid, spec }) =>
@@ -229,6 +232,7 @@ function hostOf(member: MemberPart, record: NodeRecord): StoreHost {
         spec: { ...spec, dataDir: record.spec.dataDir },
       }),
     keepTiming: (timing) => remember({ timing }),
+    keepElectionKey: (electionKey) => remember({ electionKey }),
     keepIdentity: (identity) => member.identify(identity),
     probeDisk: () => member.probeDisk(),
     diskSpace: () => member.diskSpace(),

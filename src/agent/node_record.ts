@@ -34,6 +34,8 @@ export interface NodeRecord {
   }[];
   /** The timing that the cluster had settled on when this node last looked. */
   readonly timing?: ClusterTiming | undefined;
+  /** The key under which its agent last stood in the election, for the next one to end. */
+  readonly electionKey?: string | undefined;
   /** The cluster's configuration as this node last knew it. */
   readonly spec: ClusterSpec;
 }
@@ -51,6 +53,7 @@ const RecordSchema = v.object({
     v.object({ name: v.string(), peerUrl: v.pipe(v.string(), v.check(isUrl)) }),
   ),
   timing: v.optional(TimingSchema),
+  electionKey: v.optional(v.string()),
   spec: v.record(v.string(), v.unknown()),
 });
 

@@ -28,6 +28,8 @@ export interface ParticipateOptions
   readonly space?: Omit<WatchSpaceOptions, "signal"> | undefined;
   /** Ends a term from outside. */
   readonly termBreak?: TermBreak | undefined;
+  /** Told each key that stands for this node in the election, before it is put. */
+  readonly onCandidacy?: ((key: string) => void) | undefined;
   /** Told of each term when it begins, and with `undefined` once it is over. */
   readonly onTerm?: ((term: Leadership | undefined) => void) | undefined;
   /** Told how it goes. */
@@ -50,6 +52,7 @@ export async function participate(
       leaseTtlSeconds: leaseSeconds,
       // What a leader of KAT does will be here; to lead is all there is so far.
       duties: () => Promise.resolve(),
+      onCandidacy: options.onCandidacy,
       onTerm,
       termBreak,
       signal,

@@ -12,7 +12,11 @@ import type { CallContext, Calls } from "../base/serve_calls.ts";
 import { TermBreak } from "../election/term_break.ts";
 import type { DiskProbe } from "../etcd/disk_probe.ts";
 import { EtcdStore } from "../store/etcd_store.ts";
-import type { Leadership, StateStore } from "../store/state_store.ts";
+import {
+  type Leadership,
+  type StateStore,
+  StoreError,
+} from "../store/state_store.ts";
 import {
   applySpec,
   type ClusterRecord,
@@ -64,6 +68,7 @@ async function serveStore(
   if (own) {
     stack.defer(keepIdentity({ own, endpoint, cluster, input, context }));
   }
+  if (own) await endFormerCandidacy(store, { own, nodeName, signal });
   await participate(store, {
     nodeName,
     members,
@@ -77,6 +82,7 @@ async function serveStore(
           | undefined,
     },
     report: (news) => void tell(news),
+    onCandidacy: own && ((electionKey) => void tell({ electionKey })),
     onTerm: (term) => reportTerm(term, (term) => void tell({ term })),
     termBreak,
     signal,
@@ -87,6 +93,38 @@ interface OwnOptions {
   readonly input: StoreInput;
   readonly cluster: ClusterRecord;
   readonly context: CallContext<StoreNews>;
+}
+
+/**
+ * Gives back the lease of the agent that was in this data directory before, if
+ * it was killed: the lock on the directory shows that its process has ended, so
+ * that nobody believes in that key, and it need not run out.
+ */
+async function endFormerCandidacy(
+  store: EtcdStore,
+  { own: { electionKey }, nodeName: leaderId, signal }: {
+    readonly own: OwnMember;
+    readonly nodeName: string;
+    readonly signal: AbortSignal;
+  },
+): Promise<void> {
+  if (electionKey === undefined) return;
+  const log = logger("agent");
+  try {
+    if (await store.endCandidacy(electionKey, { leaderId, signal })) {
+      log.info(
+        "Gave back the lease that the last agent of this node had left",
+        {
+          key: electionKey,
+        },
+      );
+    }
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    log.debug("The lease of the agent before was left to expire", {
+      reason: messageOf(error),
+    });
+  }
 }
 
 /** Settles the timing with the other nodes; one that is alone does not wait for its disk. */

@@ -38,6 +38,8 @@ export interface OwnMember {
   readonly identity: Identity | undefined;
   /** The etcd that runs, as `3.6.14`. */
   readonly etcdVersion: string;
+  /** The key under which the node's last agent stood in the election. */
+  readonly electionKey: string | undefined;
   /** The timing that was settled before. */
   readonly timing: ClusterTiming | undefined;
   /** How quick its disk is, if that was measured already. */
@@ -73,6 +75,8 @@ export interface StoreNews extends Pick<NodeState, "leader" | "look" | "term"> {
   readonly identity?: Identity;
   /** The timing that all nodes settled on. */
   readonly timing?: ClusterTiming;
+  /** The key that stands for this node in the election from now on. */
+  readonly electionKey?: string;
   /** What the host is asked for: its reply. */
   readonly ask?: "disk probe" | "disk space";
 }
@@ -81,6 +85,8 @@ export interface StoreNews extends Pick<NodeState, "leader" | "look" | "term"> {
 export interface StoreHost {
   /** Remembers the cluster; the node goes on when this has resolved. */
   readonly keepCluster: (cluster: ClusterRecord) => Promise<void>;
+  /** Remembers the key that stands for the node in the election. */
+  readonly keepElectionKey: (electionKey: string) => Promise<void>;
   /** Remembers the data. */
   readonly keepIdentity: (identity: Identity) => Promise<void>;
   /** Remembers the timing. */
@@ -165,9 +171,10 @@ export class StorePart implements WatchedPart, Disposable {
     await this.#part.call("serve", input, {
       signal,
       graceMs: RESIGNING_MS,
-      onNews({ cluster, identity, timing, ask, ...state }) {
+      onNews({ cluster, identity, timing, electionKey, ask, ...state }) {
         if (cluster) return host?.keepCluster(cluster);
         if (identity) return host?.keepIdentity(identity);
+        if (electionKey) return host?.keepElectionKey(electionKey);
         if (timing) return host?.keepTiming(timing);
         if (ask === "disk probe") return host?.probeDisk();
         if (ask === "disk space") return host?.diskSpace();

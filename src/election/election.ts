@@ -37,6 +37,8 @@ export interface ElectionOptions {
   readonly onTerm?:
     | ((leadership: Leadership | undefined) => void)
     | undefined;
+  /** Told each key that stands for the candidate, before it is put. */
+  readonly onCandidacy?: ((key: string) => void) | undefined;
   /** Ends a term from outside. */
   readonly termBreak?: TermBreak | undefined;
   /** The clock of its pauses. @default {systemClock} */
@@ -66,7 +68,7 @@ export async function runElection(
     const leadership = await store.campaign(
       options.leaderId,
       options.leaseTtlSeconds,
-      { signal: options.signal },
+      { signal: options.signal, onCandidacy: options.onCandidacy },
     ).catch((error) => {
       if (options.signal.aborted) return undefined;
       throw error;

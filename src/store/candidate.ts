@@ -15,6 +15,7 @@ import { logger } from "../base/log.ts";
 import { electionKey } from "./keys.ts";
 import { Lease, type LeasePort } from "./lease.ts";
 import {
+  type CandidacyOptions,
   type Leadership,
   LeadershipLostError,
   type StateStore,
@@ -58,11 +59,9 @@ export interface ElectionPort extends LeasePort {
 export type ElectionStore = Pick<StateStore, "get" | "watch" | "doTransaction">;
 
 /** Options of {@linkcode Candidate.campaign}. */
-export interface CampaignOptions {
+export interface CampaignOptions extends CandidacyOptions {
   /** What the candidate asks for; what the store grants counts. */
   readonly leaseTtlSeconds: number;
-  /** Ends the campaign. */
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** A store's part in the election. */
@@ -96,7 +95,7 @@ export class Candidate {
       ...(options.signal ? [options.signal] : []),
     ]);
     const campaign = this.#untilElected(leaderId, {
-      leaseTtlSeconds: options.leaseTtlSeconds,
+      ...options,
       signal,
     });
     this.#campaign = campaign.catch(() => {});
@@ -124,9 +123,10 @@ export class Candidate {
 
   async #untilElected(
     leaderId: string,
-    { leaseTtlSeconds, signal }: CampaignOptions & { signal: AbortSignal },
+    { leaseTtlSeconds, ...options }: CampaignOptions & { signal: AbortSignal },
   ): Promise<Term> {
     const pauses = new Backoff({ firstMs: 100, maxMs: 2_000 });
+    const { signal } = options;
     while (true) {
       let lease: Lease | undefined;
       try {
@@ -134,7 +134,7 @@ export class Candidate {
           signal,
           clock: this.#clock,
         });
-        return await this.#contest(leaderId, lease, signal);
+        return await this.#contest(leaderId, lease, options);
       } catch (error) {
         await lease?.release();
         signal.throwIfAborted();
@@ -154,10 +154,11 @@ export class Candidate {
   async #contest(
     leaderId: string,
     lease: Lease,
-    outer: AbortSignal,
+    options: CandidacyOptions & { signal: AbortSignal },
   ): Promise<Term> {
-    const signal = AbortSignal.any([outer, lease.signal]);
+    const signal = AbortSignal.any([options.signal, lease.signal]);
     const key = electionKey(lease.id);
+    options.onCandidacy?.(key);
     const rank = await this.#port.enter(key, leaderId, {
       signal,
       leaseId: lease.id,

@@ -21,8 +21,9 @@ import { askingAgain, askingOnce } from "./etcd_errors.ts";
 import { listRange } from "./etcd_list.ts";
 import { keyBytes, prefixRange, toKV } from "./etcd_range.ts";
 import { EtcdWatch } from "./etcd_watch.ts";
-import { ELECTION_PREFIX } from "./keys.ts";
+import { ELECTION_PREFIX, leaseOfElectionKey } from "./keys.ts";
 import {
+  type CandidacyOptions,
   type Compare,
   type KV,
   type Leadership,
@@ -50,6 +51,7 @@ export interface EtcdStoreInit {
 export class EtcdStore implements StateStore {
   readonly #client: EtcdClient;
   readonly #clock: Clock;
+  readonly #port: EtcdElectionPort;
   readonly #candidate: Candidate;
   readonly #closed = new AbortController();
   #closing: Promise<void> | undefined;
@@ -58,8 +60,8 @@ export class EtcdStore implements StateStore {
   constructor({ endpoints, clock = systemClock, connect }: EtcdStoreInit) {
     this.#client = new EtcdClient(endpoints, { clock, connect });
     this.#clock = clock;
-    const port = new EtcdElectionPort(this.#client);
-    this.#candidate = new Candidate(this, port, clock);
+    this.#port = new EtcdElectionPort(this.#client);
+    this.#candidate = new Candidate(this, this.#port, clock);
   }
 
   /** The connection underneath, for what concerns members and not state. */
@@ -129,12 +131,31 @@ export class EtcdStore implements StateStore {
   async campaign(
     leaderId: string,
     leaseTtlSeconds: number,
-    { signal }: { readonly signal?: AbortSignal | undefined } = {},
+    options: CandidacyOptions = {},
   ): Promise<Leadership> {
     return await this.#candidate.campaign(leaderId, {
       leaseTtlSeconds,
-      signal,
+      ...options,
     });
+  }
+
+  /**
+   * Ends the candidacy or the term of a process that has ended: gives its lease
+   * back. Returns false if its key is gone, or has another's value. Only for who
+   * knows that nobody acts by that key any more.
+   *
+   * @throws {StoreError} if no member answers in time.
+   */
+  async endCandidacy(
+    key: string,
+    { leaderId, ...options }: StoreOptions & { readonly leaderId: string },
+  ): Promise<boolean> {
+    const leaseId = leaseOfElectionKey(key);
+    const kv = leaseId === undefined ? undefined : await this.get(key, options);
+    if (leaseId === undefined || kv === undefined) return false;
+    if (new TextDecoder().decode(kv.value) !== leaderId) return false;
+    await this.#port.revokeLease(leaseId, options);
+    return true;
   }
 
   async resign(options?: StoreOptions): Promise<void> {

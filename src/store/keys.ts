@@ -23,3 +23,13 @@ export const ELECTION_PREFIX = "/kat/leader_election/";
 export function electionKey(leaseId: bigint): string {
   return `${ELECTION_PREFIX}${BigInt.asUintN(64, leaseId).toString(16)}`;
 }
+
+/** The lease that an {@linkcode electionKey} was made for; `undefined` if it is none. */
+export function leaseOfElectionKey(key: string): bigint | undefined {
+  const name = key.startsWith(ELECTION_PREFIX)
+    ? key.slice(ELECTION_PREFIX.length)
+    : "";
+  return /^[0-9a-f]{1,16}$/.test(name)
+    ? BigInt.asIntN(64, BigInt(`0x${name}`))
+    : undefined;
+}

@@ -15,6 +15,7 @@ import { MemoryDatabase, toKV } from "./memory_database.ts";
 import { MemoryElectionPort } from "./memory_election_port.ts";
 import { MemoryWatch } from "./memory_watch.ts";
 import {
+  type CandidacyOptions,
   type Compare,
   type KV,
   type Leadership,
@@ -122,11 +123,11 @@ export class MemoryStore implements StateStore {
   async campaign(
     leaderId: string,
     leaseTtlSeconds: number,
-    { signal }: { readonly signal?: AbortSignal | undefined } = {},
+    options: CandidacyOptions = {},
   ): Promise<Leadership> {
     return await this.#candidate.campaign(leaderId, {
       leaseTtlSeconds,
-      signal,
+      ...options,
     });
   }
 

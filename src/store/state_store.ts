@@ -90,6 +90,14 @@ export interface Watch
   close(): void;
 }
 
+/** Options of {@linkcode StateStore.campaign}. */
+export interface CandidacyOptions {
+  /** Ends the campaign. */
+  readonly signal?: AbortSignal | undefined;
+  /** Told each key that stands for the candidate, before it is put. */
+  readonly onCandidacy?: ((key: string) => void) | undefined;
+}
+
 /** The state of the cluster. All methods may be called at any time and at once. */
 export interface StateStore extends AsyncDisposable {
   /**
@@ -138,7 +146,7 @@ export interface StateStore extends AsyncDisposable {
   campaign(
     leaderId: string,
     leaseTtlSeconds: number,
-    options?: { readonly signal?: AbortSignal | undefined },
+    options?: CandidacyOptions,
   ): Promise<Leadership>;
   /** Gives up the term that this store's last campaign won; nothing happens if there is none. */
   resign(options?: StoreOptions): Promise<void>;
