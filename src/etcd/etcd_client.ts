@@ -26,6 +26,25 @@ export interface EtcdCallOptions {
 /** What a client needs of a connection. */
 export type Connection = Pick<EtcdConnection, "call" | "stream"> & Disposable;
 
+/** A stream, and a way to ask the member at its other end. */
+export interface MemberStream<Request, Response> extends Disposable {
+  /** Sends a message, as {@linkcode MessageStream.write}. */
+  write(message: Request): void;
+  /** Resolves with the next message, as {@linkcode MessageStream.next}. */
+  next(): Promise<Response | undefined>;
+  /**
+   * Sends one request to that member, once.
+   *
+   * @throws {EtcdCallError} sorted by whether it may have taken effect.
+   */
+  ask<Answer>(
+    service: EtcdService,
+    method: string,
+    request: unknown,
+    options?: EtcdCallOptions,
+  ): Promise<Answer>;
+}
+
 /** Options of {@linkcode EtcdClient}. */
 export interface EtcdClientOptions {
   /** The clock of deadlines and pauses. @default {systemClock} */
@@ -121,6 +140,41 @@ export class EtcdClient implements Disposable {
       { signal, timeoutMs, again: () => true },
       (connection, attempt) =>
         connection.stream<Request, Response>(service, method, attempt),
+    );
+  }
+
+  /**
+   * Opens a stream as {@linkcode EtcdClient.stream} does, whose member can be
+   * asked more.
+   *
+   * @throws {EtcdCallError} if no member can be reached in time.
+   */
+  async memberStream<Request, Response>(
+    service: EtcdService,
+    method: string,
+    { signal, timeoutMs = CALL_TIMEOUT_MS }: EtcdCallOptions = {},
+  ): Promise<MemberStream<Request, Response>> {
+    return await this.#attempts(
+      { signal, timeoutMs, again: () => true },
+      async (connection, attempt) => {
+        const stream = await connection.stream<Request, Response>(
+          service,
+          method,
+          attempt,
+        );
+        return {
+          write: (message) => stream.write(message),
+          next: () => stream.next(),
+          ask: (service, method, request, options = {}) => {
+            const { signal, timeoutMs = CALL_TIMEOUT_MS } = options;
+            return connection.call(service, method, request, {
+              signal,
+              timeoutMs,
+            });
+          },
+          [Symbol.dispose]: () => stream[Symbol.dispose](),
+        };
+      },
     );
   }
 

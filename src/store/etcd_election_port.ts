@@ -11,14 +11,13 @@ import { Buffer } from "node:buffer";
 import type {
   ICompare,
   ILeaseGrantResponse,
-  ILeaseKeepAliveRequest,
-  ILeaseKeepAliveResponse,
   ITxnRequest,
   ITxnResponse,
 } from "etcd3/lib/rpc.js";
 import type { EtcdClient } from "../etcd/etcd_client.ts";
 import type { Ahead, ElectionPort } from "./candidate.ts";
 import { askingAgain } from "./etcd_errors.ts";
+import { EtcdKeepAlive } from "./etcd_keep_alive.ts";
 import { keyBytes, prefixRange } from "./etcd_range.ts";
 import { ELECTION_PREFIX } from "./keys.ts";
 import type { GrantedLease, KeepAlive } from "./lease.ts";
@@ -27,8 +26,6 @@ import { type StoreOptions, StoreUnavailableError } from "./state_store.ts";
 /** The election on an etcd cluster. */
 export class EtcdElectionPort implements ElectionPort {
   readonly #client: EtcdClient;
-  /** The highest raft term seen; an answer from an older one comes from a member left behind. */
-  #raftTerm = 0n;
 
   /** An election on `client`. */
   constructor(client: EtcdClient) {
@@ -39,16 +36,13 @@ export class EtcdElectionPort implements ElectionPort {
     ttlSeconds: number,
     options: StoreOptions,
   ): Promise<GrantedLease> {
-    const { ID, TTL, header } = await askingAgain(
+    const { ID, TTL } = await askingAgain(
       "get a lease",
       () =>
         this.#client.repeatable<ILeaseGrantResponse>("Lease", "leaseGrant", {
           TTL: ttlSeconds,
         }, options),
     );
-    // A grant goes through raft, so this is the term now, also where etcd was
-    // restored and counts anew.
-    this.#raftTerm = BigInt(header.raft_term);
     return { id: BigInt(ID), ttlMs: Number(TTL) * 1_000 };
   }
 
@@ -63,28 +57,7 @@ export class EtcdElectionPort implements ElectionPort {
   }
 
   async openKeepAlive(id: bigint, options: StoreOptions): Promise<KeepAlive> {
-    const stream = await askingAgain(
-      "renew a lease",
-      () =>
-        this.#client.stream<ILeaseKeepAliveRequest, ILeaseKeepAliveResponse>(
-          "Lease",
-          "leaseKeepAlive",
-          options,
-        ),
-    );
-    return {
-      beat: () => stream.write({ ID: id.toString() }),
-      next: () =>
-        askingAgain("renew a lease", async () => {
-          const reply = await stream.next();
-          if (reply === undefined) {
-            throw new StoreUnavailableError("The renewal stream ended");
-          }
-          this.#refuseOlderTerm(BigInt(reply.header.raft_term));
-          return Number(reply.TTL) * 1_000;
-        }),
-      [Symbol.dispose]: () => stream[Symbol.dispose](),
-    };
+    return await EtcdKeepAlive.open(this.#client, id, options);
   }
 
   moveOn(): void {
@@ -165,13 +138,5 @@ export class EtcdElectionPort implements ElectionPort {
       () =>
         this.#client.repeatable<ITxnResponse>("KV", "txn", request, options),
     );
-  }
-
-  /** A member that was cut off may still answer for leases that its successor has ended. */
-  #refuseOlderTerm(raftTerm: bigint): void {
-    if (raftTerm < this.#raftTerm) {
-      throw new StoreUnavailableError("The member's answer is outdated");
-    }
-    this.#raftTerm = raftTerm;
   }
 }

@@ -35,7 +35,10 @@ export interface GrantedLease {
 export interface KeepAlive extends Disposable {
   /** Asks for a renewal. */
   beat(): void;
-  /** Resolves with the TTL that the answer grants, 0 if the lease is gone; rejects if the stream broke. */
+  /**
+   * Resolves with the TTL that holds from when the renewal was asked for, 0 if
+   * the lease is gone; rejects if that is not certain, or the stream broke.
+   */
   next(): Promise<number>;
 }
 
@@ -73,10 +76,10 @@ const RELEASE_MS = 1_000;
  * ```
  *
  * The time of validity is counted from before the request that was answered
- * was *sent*. etcd counts from when it handled that request, which is later,
- * and a new etcd leader extends all leases, so this clock runs out first. That
- * clock stands still in suspend, so another one, which does not, is asked
- * whether there was one: see {@linkcode whyOver}.
+ * was *sent*. The backend counts from when it handled that request, which is
+ * later, so this clock runs out first. That clock stands still in suspend, so
+ * another one, which does not, is asked whether there was one: see
+ * {@linkcode whyOver}.
  */
 export class Lease {
   /** Names the lease in the store. */

@@ -82,10 +82,23 @@ export function electionFaults(world: ElectionWorld): Fault[] {
     ["etcd leader changes", () => {
       cluster.loseLeader(someMs() / 2);
     }, () => cluster.electLeader()],
+    ["etcd leader deposed unnoticed", () => {
+      const member = random.pick(members);
+      const { links } = victim();
+      if (random.chance(0.5)) {
+        for (const link of links.filter((link) => link.member !== member)) {
+          link.cutThere = link.cutBack = true;
+        }
+      }
+      cluster.deposeUnnoticed(member);
+    }, () => {
+      mend();
+      cluster.rejoin();
+    }],
     ["etcd member isolated", () => {
       random.pick(members).isolated = true;
     }, () => {
-      for (const member of members) member.isolated = false;
+      cluster.rejoin();
     }],
     ["leader key overwritten", () => {
       meddle("somebody");

@@ -21,6 +21,16 @@ export interface Member {
   isolated: boolean;
   /** How far its watches may lag, in milliseconds. */
   lagMs: number;
+  /** What it knows, cut off from the others, if it still takes itself for the leader. */
+  reign: Reign | undefined;
+}
+
+/** A leadership that has ended without the leader's knowledge. */
+interface Reign {
+  /** The raft term that it was for. */
+  readonly raftTerm: number;
+  /** What leases were granted for then, in milliseconds. */
+  readonly leases: ReadonlyMap<string, number>;
 }
 
 /** What a member does with a unary request: an answer, a refusal, or nothing. */
@@ -51,6 +61,7 @@ export class EtcdCluster {
       down: false,
       isolated: false,
       lagMs: 0,
+      reign: undefined,
     }));
     this.#watches = new WatchServer(timeline, this);
   }
@@ -69,6 +80,13 @@ export class EtcdCluster {
   handle(member: Member, method: string, request: Message): Reply {
     const { random } = this.#timeline;
     if (member.down) return undefined;
+    // What a member knows by heart.
+    if (method === "memberList") {
+      const raft_term = `${member.reign?.raftTerm ?? this.state.raftTerm}`;
+      return { answer: { header: { raft_term }, members: this.members } };
+    }
+    // It waits for a majority that does not come.
+    if (member.reign) return undefined;
     if (!this.serves(member)) {
       return random.chance(0.5) ? NO_LEADER : undefined;
     }
@@ -90,6 +108,7 @@ export class EtcdCluster {
   handleStream(member: Member, wire: Wire, message: Message): void {
     if (member.down) return;
     if (wire.method === "watch") return this.#watches.handle(wire, message);
+    if (member.reign) return wire.send(renewVainly(member.reign, message.ID));
     if (!this.serves(member)) {
       if (this.#timeline.random.chance(0.5)) wire.fail(NO_LEADER);
       return;
@@ -104,6 +123,29 @@ export class EtcdCluster {
     this.#timeline.after(ms, () => this.electLeader());
   }
 
+  /**
+   * The others elect a leader while `member`, whom they cannot reach, goes on in
+   * the term before: it renews leases by itself, until it notices.
+   */
+  deposeUnnoticed(member: Member): void {
+    // Two of two would have to elect the other.
+    if (this.members.length < 3 || this.#leaderless || member.reign) return;
+    const { raftTerm, leases } = this.state;
+    const granted = [...leases].map(([id, { ttlMs }]) => [id, ttlMs] as const);
+    member.reign = { raftTerm, leases: new Map(granted) };
+    member.isolated = true;
+    this.state.changeLeader();
+    this.#timeline.note(() => `etcd: ${member.name} is deposed, unnoticed`);
+  }
+
+  /** Every member knows who leads, and hears the others. */
+  rejoin(): void {
+    for (const member of this.members) {
+      member.isolated = false;
+      member.reign = undefined;
+    }
+  }
+
   /** Elects a leader if there is none. */
   electLeader(): void {
     if (!this.#leaderless) return;
@@ -111,6 +153,12 @@ export class EtcdCluster {
     this.state.changeLeader();
     this.#timeline.note(() => "etcd: a new leader, every lease starts anew");
   }
+}
+
+/** A renewal by a leader who was deposed: he grants it, and nothing comes of it. */
+function renewVainly({ raftTerm, leases }: Reign, id: string): Message {
+  const ttl = (leases.get(id) ?? 0) / 1_000;
+  return { header: { raft_term: `${raftTerm}` }, ID: id, TTL: `${ttl}` };
 }
 
 /** An error that no client was told to expect, of each kind of status. */

@@ -254,6 +254,7 @@ export function toMessage(entry: Entry): Message {
     key: Buffer.from(entry.key),
     value: Buffer.from(entry.value),
     create_revision: `${entry.created}`,
+    lease: entry.lease,
     mod_revision: `${entry.changed}`,
   };
 }

@@ -64,8 +64,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a resignation that keeps the lease",
     file: "store/term.ts",
-    text: "await this.#lease.release(options);",
-    wrong: "",
+    text: "await this.#lease.release({",
+    wrong: "await Promise.resolve({",
   },
   {
     name: "a candidate that goes before those ahead",
@@ -80,6 +80,12 @@ export const MUTATIONS: readonly Mutation[] = [
     text: 'this.#log.debug("A lease renewal is tried again"',
     wrong:
       'this.#lose("an error"); this.#log.debug("A lease renewal is tried again"',
+  },
+  {
+    name: "a renewal that no majority stands behind",
+    file: "store/etcd_keep_alive.ts",
+    text: "const terms = [reply.header.raft_term, await this.#confirmed];",
+    wrong: "const terms = [reply.header.raft_term];",
   },
   {
     name: "a watch that resumes from now",
