@@ -21,6 +21,10 @@ export type CallFailure =
   | "no-space"
   /** The lease does not exist, or no longer. */
   | "no-lease"
+  /** The server takes fewer operations in one transaction. */
+  | "too-many"
+  /** The server takes smaller requests. */
+  | "too-large"
   /** The server understood the request and will never accept it. */
   | "refused";
 
@@ -85,6 +89,10 @@ const NO_LEADER = "etcdserver: no leader";
 const NO_SPACE = "etcdserver: mvcc: database space exceeded";
 const TOO_MANY_REQUESTS = "etcdserver: too many requests";
 const NO_LEASE = "etcdserver: requested lease not found";
+const TOO_MANY = "etcdserver: too many operations in txn request";
+const TOO_LARGE = "etcdserver: request is too large";
+/** What the server's gRPC says before etcd sees the request. */
+const MESSAGE_TOO_LARGE = "grpc: received message larger than max";
 const COMPACTED = "etcdserver: mvcc: required revision has been compacted";
 
 /** Sorts what gRPC reports of a call that had been sent to `endpoint`. */
@@ -107,5 +115,9 @@ function failureOf(code: number, details: string): CallFailure {
   if (details === NO_SPACE) return "no-space";
   if (details === NO_LEASE) return "no-lease";
   if (details === TOO_MANY_REQUESTS) return "unavailable";
+  if (details === TOO_MANY) return "too-many";
+  if (details === TOO_LARGE || details.startsWith(MESSAGE_TOO_LARGE)) {
+    return "too-large";
+  }
   return NOT_DONE.has(code) ? "refused" : "unavailable";
 }

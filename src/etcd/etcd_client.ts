@@ -23,6 +23,15 @@ export interface EtcdCallOptions {
   readonly timeoutMs?: number | undefined;
 }
 
+/** Options of {@linkcode EtcdClient.once}. */
+export interface OnceOptions extends EtcdCallOptions {
+  /**
+   * How long it may take until it is sent; if nobody was found by then, it is
+   * certainly not done. @default {timeoutMs}
+   */
+  readonly sendWithinMs?: number | undefined;
+}
+
 /** What a client needs of a connection. */
 export type Connection = Pick<EtcdConnection, "call" | "stream"> & Disposable;
 
@@ -117,10 +126,16 @@ export class EtcdClient implements Disposable {
     service: EtcdService,
     method: string,
     request: unknown,
-    { signal, timeoutMs = CALL_TIMEOUT_MS }: EtcdCallOptions = {},
+    { signal, timeoutMs = CALL_TIMEOUT_MS, sendWithinMs = timeoutMs }:
+      OnceOptions = {},
   ): Promise<Response> {
     return await this.#attempts(
-      { signal, timeoutMs, again: (error) => error.outcome === "not-done" },
+      {
+        signal,
+        timeoutMs,
+        againWithinMs: sendWithinMs,
+        again: (error) => error.outcome === "not-done",
+      },
       (connection, _attempt, rest) =>
         connection.call<Response>(service, method, request, rest),
     );
@@ -190,29 +205,39 @@ export class EtcdClient implements Disposable {
   }
 
   async #attempts<T>(
-    { signal, timeoutMs, again }: {
+    { signal, timeoutMs, againWithinMs = timeoutMs, again }: {
       readonly signal: AbortSignal | undefined;
       readonly timeoutMs: number;
+      /** When there is no other attempt any more. */
+      readonly againWithinMs?: number;
       readonly again: (error: EtcdCallError) => boolean;
     },
     attempt: (
       connection: Connection,
       one: { signal: AbortSignal | undefined; timeoutMs: number },
-      rest: { signal: AbortSignal | undefined; timeoutMs: number },
+      rest: {
+        signal: AbortSignal | undefined;
+        timeoutMs: number;
+        connectWithinMs: number;
+      },
     ) => Promise<T>,
   ): Promise<T> {
-    const end = this.#clock.nowMs() + timeoutMs;
+    const startMs = this.#clock.nowMs();
+    const end = startMs + timeoutMs;
+    const lastAttempt = startMs + againWithinMs;
     const pauses = new Backoff({ firstMs: 50, maxMs: 500 });
     let attemptMs = FIRST_ATTEMPT_MS;
     while (true) {
-      const restMs = Math.max(1, end - this.#clock.nowMs());
+      const nowMs = this.#clock.nowMs();
+      const restMs = Math.max(1, end - nowMs);
+      const connectWithinMs = Math.max(1, lastAttempt - nowMs);
       const index = this.#current;
       const connection = this.#connections[index] as Connection;
       try {
         return await attempt(
           connection,
           { signal, timeoutMs: Math.min(attemptMs, restMs) },
-          { signal, timeoutMs: restMs },
+          { signal, timeoutMs: restMs, connectWithinMs },
         );
       } catch (error) {
         if (!(error instanceof EtcdCallError)) throw error;
@@ -222,7 +247,7 @@ export class EtcdClient implements Disposable {
         const pauseMs = pauses.nextMs();
         if (
           this.#closed || !again(error) ||
-          this.#clock.nowMs() + pauseMs >= end
+          this.#clock.nowMs() + pauseMs >= lastAttempt
         ) throw error;
         this.#log.debug("A call to etcd is tried again", {
           endpoint: error.endpoint,

@@ -28,6 +28,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
   /** How long this one attempt may take, connecting included, in milliseconds. */
   readonly timeoutMs: number;
+  /** How long connecting may take of it. @default {timeoutMs} */
+  readonly connectWithinMs?: number;
 }
 
 /** What a stub's unary method looks like. */
@@ -105,11 +107,11 @@ export class EtcdConnection implements Disposable {
     service: EtcdService,
     method: string,
     request: unknown,
-    { signal, timeoutMs }: CallOptions,
+    { signal, timeoutMs, connectWithinMs = timeoutMs }: CallOptions,
   ): Promise<Response> {
     const endMs = systemClock.nowMs() + timeoutMs;
     signal?.throwIfAborted();
-    await this.#connected(timeoutMs, signal);
+    await this.#connected(Math.min(timeoutMs, connectWithinMs), signal);
     signal?.throwIfAborted();
     const stub = this.#stub(service);
     const deadline = wallClock(endMs);

@@ -38,15 +38,25 @@ export function toStoreError(error: unknown, what: string): unknown {
     case "no-space":
       return new StoreError(message, options);
     case "no-lease":
+    case "too-many":
+    case "too-large":
     case "refused":
       return new StoreRequestError(message, options);
   }
 }
 
 /**
- * Runs a read, or a write that may be repeated: a missing answer leaves nothing
- * open, so it means that the store was unavailable.
+ * As {@linkcode toStoreError} for a read, or a write that may be repeated: a
+ * missing answer leaves nothing open, so it means that the store was unavailable.
  */
+export function toRepeatableError(error: unknown, what: string): unknown {
+  const mapped = toStoreError(error, what);
+  if (!(mapped instanceof OutcomeUnknownError)) return mapped;
+  const { message, hint } = mapped;
+  return new StoreUnavailableError(message, { cause: error, hint });
+}
+
+/** Runs what {@linkcode toRepeatableError} speaks of. */
 export async function askingAgain<T>(
   what: string,
   call: () => Promise<T>,
@@ -54,12 +64,7 @@ export async function askingAgain<T>(
   try {
     return await call();
   } catch (error) {
-    const mapped = toStoreError(error, what);
-    if (mapped instanceof OutcomeUnknownError) {
-      const { message, hint } = mapped;
-      throw new StoreUnavailableError(message, { cause: error, hint });
-    }
-    throw mapped;
+    throw toRepeatableError(error, what);
   }
 }
 

@@ -7,7 +7,6 @@
 import { Buffer } from "node:buffer";
 import type {
   ICompare,
-  IPutResponse,
   IRangeRequest,
   IRangeResponse,
   IRequestOp,
@@ -17,6 +16,7 @@ import { type Clock, systemClock } from "../base/clock.ts";
 import { EtcdClient, type EtcdClientOptions } from "../etcd/etcd_client.ts";
 import { Candidate } from "./candidate.ts";
 import { EtcdElectionPort } from "./etcd_election_port.ts";
+import { EtcdCalls } from "./etcd_calls.ts";
 import { askingAgain, askingOnce } from "./etcd_errors.ts";
 import { listRange } from "./etcd_list.ts";
 import { keyBytes, prefixRange, toKV } from "./etcd_range.ts";
@@ -52,6 +52,7 @@ export class EtcdStore implements StateStore {
   readonly #client: EtcdClient;
   readonly #clock: Clock;
   readonly #port: EtcdElectionPort;
+  readonly #calls: EtcdCalls;
   readonly #candidate: Candidate;
   readonly #closed = new AbortController();
   #closing: Promise<void> | undefined;
@@ -62,6 +63,7 @@ export class EtcdStore implements StateStore {
     this.#clock = clock;
     this.#port = new EtcdElectionPort(this.#client);
     this.#candidate = new Candidate(this, this.#port, clock);
+    this.#calls = new EtcdCalls(this.#client, clock);
   }
 
   /** The connection underneath, for what concerns members and not state. */
@@ -74,29 +76,19 @@ export class EtcdStore implements StateStore {
     value: Uint8Array,
     options?: StoreOptions,
   ): Promise<bigint> {
-    this.#throwIfClosed();
-    const request = { key: keyBytes(key), value: Buffer.from(value) };
-    const { header } = await askingOnce(
-      `put "${key}"`,
-      () => this.#client.once<IPutResponse>("KV", "put", request, options),
-    );
-    return BigInt(header.revision);
+    return await this.#calls.put(key, value, options);
   }
 
   async get(key: string, options?: StoreOptions): Promise<KV | undefined> {
-    const { kvs } = await this.#range(`get "${key}"`, {
-      key: keyBytes(key),
-    }, options);
-    return kvs[0] && toKV(kvs[0]);
+    this.#throwIfClosed();
+    // What an election looks at must not stand in a queue.
+    return await (key.startsWith(ELECTION_PREFIX)
+      ? this.#calls.getAtOnce(key, options)
+      : this.#calls.get(key, options));
   }
 
   async delete(key: string, options?: StoreOptions): Promise<void> {
-    this.#throwIfClosed();
-    await askingOnce(
-      `delete "${key}"`,
-      () =>
-        this.#client.once("KV", "deleteRange", { key: keyBytes(key) }, options),
-    );
+    await this.#calls.delete(key, options);
   }
 
   async list(prefix: string, options?: StoreOptions): Promise<Listing> {
@@ -209,6 +201,7 @@ export class EtcdStore implements StateStore {
   async #close(): Promise<void> {
     await this.#candidate.close();
     this.#closed.abort(new StoreClosedError());
+    this.#calls.close();
     this.#client[Symbol.dispose]();
   }
 

@@ -33,16 +33,11 @@ export const PLANTED_BUGS = {
   },
   m2: {
     what: "a get is served by any member from what it has",
-    file: "store/etcd_store.ts",
-    find: `{
-      key: keyBytes(key),
-    }, options);
-    return kvs[0] && toKV(kvs[0]);`,
-    replace: `{
-      key: keyBytes(key),
-      serializable: true,
-    }, options);
-    return kvs[0] && toKV(kvs[0]);`,
+    file: "store/etcd_calls.ts",
+    find: `"range",
+      { key: keyBytes(key) },`,
+    replace: `"range",
+      { key: keyBytes(key), serializable: true },`,
   },
   m3: {
     what: "a transaction without an answer is sent again",
