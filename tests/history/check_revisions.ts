@@ -213,19 +213,21 @@ function checkUniqueWrites(
   operations: readonly Operation[],
   findings: Findings,
 ): void {
-  const writers = new Map<number, string>();
+  // Puts of different keys that were under way at once may share a transaction.
+  const writers = new Map<string, string>();
   for (const operation of operations) {
     if (operation.f !== "put" || operation.result === undefined) continue;
     const { version } = operation.result;
-    const other = writers.get(version);
+    const change = `${version} ${operation.key}`;
+    const other = writers.get(change);
     if (other !== undefined) {
       findings.add(
-        `Two writes have revision ${version}`,
+        `Two writes of one key have revision ${version}`,
         other,
         operation.id,
       );
     }
-    writers.set(version, operation.id);
+    writers.set(change, operation.id);
   }
 }
 

@@ -334,10 +334,11 @@ export const PLANTS: readonly Plant[] = [
     },
   },
   {
-    name: "two writes with one revision",
+    name: "two writes of one key with one revision",
     seenBy: ["I1", "I4"],
     plant(records) {
-      const [one, other] = oks(records, "put");
+      const [one, ...later] = oks(records, "put");
+      const other = later.find(({ key }) => key === one?.key);
       if (!one?.result || !other) return false;
       replace(records, other, { ...other, result: one.result });
       return true;
