@@ -111,8 +111,10 @@ export class EtcdConnection implements Disposable {
   ): Promise<Response> {
     const endMs = systemClock.nowMs() + timeoutMs;
     signal?.throwIfAborted();
-    await this.#connected(Math.min(timeoutMs, connectWithinMs), signal);
-    signal?.throwIfAborted();
+    if (!this.#isOpen()) {
+      await this.#connected(Math.min(timeoutMs, connectWithinMs), signal);
+      signal?.throwIfAborted();
+    }
     const stub = this.#stub(service);
     const deadline = wallClock(endMs);
     return await new Promise<Response>((resolve, reject) => {
@@ -180,6 +182,12 @@ export class EtcdConnection implements Disposable {
       call,
       (error) => toCallError(error, this.endpoint),
     );
+  }
+
+  /** Whether requests can be sent at once. */
+  #isOpen(): boolean {
+    return this.#anchoring !== undefined && !this.#closed.signal.aborted &&
+      this.#channel.getConnectivityState(true) === connectivityState.READY;
   }
 
   /** Resolves once requests can be sent; what fails before that is certainly not done. */

@@ -101,7 +101,8 @@ export interface CandidacyOptions {
 /** The state of the cluster. All methods may be called at any time and at once. */
 export interface StateStore extends AsyncDisposable {
   /**
-   * Sets a key. Returns the version it now has.
+   * Sets a key. Returns the version it now has: of this key, no other write has
+   * it; a put of another key that was under way at the same time may.
    *
    * @throws {StoreError} that says whether it may have been done.
    */
