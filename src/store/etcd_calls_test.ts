@@ -365,3 +365,33 @@ Deno.test("EtcdCalls.put() of 10,000 callers at once treats all alike", async ()
   );
   ok(Math.max(...done) - Math.min(...done) <= 2, `${Math.min(...done)}`);
 });
+
+Deno.test("EtcdCalls.get() of large values does not make huge answers once it knows", async () => {
+  using setting = start();
+  const { etcd, calls } = setting;
+  const keys = Array.from({ length: 200 }, (_, n) => `${n}`);
+  const value = new Uint8Array(20_000);
+  await Promise.all(keys.map((key) => calls.put(key, value, undefined)));
+  const getAll = () =>
+    Promise.all(keys.map((key) => calls.get(key, undefined)));
+  for (let round = 0; round < 5; round++) await getAll();
+  etcd.requests.length = 0;
+  const found = await getAll();
+  ok(found.every((kv) => kv?.value.length === value.length));
+  ok(Math.max(...sizes(etcd)) < 40, `${sizes(etcd)}`);
+  ok(Math.max(...sizes(etcd)) > 10, `${sizes(etcd)}`);
+});
+
+Deno.test("EtcdCalls.getAtOnce() waits for nobody", async () => {
+  using setting = start();
+  const { etcd, calls } = setting;
+  await calls.put("a", bytes("x"), undefined);
+  const many = Array.from(
+    { length: 1_000 },
+    (_, n) => calls.get(`${n}`, undefined),
+  );
+  const kv = await calls.getAtOnce("a", undefined);
+  strictEqual(text(kv), "x");
+  ok(etcd.requests.length < 15, `${etcd.requests.length} requests before it`);
+  await Promise.all(many);
+});

@@ -8,8 +8,6 @@ import { Buffer } from "node:buffer";
 import type { IKeyValue } from "etcd3/lib/rpc.js";
 import type { KV } from "./state_store.ts";
 
-const decoder = new TextDecoder();
-
 /** A range of keys as etcd wants it. */
 export interface KeyRange {
   /** The first key. */
@@ -39,7 +37,8 @@ export function prefixRange(prefix: string): KeyRange {
 /** A pair as the store gives it. A key that is not UTF-8 is shown with U+FFFD. */
 export function toKV(kv: IKeyValue): KV {
   return {
-    key: decoder.decode(kv.key),
+    // A TextDecoder would take a mark of byte order at its beginning away.
+    key: kv.key.toString(),
     value: new Uint8Array(kv.value),
     version: BigInt(kv.mod_revision),
   };

@@ -316,6 +316,16 @@ export const storeContract: readonly ContractCase[] = [
     },
   },
   {
+    name: "get() and list() give a key as it was put, whatever it begins with",
+    async run({ store }) {
+      for (const key of ["\ufeffmark", "\u0000zero", "ключ", "🗝"]) {
+        await store.put(key, bytes("x"));
+        strictEqual((await store.get(key))?.key, key);
+        deepStrictEqual((await store.list(key)).map((kv) => kv.key), [key]);
+      }
+    },
+  },
+  {
     name: "put() stores the value as it was when it was called",
     async run({ store, prefix }) {
       const value = bytes("AAAA");
