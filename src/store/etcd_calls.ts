@@ -19,7 +19,8 @@ import type { Clock } from "../base/clock.ts";
 import type { EtcdClient } from "../etcd/etcd_client.ts";
 import { toRepeatableError, toStoreError } from "./etcd_errors.ts";
 import { keyBytes, toKV } from "./etcd_range.ts";
-import { SharedCalls, type SharedOperation } from "./shared_calls.ts";
+import type { SharedOperation } from "./shared_call.ts";
+import { SharedCalls } from "./shared_calls.ts";
 import { type KV, StoreClosedError, type StoreOptions } from "./state_store.ts";
 
 /** About as many bytes an operation takes beside its key and value. */

@@ -7,15 +7,17 @@
  * @module
  */
 
-import type {
-  IRequestOp,
-  IResponseHeader,
-  ITxnResponse,
-} from "etcd3/lib/rpc.js";
+import type { ITxnResponse } from "etcd3/lib/rpc.js";
 import type { Clock } from "../base/clock.ts";
 import { EtcdCallError } from "../etcd/etcd_call_error.ts";
 import type { EtcdClient } from "../etcd/etcd_client.ts";
-import { type Batch, BatchQueue, type Queued } from "./batch_queue.ts";
+import { type Batch, BatchQueue } from "./batch_queue.ts";
+import type {
+  Call,
+  Flight,
+  SharedKind,
+  SharedOperation,
+} from "./shared_call.ts";
 import {
   OutcomeUnknownError,
   StoreClosedError,
@@ -23,28 +25,6 @@ import {
   type StoreOptions,
   StoreUnavailableError,
 } from "./state_store.ts";
-
-/** What a caller wants done. */
-export interface SharedOperation extends Queued {
-  /** The operation as a part of a transaction. */
-  readonly request: IRequestOp;
-}
-
-/** How operations of one kind are asked for, and what their answers mean. */
-export interface SharedKind<Op extends SharedOperation, Answer, Result> {
-  /** They may be asked for again: a lost answer leaves nothing open. */
-  readonly repeatable: boolean;
-  /** Asks for one alone. */
-  alone(op: Op, options: StoreOptions): Promise<Result>;
-  /** What the part of a transaction's answer for one means. */
-  result(answer: Answer, header: IResponseHeader): Result;
-  /** The error that a caller gets. */
-  error(error: unknown, op: Op): unknown;
-  /** Sees what went well. */
-  done?(ops: readonly Op[], results: readonly Result[]): void;
-  /** Sees that etcd's database is full. */
-  full?(): void;
-}
 
 /** How long a call may take unless its caller says otherwise. */
 const TIMEOUT_MS = 5_000;
@@ -55,29 +35,6 @@ const LAST_PAUSE_MS = 500;
 
 /** Why a request ends that nobody waits for any more. */
 const ABANDONED = new Error("All callers have left");
-
-/** One caller. */
-interface Call<Op extends SharedOperation, Result> extends Queued {
-  readonly op: Op;
-  readonly deadlineMs: number;
-  readonly signal: AbortSignal | undefined;
-  readonly onAbort: (() => void) | undefined;
-  readonly resolve: (result: Result) => void;
-  readonly reject: (error: unknown) => void;
-  /** The request that it is in, if it has left with others. */
-  flight: Flight<Op, Result> | undefined;
-  settled: boolean;
-  /** Why it was not done when it was tried. */
-  lastError: unknown;
-}
-
-/** One request for several callers. */
-interface Flight<Op extends SharedOperation, Result> {
-  readonly calls: readonly Call<Op, Result>[];
-  /** How many of them still wait. */
-  open: number;
-  readonly abandon: AbortController;
-}
 
 /** The operations of one kind of one store. */
 export class SharedCalls<Op extends SharedOperation, Answer, Result> {
