@@ -17,135 +17,171 @@
  * more may join. A closed batch gains nothing by waiting and needs no place,
  * only some room. A request that takes long gives its place and room back.
  *
+ * Large operations need no place, but room of their own. While it is taken they
+ * wait in a lane beside, where all others pass them except writes of their keys.
+ *
  * @module
  */
 
+import {
+  type Batch,
+  type Held,
+  held,
+  Lane,
+  LARGE_BYTES,
+  type Queued,
+} from "./lane.ts";
 import { LearnedLimit } from "./learned_limit.ts";
-import type { Op } from "./state_store.ts";
-
-/** What a queue has to know of an operation. */
-export interface Queued {
-  /** The key. */
-  readonly key: string;
-  /** Operations of different types do not leave together. */
-  readonly type: Op["type"];
-  /** How many bytes it takes, in whichever direction it takes more. */
-  readonly bytes: number;
-  /** It must leave alone. */
-  readonly alone: boolean;
-}
-
-/** Operations that leave together. */
-export interface Batch<T extends Queued> {
-  /** In the order in which they came. */
-  readonly ops: T[];
-  /** The sum of theirs. */
-  bytes: number;
-}
-
-/** A batch with what only the queue knows of it. */
-interface Held<T extends Queued> extends Batch<T> {
-  /** The keys that it writes. */
-  readonly written: Set<string>;
-  closed: boolean;
-  /** How many ticks it has been in flight; from {@linkcode SLOW_TICKS} on it is slow. */
-  ticks: number;
-}
+import { Room } from "./room.ts";
 
 /** The most operations that gain anything by leaving together. */
 const MOST_OPS = 128;
 /** The most bytes in a batch. Longer ones are cheap for each byte already, and hold others up. */
 const MOST_BYTES = 512 * 1024;
-/** An operation of this many bytes leaves alone. */
-const LARGE_BYTES = 64 * 1024;
-/** How many requests may be in flight before others wait for company. */
-const PLACES = 4;
-/** How many operations may be in flight before closed batches need a place, too. */
-const ROOM_OPS = 256;
-/** How many bytes may be in flight before closed batches need a place, too. */
-const ROOM_BYTES = 8 * 1024 * 1024;
-/** After so many ticks in flight a request is slow. */
-const SLOW_TICKS = 2;
+/** How many operations the queue holds, waiting and in flight: some 130 MB of promises and the like. */
+const HELD_OPS = 100_000;
+/** How many bytes of keys and values the queue holds, waiting and in flight. */
+const HELD_BYTES = 128 * 1024 * 1024;
 
-/** Operations of one store that wait to leave. */
+/** The operations of one store that wait to leave or are in flight. */
 export class BatchQueue<T extends Queued> {
   /** How many operations the server takes in one request. */
   readonly maxOps = new LearnedLimit(MOST_OPS);
   /** How many bytes the server takes in one request. */
   readonly maxBytes = new LearnedLimit(MOST_BYTES);
-  #waiting: Held<T>[] = [];
-  readonly #quick = new Set<Held<T>>();
-  #places = PLACES;
-  #ops = 0;
-  #bytes = 0;
+  readonly #mayShare: (op: T) => boolean;
+  readonly #lane = new Lane<T>();
+  readonly #largeLane = new Lane<T>();
+  /** The last batch in the lane of large ones that writes a key. */
+  readonly #beside = new Map<string, Held<T>>();
+  readonly #room = new Room();
+  #turns = 0;
+  #heldOps = 0;
+  #heldBytes = 0;
+
+  /** An empty queue; `mayShare` is asked when a batch leaves. */
+  constructor(mayShare: (op: T) => boolean = () => true) {
+    this.#mayShare = mayShare;
+  }
+
+  /** How many operations wait or are in flight. */
+  get size(): number {
+    return this.#heldOps;
+  }
 
   /** Whether any operation waits. */
   get hasWaiting(): boolean {
-    return this.#waiting.some(({ ops }) => ops.length > 0);
+    return this.#first(this.#lane) !== undefined ||
+      this.#first(this.#largeLane) !== undefined;
   }
 
-  /** The operations that wait, in order. */
+  /** The operations that wait, each lane's in order. */
   *waiting(): Iterable<T> {
-    for (const { ops } of this.#waiting) yield* ops;
+    yield* this.#lane.waiting();
+    yield* this.#largeLane.waiting();
+  }
+
+  /** Whether there is memory for another operation. */
+  hasRoomFor({ holds }: Queued): boolean {
+    return this.#heldOps < HELD_OPS &&
+      (this.#heldOps === 0 || this.#heldBytes + holds <= HELD_BYTES);
   }
 
   /** Takes an operation in. */
   push(op: T): void {
-    let last = this.#waiting.at(-1);
+    const lane = this.#laneOf(op);
+    // What is large leaves after all that came before it, so that must not wait.
+    if (lane === this.#largeLane) this.#lane.close();
+    let last = lane.last;
     if (last === undefined || last.closed || !this.#joins(op, last)) {
-      if (last) last.closed = true;
-      last = held();
-      this.#waiting.push(last);
+      lane.close();
+      last = held<T>([], ++this.#turns);
+      lane.append(last);
     }
     last.ops.push(op);
     last.bytes += op.bytes;
-    if (op.type !== "get") last.written.add(op.key);
+    op.waitsIn = last;
+    if (op.type !== "get") {
+      last.written.add(op.key);
+      if (lane === this.#largeLane) this.#beside.set(op.key, last);
+    }
     last.closed = op.alone || op.bytes >= LARGE_BYTES ||
       last.ops.length >= this.maxOps.value;
+    this.#hold([op], 1);
   }
 
   /** Takes an operation out again; false if it does not wait any more. */
   remove(op: T): boolean {
-    for (const batch of this.#waiting) {
-      const index = batch.ops.indexOf(op);
-      if (index < 0) continue;
-      batch.ops.splice(index, 1);
-      batch.bytes -= op.bytes;
-      batch.written.delete(op.key);
-      return true;
-    }
-    return false;
+    const batch = op.waitsIn as Held<T> | undefined;
+    if (batch === undefined) return false;
+    batch.ops.splice(batch.ops.indexOf(op), 1);
+    batch.bytes -= op.bytes;
+    op.waitsIn = undefined;
+    this.#hold([op], -1);
+    return true;
   }
 
   /** Puts operations that certainly were not done before all others, to leave together and with nobody else. */
   putBack(ops: readonly T[]): void {
-    const batch = held(ops);
-    batch.closed = true;
-    this.#waiting.unshift(batch);
+    const [first] = ops;
+    if (first === undefined) return;
+    this.#hold(ops, 1);
+    this.#prepend(this.#laneOf(first), ops);
   }
 
   /** The batch that leaves now, if any does. */
   next(): Batch<T> | undefined {
-    this.#dropEmpty();
-    const first = this.#waiting[0];
-    if (first === undefined || !this.#mayLeave(first)) return undefined;
-    this.#waiting.shift();
-    this.#shorten(first);
-    this.#quick.add(first);
-    this.#count(first, 1);
-    return first;
+    const small = this.#first(this.#lane);
+    const large = this.#first(this.#largeLane);
+    const isLargeFirst = large && large.turn <= (small?.turn ?? Infinity);
+    if (isLargeFirst && this.#room.mayLeave(large, large)) {
+      return this.#leave(this.#largeLane, large);
+    }
+    return small && this.#room.mayLeave(small, small)
+      ? this.#leave(this.#lane, small)
+      : undefined;
   }
 
   /** The request of a batch has ended. */
   done(batch: Batch<T>): void {
-    if (this.#quick.delete(batch as Held<T>)) this.#count(batch, -1);
+    this.#room.done(batch);
+    this.#hold(batch.ops, -1);
   }
 
   /** Some time has passed, much longer than a request usually takes. */
   tick(): void {
-    for (const batch of this.#quick) {
-      if (++batch.ticks >= SLOW_TICKS) this.done(batch);
+    this.#room.tick();
+  }
+
+  #laneOf({ type, key, bytes }: T): Lane<T> {
+    const isBeside = bytes >= LARGE_BYTES ||
+      type !== "get" && this.#beside.has(key);
+    return isBeside ? this.#largeLane : this.#lane;
+  }
+
+  /** The first batch of a lane, without those that everybody has left. */
+  #first(lane: Lane<T>): Held<T> | undefined {
+    let { first } = lane;
+    for (; first?.ops.length === 0; first = lane.first) {
+      this.#takeFirst(lane, first);
     }
+    return first;
+  }
+
+  #takeFirst(lane: Lane<T>, first: Held<T>): void {
+    lane.takeFirst();
+    if (lane === this.#lane) return;
+    for (const key of first.written) {
+      if (this.#beside.get(key) === first) this.#beside.delete(key);
+    }
+  }
+
+  #leave(lane: Lane<T>, batch: Held<T>): Batch<T> {
+    this.#takeFirst(lane, batch);
+    for (const op of batch.ops) op.waitsIn = undefined;
+    this.#shorten(batch, lane);
+    this.#room.leave(batch);
+    return batch;
   }
 
   #joins(op: T, { ops, bytes, written }: Held<T>): boolean {
@@ -156,45 +192,34 @@ export class BatchQueue<T extends Queued> {
       bytes + op.bytes <= this.maxBytes.value;
   }
 
-  #mayLeave({ closed, bytes }: Held<T>): boolean {
-    if (this.#places > 0) return true;
-    return closed && this.#ops < ROOM_OPS && this.#bytes + bytes <= ROOM_BYTES;
-  }
-
-  /** Keeps to what the limits have become since the batch was gathered. */
-  #shorten(batch: Held<T>): void {
+  /** Keeps to what has become known since the batch was gathered. */
+  #shorten(batch: Held<T>, lane: Lane<T>): void {
     const { ops } = batch;
+    const first = ops[0] as T;
+    const most = this.#mayShare(first) ? this.maxOps.value : 1;
     let count = 1;
-    let bytes = ops[0]?.bytes ?? 0;
+    let bytes = first.bytes;
     for (; count < ops.length; count++) {
       const more = bytes + (ops[count]?.bytes ?? 0);
-      if (count >= this.maxOps.value || more > this.maxBytes.value) break;
+      if (count >= most || more > this.maxBytes.value) break;
       bytes = more;
     }
-    if (count < ops.length) this.putBack(ops.splice(count));
+    if (count < ops.length) this.#prepend(lane, ops.splice(count));
     batch.bytes = bytes;
   }
 
-  #count({ ops: { length }, bytes }: Batch<T>, sign: 1 | -1): void {
-    // A large one is in nobody's way: it moves beside the others.
-    if (bytes < LARGE_BYTES || length > 1) this.#places -= sign;
-    this.#ops += sign * length;
-    this.#bytes += sign * bytes;
+  #prepend(lane: Lane<T>, ops: readonly T[]): void {
+    const batch = held(ops, 0);
+    batch.closed = true;
+    lane.prepend(batch);
+    if (lane === this.#lane) return;
+    for (const key of batch.written) {
+      if (!this.#beside.has(key)) this.#beside.set(key, batch);
+    }
   }
 
-  #dropEmpty(): void {
-    while (this.#waiting[0]?.ops.length === 0) this.#waiting.shift();
+  #hold(ops: readonly T[], sign: 1 | -1): void {
+    this.#heldOps += sign * ops.length;
+    for (const { holds } of ops) this.#heldBytes += sign * holds;
   }
-}
-
-function held<T extends Queued>(ops: readonly T[] = []): Held<T> {
-  return {
-    ops: [...ops],
-    bytes: ops.reduce((sum, op) => sum + op.bytes, 0),
-    written: new Set(
-      ops.filter(({ type }) => type !== "get").map(({ key }) => key),
-    ),
-    closed: false,
-    ticks: 0,
-  };
 }

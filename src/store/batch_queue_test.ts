@@ -1,6 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
-import { type Batch, BatchQueue, type Queued } from "./batch_queue.ts";
+import { BatchQueue } from "./batch_queue.ts";
+import type { Batch, Queued } from "./lane.ts";
 
 interface Named extends Queued {
   readonly name: number;
@@ -13,7 +14,8 @@ function op(
   key: string,
   { bytes = 100, alone = false } = {},
 ): Named {
-  return { type, key, bytes, alone, name: count++ };
+  const holds = type === "get" ? 0 : bytes;
+  return { type, key, bytes, holds, alone, name: count++ };
 }
 
 function keys(batch: Batch<Named> | undefined): string | undefined {
@@ -34,6 +36,13 @@ function busyQueue(): {
     flying.push(batch);
   }
   return { queue, flying };
+}
+
+/** All that may leave now. */
+function leave(queue: BatchQueue<Named>): Batch<Named>[] {
+  const left: Batch<Named>[] = [];
+  for (let one = queue.next(); one; one = queue.next()) left.push(one);
+  return left;
 }
 
 Deno.test("BatchQueue.next() lets what is alone leave at once and alone", () => {
@@ -92,7 +101,101 @@ Deno.test("BatchQueue.next() holds large operations back beyond some room", () =
   for (let one = queue.next(); one; one = queue.next()) left.push(one);
   strictEqual(left.length, 8);
   queue.done(flying[0] as Batch<Named>);
+  strictEqual(queue.next(), undefined, "a place is no room");
+  queue.done(left[0] as Batch<Named>);
   strictEqual(keys(queue.next()), "large8");
+});
+
+Deno.test("BatchQueue.next() holds large operations back also when places are free", () => {
+  const queue = new BatchQueue<Named>();
+  for (let n = 0; n < 20; n++) {
+    queue.push(op("put", `large${n}`, { bytes: 1_000_000 }));
+  }
+  strictEqual(leave(queue).length, 8);
+});
+
+Deno.test("BatchQueue.next() lets a huge operation leave if no other large one is in flight", () => {
+  const queue = new BatchQueue<Named>();
+  queue.push(op("put", "huge", { bytes: 100_000_000 }));
+  queue.push(op("put", "large", { bytes: 1_000_000 }));
+  const [huge, ...more] = leave(queue);
+  strictEqual(keys(huge), "huge");
+  deepStrictEqual(more, []);
+  queue.done(huge as Batch<Named>);
+  strictEqual(keys(queue.next()), "large");
+});
+
+Deno.test("BatchQueue.next() lets small operations pass large ones that wait, but not those of their own key", () => {
+  const queue = new BatchQueue<Named>();
+  for (let n = 0; n < 20; n++) {
+    queue.push(op("put", `large${n}`, { bytes: 1_000_000 }));
+  }
+  queue.push(op("put", "large19"));
+  queue.push(op("put", "small"));
+  const left = leave(queue);
+  strictEqual(keys(left.at(-1)), "small");
+  const order: string[] = [];
+  for (let batch = left.shift(); batch; batch = left.shift()) {
+    queue.done(batch);
+    left.push(...leave(queue));
+    order.push(keys(batch) ?? "");
+  }
+  deepStrictEqual(order.slice(-2), ["large19", "large19"]);
+  strictEqual(order.length, 22);
+});
+
+Deno.test("BatchQueue.next() has large operations in flight up to a limit, however slow they are", () => {
+  const queue = new BatchQueue<Named>();
+  for (let n = 0; n < 200; n++) {
+    queue.push(op("put", `large${n}`, { bytes: 1_000_000 }));
+  }
+  let count = 0;
+  for (let tick = 0; tick < 100; tick++) {
+    count += leave(queue).length;
+    queue.tick();
+  }
+  strictEqual(count, 33);
+  queue.push(op("put", "small"));
+  strictEqual(keys(queue.next()), "small");
+});
+
+Deno.test("BatchQueue.next() keeps puts and deletes of one key in order", () => {
+  const { queue, flying } = busyQueue();
+  queue.push(op("delete", "a"));
+  queue.push(op("put", "a"));
+  queue.push(op("delete", "a"));
+  queue.push(op("put", "b"));
+  const left = leave(queue);
+  for (const batch of flying) queue.done(batch);
+  left.push(...leave(queue));
+  const types = left.flatMap(({ ops }) => ops)
+    .filter(({ key }) => key === "a").map(({ type }) => type);
+  deepStrictEqual(types, ["delete", "put", "delete"]);
+});
+
+Deno.test("BatchQueue.hasRoomFor() bounds what waits and what is in flight", () => {
+  const queue = new BatchQueue<Named>();
+  const large = op("put", "large", { bytes: 1_000_000 });
+  while (queue.hasRoomFor(large)) {
+    queue.push(op("put", `${count}`, { bytes: 1_000_000 }));
+  }
+  strictEqual(queue.size, 134);
+  const [first, ...rest] = leave(queue);
+  ok(first && rest.length > 0);
+  strictEqual(queue.hasRoomFor(large), false, "it is in flight");
+  queue.done(first);
+  strictEqual(queue.hasRoomFor(large), true, "it has landed");
+  queue.push(large);
+  strictEqual(queue.hasRoomFor(large), false);
+  queue.remove(large);
+  strictEqual(queue.hasRoomFor(large), true, "it was given up");
+});
+
+Deno.test("BatchQueue.hasRoomFor() bounds how many wait, however little they hold", () => {
+  const queue = new BatchQueue<Named>();
+  const get = op("get", "a", { bytes: 60_000 });
+  while (queue.hasRoomFor(get)) queue.push(op("get", "a", { bytes: 60_000 }));
+  strictEqual(queue.size, 100_000);
 });
 
 Deno.test("BatchQueue.next() lets an operation that must be alone leave alone", () => {

@@ -12,61 +12,83 @@ import { Buffer } from "node:buffer";
 import type {
   IPutResponse,
   IRangeResponse,
-  IRequestOp,
   IResponseOp,
 } from "etcd3/lib/rpc.js";
 import type { Clock } from "../base/clock.ts";
+import { EtcdCallError } from "../etcd/etcd_call_error.ts";
 import type { EtcdClient } from "../etcd/etcd_client.ts";
 import { toRepeatableError, toStoreError } from "./etcd_errors.ts";
 import { keyBytes, toKV } from "./etcd_range.ts";
-import type { SharedOperation } from "./shared_call.ts";
+import { LARGE_BYTES } from "./lane.ts";
+import type { Doubt, SharedOperation } from "./shared_call.ts";
 import { SharedCalls } from "./shared_calls.ts";
 import { type KV, StoreClosedError, type StoreOptions } from "./state_store.ts";
+import { FRAME_BYTES, ValueSizes } from "./value_sizes.ts";
 
-/** About as many bytes an operation takes beside its key and value. */
-const FRAME_BYTES = 16;
-/** How much the size of the last answers says of the next. */
-const LAST_WEIGHT = 0.2;
+/** How long gets go alone after a transaction of gets was refused for want of space. */
+const READS_ALONE_MS = 1_000;
 
 /** The calls of one store. */
 export class EtcdCalls {
   readonly #client: EtcdClient;
+  readonly #clock: Clock;
   readonly #reads: SharedCalls<SharedOperation, IResponseOp, KV | undefined>;
   readonly #writes: SharedCalls<SharedOperation, IResponseOp, bigint>;
+  readonly #sizes = new ValueSizes();
   #closed = false;
-  /** How many bytes a get is answered with, as far as anybody can know. */
-  #answerBytes = FRAME_BYTES;
+  /** The revision of the last answer. */
+  #revision = "0";
   /**
-   * etcd's database is full. etcd 3.4 then refuses every transaction, and
-   * every version the puts; gets and deletes go through if they are alone.
+   * etcd's database is full: puts are refused, and by etcd 3.4 every
+   * transaction, while deletes and gets go through if they are alone.
    */
   #full = false;
+  #readsAloneUntilMs = -Infinity;
 
   /** Calls through `client`; nothing is sent yet. */
   constructor(client: EtcdClient, clock: Clock) {
     this.#client = client;
-    const full = () => {
-      this.#full = true;
-    };
+    this.#clock = clock;
+    const revision = () => this.#revision;
     this.#reads = new SharedCalls(client, clock, {
       repeatable: true,
+      revision,
+      mayShare: () => clock.nowMs() >= this.#readsAloneUntilMs,
       alone: ({ key }, options) => this.#getAlone(key, options),
-      result: ({ response_range: { kvs: [kv] } }: IResponseOp) =>
-        kv && toKV(kv),
+      result: ({ response_range: { kvs: [kv] } }: IResponseOp, header) => {
+        this.#revision = header.revision;
+        return kv && toKV(kv);
+      },
       error: (error, { key }) => this.#getError(error, key),
-      done: (_ops, found) => this.#learnBytes(found),
-      full,
+      done: (ops, found) => this.#sawReads(ops, found),
+      failed: ({ failure }, ops) => {
+        if (failure !== "no-space" || ops.length === 1) return;
+        this.#readsAloneUntilMs = clock.nowMs() + READS_ALONE_MS;
+      },
+      findOut: () => undefined,
     });
     this.#writes = new SharedCalls(client, clock, {
       repeatable: false,
-      alone: ({ request }, options) => this.#writeAlone(request, options),
+      revision,
+      mayShare: ({ type }) =>
+        type === "put" || !this.#full && this.#revision !== "0",
+      alone: (op, options) => this.#writeAlone(op, options),
       // All that a transaction writes it writes at its own revision.
-      result: (_answer: IResponseOp, header) => BigInt(header.revision),
+      result: (_answer: IResponseOp, header) => {
+        this.#revision = header.revision;
+        return BigInt(header.revision);
+      },
       error: (error, { type, key }) => toStoreError(error, `${type} "${key}"`),
       done: (ops) => {
         if (ops[0]?.type === "put") this.#full = false;
       },
-      full,
+      failed: ({ failure }) => {
+        if (failure === "no-space") this.#full = true;
+      },
+      findOut: (op, doubt) =>
+        op.type === "delete" && doubt.error.failure === "no-space"
+          ? (options) => this.#deleteInDoubt(op, { ...options, doubt })
+          : undefined,
     });
   }
 
@@ -78,30 +100,42 @@ export class EtcdCalls {
   ): Promise<bigint> {
     const request_put = { key: keyBytes(key), value: Buffer.from(value) };
     const bytes = request_put.key.length + value.length + FRAME_BYTES;
-    const op = { type: "put", key, bytes, alone: key === "" } as const;
-    return this.#writes.call({ ...op, request: { request_put } }, options);
+    if (value.length >= LARGE_BYTES) this.#sizes.note(key, value.length);
+    return this.#writes.call({
+      type: "put",
+      key,
+      bytes,
+      holds: bytes,
+      alone: key === "",
+      request: { request_put },
+    }, options);
   }
 
   /** As the store's. */
   async delete(key: string, options: StoreOptions | undefined): Promise<void> {
-    const bytes = keyBytes(key);
+    const request_delete_range = { key: keyBytes(key) };
+    const bytes = request_delete_range.key.length + FRAME_BYTES;
     await this.#writes.call({
       type: "delete",
       key,
-      bytes: bytes.length + FRAME_BYTES,
-      alone: key === "" || this.#full,
-      request: { request_delete_range: { key: bytes } },
+      bytes,
+      holds: bytes,
+      alone: key === "",
+      request: { request_delete_range },
     }, options);
   }
 
   /** As the store's. */
   get(key: string, options: StoreOptions | undefined): Promise<KV | undefined> {
+    const request_range = { key: keyBytes(key) };
+    const holds = request_range.key.length + FRAME_BYTES;
     return this.#reads.call({
       type: "get",
       key,
-      bytes: this.#answerBytes,
-      alone: key === "" || this.#full,
-      request: { request_range: { key: keyBytes(key) } },
+      bytes: Math.max(this.#sizes.expect(key), holds),
+      holds,
+      alone: key === "",
+      request: { request_range },
     }, options);
   }
 
@@ -128,17 +162,26 @@ export class EtcdCalls {
     key: string,
     options: StoreOptions | undefined,
   ): Promise<KV | undefined> {
-    const { kvs: [kv] } = await this.#client.repeatable<IRangeResponse>(
+    const { kvs: [kv] } = await this.#range(key, options);
+    return kv && toKV(kv);
+  }
+
+  async #range(
+    key: string,
+    options: StoreOptions | undefined,
+  ): Promise<IRangeResponse> {
+    const answer = await this.#client.repeatable<IRangeResponse>(
       "KV",
       "range",
       { key: keyBytes(key) },
       options,
     );
-    return kv && toKV(kv);
+    this.#revision = answer.header.revision;
+    return answer;
   }
 
   async #writeAlone(
-    { request_put, request_delete_range }: IRequestOp,
+    { request: { request_put, request_delete_range } }: SharedOperation,
     options: StoreOptions,
   ): Promise<bigint> {
     const { header } = request_put
@@ -149,7 +192,32 @@ export class EtcdCalls {
         request_delete_range,
         options,
       );
+    this.#revision = header.revision;
     return BigInt(header.revision);
+  }
+
+  /**
+   * Deletes a key after etcd has said of a transaction of deletes that there is
+   * no space: etcd 3.4 then either refused it or has just done it.
+   *
+   * A key that is gone is deleted. One that has been there since before cannot
+   * have been deleted, and is now. One that was made since leaves it open.
+   */
+  async #deleteInDoubt(
+    op: SharedOperation,
+    { doubt, signal, timeoutMs = 0 }: StoreOptions & { readonly doubt: Doubt },
+  ): Promise<bigint> {
+    const endMs = this.#clock.nowMs() + timeoutMs;
+    const { header, kvs: [kv] } = await this.#range(op.key, {
+      signal,
+      timeoutMs,
+    }).catch((error) => {
+      throw error instanceof EtcdCallError ? doubt.error : error;
+    });
+    if (kv === undefined) return BigInt(header.revision);
+    if (BigInt(kv.create_revision) > doubt.since) throw doubt.error;
+    const restMs = Math.max(1, endMs - this.#clock.nowMs());
+    return await this.#writeAlone(op, { signal, timeoutMs: restMs });
   }
 
   #getError(error: unknown, key: string): unknown {
@@ -157,10 +225,15 @@ export class EtcdCalls {
     return toRepeatableError(error, `get "${key}"`);
   }
 
-  #learnBytes(found: readonly (KV | undefined)[]): void {
-    let bytes = 0;
-    for (const kv of found) bytes += kv?.value.length ?? 0;
-    const each = bytes / found.length + FRAME_BYTES;
-    this.#answerBytes += LAST_WEIGHT * (each - this.#answerBytes);
+  #sawReads(
+    ops: readonly SharedOperation[],
+    found: readonly (KV | undefined)[],
+  ): void {
+    // A full etcd 3.4 would have refused it; to others it makes no difference.
+    if (ops.length > 1) this.#full = false;
+    this.#sizes.learn(ops.map(({ key }, index) => ({
+      key,
+      bytes: found[index]?.value.length ?? 0,
+    })));
   }
 }

@@ -305,6 +305,150 @@ Deno.test("EtcdCalls.delete() and get() go on when the database is full", async 
   strictEqual(await calls.get("1", undefined), undefined);
 });
 
+Deno.test("EtcdCalls.delete() of many goes on when the database is full and nobody has noticed", async () => {
+  using setting = start();
+  const { etcd, calls } = setting;
+  const keys = Array.from({ length: 60 }, (_, n) => `${n}`);
+  await Promise.all(keys.map((key) => calls.put(key, bytes("x"), undefined)));
+  etcd.full = true;
+  etcd.requests.length = 0;
+  await Promise.all(keys.map((key) => calls.delete(key, undefined)));
+  for (const key of keys) strictEqual(etcd.at(key, Infinity), undefined);
+  strictEqual(
+    etcd.changes.filter(({ value }) => value === undefined).length,
+    keys.length,
+  );
+});
+
+Deno.test("EtcdCalls.delete() that was done although there is no space is not done again", async () => {
+  using setting = start({
+    fate: ({ method, ops: [op] }) =>
+      method === "txn" && op?.request_delete_range
+        ? { trouble: "overfull", back: 40 }
+        : {},
+  });
+  const { etcd, calls } = setting;
+  const keys = ["a", "b", "c", "d"];
+  await Promise.all(keys.map((key) => calls.put(key, bytes("x"), undefined)));
+  const deletes = Promise.allSettled(
+    keys.map((key) => calls.delete(key, undefined)),
+  );
+  while (etcd.at("a", Infinity)) await turns(1);
+  // Somebody makes it anew before the answer is there.
+  const other = new EtcdCalls(
+    new EtcdClient(["fake"], { connect: () => etcd.connect() }),
+    systemClock,
+  );
+  await other.put("a", bytes("new"), undefined);
+  other.close();
+  const [a, ...rest] = await deletes;
+  ok(a?.status === "rejected" && a.reason instanceof OutcomeUnknownError);
+  for (const { status } of rest) strictEqual(status, "fulfilled");
+  strictEqual(text(await calls.get("a", undefined)), "new");
+});
+
+Deno.test("EtcdCalls.get() shares again some time after the database was full", async () => {
+  const clock = new FakeClock();
+  using setting = start({}, clock);
+  const { etcd, calls } = setting;
+  const keys = Array.from({ length: 20 }, (_, n) => `${n}`);
+  const getAll = async () => {
+    etcd.requests.length = 0;
+    await Promise.all(keys.map((key) => calls.get(key, undefined)));
+    return Math.max(...sizes(etcd));
+  };
+  etcd.full = true;
+  strictEqual(await getAll(), 20);
+  strictEqual(await getAll(), 1);
+  etcd.full = false;
+  await clock.advance(2_000);
+  strictEqual(await getAll(), 20);
+});
+
+Deno.test("EtcdCalls.put() whose time is over before it can leave is not sent", async () => {
+  const clock = new FakeClock();
+  using setting = start({}, clock);
+  const { etcd, calls } = setting;
+  const release = hold(etcd);
+  await takePlaces(calls);
+  const options = { timeoutMs: 100 };
+  const late = ["a", "b"].map((key) =>
+    rejects(calls.put(key, bytes("x"), options), StoreUnavailableError)
+  );
+  await turns(1);
+  clock.jump(1_000);
+  release();
+  await Promise.all(late);
+  await calls.put("c", bytes("x"), undefined);
+  strictEqual(etcd.at("a", Infinity), undefined);
+});
+
+Deno.test("EtcdCalls.get() of long keys teaches no limit that others suffer from", async () => {
+  using setting = start();
+  const { etcd, calls } = setting;
+  const long = Array.from({ length: 64 }, (_, n) => `${n}`.padEnd(60_000, "x"));
+  await Promise.all(long.map((key) => calls.get(key, undefined)));
+  etcd.requests.length = 0;
+  const keys = Array.from({ length: 100 }, (_, n) => `${n}`);
+  await Promise.all(keys.map((key) => calls.get(key, undefined)));
+  strictEqual(Math.max(...sizes(etcd)), 100);
+});
+
+Deno.test("EtcdCalls.get() of a large value goes alone once it is known, and small ones share as ever", async () => {
+  using setting = start();
+  const { etcd, calls } = setting;
+  const keys = Array.from({ length: 99 }, (_, n) => `${n}`);
+  await Promise.all(keys.map((key) => calls.put(key, bytes("x"), undefined)));
+  await calls.put("large", new Uint8Array(1_000_000), undefined);
+  for (let round = 0; round < 5; round++) {
+    etcd.requests.length = 0;
+    await Promise.all(
+      ["large", ...keys].map((key) => calls.get(key, undefined)),
+    );
+    deepStrictEqual([...sizes(etcd)].sort(), [1, 99]);
+  }
+});
+
+Deno.test("EtcdCalls() refuses what exceeds its memory, clearly and at once, and goes on", async () => {
+  using setting = start();
+  const { etcd, calls } = setting;
+  const release = hold(etcd);
+  const value = new Uint8Array(1_000_000);
+  const puts = Array.from(
+    { length: 200 },
+    (_, n) => calls.put(`${n}`, value, { timeoutMs: 60_000 }),
+  );
+  for (const put of puts.slice(134)) {
+    await rejects(put, (error: unknown) => {
+      ok(error instanceof StoreUnavailableError);
+      ok(error.message.endsWith("too much waits to be done already"));
+      ok(error.hint);
+      return true;
+    });
+  }
+  release();
+  await Promise.all(puts.slice(0, 134));
+  strictEqual(typeof await calls.put("more", value, undefined), "bigint");
+});
+
+Deno.test("EtcdCalls.put() of small values does not wait for many large ones", async () => {
+  using setting = start({
+    fate: ({ ops: [op] }) =>
+      Number(op?.request_put?.value?.length) > 1_000 ? { there: 50 } : {},
+  });
+  const { calls } = setting;
+  let large = 0;
+  const all = Promise.all(Array.from(
+    { length: 100 },
+    (_, n) =>
+      calls.put(`large${n}`, new Uint8Array(1_000_000), undefined)
+        .then(() => large++),
+  ));
+  for (let n = 0; n < 10; n++) await calls.put("small", bytes("x"), undefined);
+  ok(large < 20, `${large} large ones were done before`);
+  await all;
+});
+
 Deno.test("EtcdCalls.close() ends what waits as closed", async () => {
   using setting = start();
   const { etcd, calls } = setting;

@@ -11,41 +11,37 @@ import type { ITxnResponse } from "etcd3/lib/rpc.js";
 import type { Clock } from "../base/clock.ts";
 import { EtcdCallError } from "../etcd/etcd_call_error.ts";
 import type { EtcdClient } from "../etcd/etcd_client.ts";
-import { type Batch, BatchQueue } from "./batch_queue.ts";
-import type {
-  Call,
-  Flight,
-  SharedKind,
-  SharedOperation,
-} from "./shared_call.ts";
+import { BatchQueue } from "./batch_queue.ts";
+import { Flight } from "./flight.ts";
+import type { Batch } from "./lane.ts";
 import {
-  OutcomeUnknownError,
-  StoreClosedError,
-  StoreError,
-  type StoreOptions,
-  StoreUnavailableError,
-} from "./state_store.ts";
+  SharedCall,
+  type SharedKind,
+  type SharedOperation,
+} from "./shared_call.ts";
+import { noAnswerInTime, tooMuchWaits } from "./shared_errors.ts";
+import { SignalGroups } from "./signal_groups.ts";
+import { StoreClosedError, type StoreOptions } from "./state_store.ts";
+import { Ticker } from "./ticker.ts";
 
 /** How long a call may take unless its caller says otherwise. */
 const TIMEOUT_MS = 5_000;
 /** How often deadlines and slow requests are looked for while there are any. */
 const TICK_MS = 25;
-/** How long before its deadline a call ends that nobody can be found for: the longest pause between attempts. */
-const LAST_PAUSE_MS = 500;
-
-/** Why a request ends that nobody waits for any more. */
-const ABANDONED = new Error("All callers have left");
 
 /** The operations of one kind of one store. */
 export class SharedCalls<Op extends SharedOperation, Answer, Result> {
   readonly #client: EtcdClient;
   readonly #clock: Clock;
   readonly #kind: SharedKind<Op, Answer, Result>;
-  readonly #queue = new BatchQueue<Call<Op, Result>>();
-  readonly #flights = new Set<Flight<Op, Result>>();
+  readonly #queue: BatchQueue<SharedCall<Op, Result>>;
+  readonly #flights = new Set<Flight<SharedCall<Op, Result>>>();
+  readonly #signals = new SignalGroups<SharedCall<Op, Result>>(
+    (call, reason) => this.#giveUp(call, reason),
+  );
   readonly #closed = new AbortController();
+  readonly #ticker: Ticker;
   #pumping = false;
-  #ticking = false;
 
   /** Operations of `kind` on `client`; nothing is sent yet. */
   constructor(
@@ -56,6 +52,14 @@ export class SharedCalls<Op extends SharedOperation, Answer, Result> {
     this.#client = client;
     this.#clock = clock;
     this.#kind = kind;
+    this.#queue = new BatchQueue(({ op }) => kind.mayShare(op));
+    this.#ticker = new Ticker({
+      clock,
+      everyMs: TICK_MS,
+      signal: this.#closed.signal,
+      isNeeded: () => this.#flights.size > 0 || this.#queue.hasWaiting,
+      tick: () => this.#tick(),
+    });
   }
 
   /** Does an operation, alone or with others. */
@@ -67,35 +71,23 @@ export class SharedCalls<Op extends SharedOperation, Answer, Result> {
       return Promise.reject(new StoreClosedError());
     }
     if (signal?.aborted) return Promise.reject(signal.reason);
-    return new Promise((resolve, reject) => {
-      const call: Call<Op, Result> = {
-        key: op.key,
-        type: op.type,
-        bytes: op.bytes,
-        alone: op.alone,
-        op,
-        deadlineMs: this.#clock.nowMs() + timeoutMs,
-        signal,
-        onAbort: signal && (() => this.#leave(call, signal.reason)),
-        resolve,
-        reject,
-        flight: undefined,
-        settled: false,
-        lastError: undefined,
-      };
-      if (call.onAbort) {
-        signal?.addEventListener("abort", call.onAbort, { once: true });
-      }
-      this.#queue.push(call);
-      this.#pumpSoon();
+    if (!this.#queue.hasRoomFor(op)) return Promise.reject(tooMuchWaits(op));
+    const call = new SharedCall<Op, Result>(op, {
+      deadlineMs: this.#clock.nowMs() + timeoutMs,
+      signal,
+      onSettled: () => this.#forgetSignal(call),
     });
+    if (signal) this.#signals.add(signal, call);
+    this.#queue.push(call);
+    this.#pumpSoon();
+    return call.promise;
   }
 
   /** Refuses what waits and what comes; what is in flight ends with the client. */
   close(): void {
     this.#closed.abort(new StoreClosedError());
     for (const call of [...this.#queue.waiting()]) {
-      this.#leave(call, new StoreClosedError());
+      this.#giveUp(call, new StoreClosedError());
     }
   }
 
@@ -113,216 +105,175 @@ export class SharedCalls<Op extends SharedOperation, Answer, Result> {
     while (true) {
       const batch = this.#queue.next();
       if (batch === undefined) break;
-      const [only] = batch.ops;
-      if (batch.ops.length === 1 && only) this.#sendAlone(only, batch);
-      else this.#sendTogether(batch);
+      this.#send(batch).finally(() => {
+        this.#queue.done(batch);
+        this.#pumpSoon();
+      });
     }
-    if (this.#flights.size > 0 || this.#queue.hasWaiting) this.#keepTicking();
+    this.#ticker.start();
   }
 
-  async #sendAlone(
-    call: Call<Op, Result>,
-    batch: Batch<Call<Op, Result>>,
+  async #send({ ops }: Batch<SharedCall<Op, Result>>): Promise<void> {
+    const nowMs = this.#clock.nowMs();
+    const calls = ops.filter((call) => {
+      const isInTime = call.deadlineMs > nowMs;
+      if (!isInTime) call.reject(this.#late(call));
+      return isInTime;
+    });
+    const [first] = calls;
+    if (first === undefined) return;
+    if (calls.length > 1) return await this.#sendTogether(calls);
+    await this.#ask(first, (options) => this.#kind.alone(first.op, options));
+  }
+
+  /** Asks for one, in a way that keeps to its signal and deadline by itself. */
+  async #ask(
+    call: SharedCall<Op, Result>,
+    ask: (options: StoreOptions) => Promise<Result>,
   ): Promise<void> {
     const { op, signal, deadlineMs } = call;
     const timeoutMs = Math.max(1, deadlineMs - this.#clock.nowMs());
     this.#forgetSignal(call);
     try {
-      const result = await this.#kind.alone(op, { signal, timeoutMs });
-      this.#kind.done?.([op], [result]);
+      const result = await ask({ signal, timeoutMs });
+      this.#kind.done([op], [result]);
       call.resolve(result);
     } catch (error) {
-      this.#look(error);
+      if (error instanceof EtcdCallError) this.#kind.failed(error, [op]);
       call.reject(this.#kind.error(error, op));
     }
-    call.settled = true;
-    this.#queue.done(batch);
-    this.#pumpSoon();
   }
 
-  async #sendTogether(batch: Batch<Call<Op, Result>>): Promise<void> {
-    const calls = batch.ops;
-    const flight: Flight<Op, Result> = {
-      calls,
-      open: calls.length,
-      abandon: new AbortController(),
-    };
+  async #sendTogether(
+    calls: readonly SharedCall<Op, Result>[],
+  ): Promise<void> {
+    const flight = new Flight(calls, this.#kind.revision());
     this.#flights.add(flight);
-    let firstMs = Infinity;
-    let lastMs = 0;
-    for (const call of calls) {
-      call.flight = flight;
-      firstMs = Math.min(firstMs, call.deadlineMs);
-      lastMs = Math.max(lastMs, call.deadlineMs);
-    }
-    const nowMs = this.#clock.nowMs();
+    for (const call of calls) call.flight = flight;
     try {
-      const answer = await this.#request(calls, {
-        signal: flight.abandon.signal,
-        timeoutMs: Math.max(1, lastMs - nowMs),
-        sendWithinMs: Math.max(1, firstMs - nowMs),
-      });
+      const answer = await this.#request(flight);
       this.#queue.maxOps.accept(calls.length);
-      this.#queue.maxBytes.accept(batch.bytes);
+      this.#queue.maxBytes.accept(flight.bytes);
       this.#answer(calls, answer);
     } catch (error) {
-      this.#fail(batch, error, firstMs);
+      await this.#fail(flight, error);
+    } finally {
+      this.#flights.delete(flight);
     }
-    this.#flights.delete(flight);
-    this.#queue.done(batch);
-    this.#pumpSoon();
   }
 
   #request(
-    calls: readonly Call<Op, Result>[],
-    options: {
-      signal: AbortSignal;
-      timeoutMs: number;
-      sendWithinMs: number;
-    },
+    { calls, signal, firstMs, lastMs }: Flight<SharedCall<Op, Result>>,
   ): Promise<ITxnResponse> {
+    const nowMs = this.#clock.nowMs();
+    const timeoutMs = Math.max(1, lastMs - nowMs);
     const request = {
       compare: [],
       success: calls.map(({ op }) => op.request),
       failure: [],
     };
-    return this.#kind.repeatable
-      ? this.#client.repeatable("KV", "txn", request, options)
-      : this.#client.once("KV", "txn", request, options);
+    if (this.#kind.repeatable) {
+      const options = { signal, timeoutMs };
+      return this.#client.repeatable("KV", "txn", request, options);
+    }
+    const sendWithinMs = Math.max(1, firstMs - nowMs);
+    const options = { signal, timeoutMs, sendWithinMs };
+    return this.#client.once("KV", "txn", request, options);
   }
 
   #answer(
-    calls: readonly Call<Op, Result>[],
+    calls: readonly SharedCall<Op, Result>[],
     { header, responses }: ITxnResponse,
   ): void {
     const results = calls.map((_, index) =>
       this.#kind.result(responses[index] as Answer, header)
     );
-    this.#kind.done?.(calls.map(({ op }) => op), results);
-    for (const [index, call] of calls.entries()) {
-      if (!this.#settle(call)) continue;
-      call.resolve(results[index] as Result);
-    }
+    this.#kind.done(calls.map(({ op }) => op), results);
+    calls.forEach((call, index) => call.resolve(results[index] as Result));
   }
 
-  /** A request for several has failed: whose failure is it? */
-  #fail(
-    { ops: calls, bytes }: Batch<Call<Op, Result>>,
+  async #fail(
+    flight: Flight<SharedCall<Op, Result>>,
     error: unknown,
-    firstMs: number,
-  ): void {
-    this.#look(error);
-    const open = calls.filter(({ settled }) => !settled);
-    const notDone = error instanceof EtcdCallError &&
-      (this.#kind.repeatable || error.outcome === "not-done");
-    if (!notDone || this.#closed.signal.aborted) {
-      for (const call of open) this.#refuse(call, error);
-    } else if (error.failure === "unavailable") {
-      // Nobody could be asked in the time of the first; others have more.
-      const overMs = Math.max(firstMs, this.#clock.nowMs() + LAST_PAUSE_MS);
-      const rest = open.filter(({ deadlineMs }) => deadlineMs > overMs);
-      for (const call of open) {
-        call.lastError = error;
-        if (call.deadlineMs <= overMs) this.#refuse(call, error);
+  ): Promise<void> {
+    const { calls } = flight;
+    const { maxOps, maxBytes } = this.#queue;
+    if (error instanceof EtcdCallError) {
+      this.#kind.failed(error, calls.map(({ op }) => op));
+      if (error.failure === "too-many") maxOps.refuse(calls.length);
+      if (error.failure === "too-large") maxBytes.refuse(flight.bytes);
+    }
+    const nowMs = this.#clock.nowMs();
+    const { repeatable } = this.#kind;
+    const { failed, again } = this.#closed.signal.aborted
+      ? { failed: calls, again: [] }
+      : flight.judge(error, { repeatable, nowMs });
+    // A refusal may be meant for another; that nobody could be asked is not.
+    const wasRefused = error instanceof EtcdCallError &&
+      error.failure !== "unavailable";
+    const lastError = wasRefused ? undefined : error;
+    for (const group of again.toReversed()) {
+      for (const call of group) {
+        call.flight = undefined;
+        call.lastError = lastError;
       }
-      if (rest.length > 0) this.#queue.putBack(this.#landed(rest));
-    } else {
-      this.#takeApart(open, error.failure, { bytes, count: calls.length });
+      this.#queue.putBack(group);
     }
+    await Promise.all(
+      failed.map((call) => this.#failOne(call, { flight, error })),
+    );
   }
 
-  /** Asks again for less at once, in the same order. */
-  #takeApart(
-    open: readonly Call<Op, Result>[],
-    failure: EtcdCallError["failure"],
-    { bytes, count }: { readonly bytes: number; readonly count: number },
-  ): void {
-    this.#landed(open);
-    if (failure === "too-many") this.#queue.maxOps.refuse(count);
-    if (failure === "too-large") this.#queue.maxBytes.refuse(bytes);
-    const isLimit = failure === "too-many" || failure === "too-large";
-    const size = isLimit ? Math.max(1, Math.floor(count / 2)) : 1;
-    for (let end = open.length; end > 0; end -= size) {
-      this.#queue.putBack(open.slice(Math.max(0, end - size), end));
+  async #failOne(
+    call: SharedCall<Op, Result>,
+    { flight, error }: {
+      readonly flight: Flight<SharedCall<Op, Result>>;
+      readonly error: unknown;
+    },
+  ): Promise<void> {
+    const { op } = call;
+    if (error instanceof EtcdCallError && !call.settled) {
+      const doubt = { error, since: BigInt(flight.since) };
+      const findOut = this.#kind.findOut(op, doubt);
+      if (findOut) return await this.#ask(call, findOut);
     }
+    call.reject(this.#kind.error(error, op));
   }
 
-  #landed(calls: readonly Call<Op, Result>[]): readonly Call<Op, Result>[] {
-    for (const call of calls) call.flight = undefined;
-    return calls;
-  }
-
-  #look(error: unknown): void {
-    if (error instanceof EtcdCallError && error.failure === "no-space") {
-      this.#kind.full?.();
-    }
-  }
-
-  /** Looks for calls whose time is over, and for slow requests, as long as there is anything to look at. */
-  async #keepTicking(): Promise<void> {
-    if (this.#ticking) return;
-    this.#ticking = true;
-    const { signal } = this.#closed;
-    try {
-      while (this.#flights.size > 0 || this.#queue.hasWaiting) {
-        await this.#clock.sleep(TICK_MS, { signal });
-        this.#tick();
-      }
-    } catch (error) {
-      if (!signal.aborted) throw error;
-    } finally {
-      this.#ticking = false;
-    }
-  }
-
+  /** Looks for calls whose time is over, and for slow requests. */
   #tick(): void {
     const nowMs = this.#clock.nowMs();
-    const late = [...this.#queue.waiting()];
-    for (const { calls } of this.#flights) late.push(...calls);
-    for (const call of late) {
-      // A request that could not be sent says so itself, just at the deadline.
-      const overMs = call.deadlineMs + (call.flight ? TICK_MS : 0);
-      if (call.settled || overMs > nowMs) continue;
-      const known = call.lastError !== undefined && call.flight === undefined;
-      this.#leave(
-        call,
-        known ? this.#kind.error(call.lastError, call.op) : this.#late(call),
-      );
+    const late: SharedCall<Op, Result>[] = [];
+    for (const call of this.#queue.waiting()) {
+      if (call.deadlineMs <= nowMs) late.push(call);
     }
+    for (const { calls, firstMs } of this.#flights) {
+      // A request that could not be sent says so itself, just at the deadline.
+      const overMs = nowMs - TICK_MS;
+      if (firstMs > overMs) continue;
+      late.push(...calls.filter(({ deadlineMs }) => deadlineMs <= overMs));
+    }
+    for (const call of late) this.#giveUp(call, this.#late(call));
     this.#queue.tick();
     this.#pump();
   }
 
-  #late({ flight, op }: Call<Op, Result>): StoreError {
-    const message = `Cannot ${op.type} "${op.key}": no answer in time`;
-    return flight && !this.#kind.repeatable
-      ? new OutcomeUnknownError(message)
-      : new StoreUnavailableError(message);
+  #late({ flight, op, lastError }: SharedCall<Op, Result>): unknown {
+    if (flight === undefined && lastError !== undefined) {
+      return this.#kind.error(lastError, op);
+    }
+    const mayBeDone = flight !== undefined && !this.#kind.repeatable;
+    return noAnswerInTime(op, { mayBeDone });
   }
 
-  /** Ends a call before its answer; the request goes on for the others. */
-  #leave(call: Call<Op, Result>, reason: unknown): void {
-    const { flight } = call;
-    if (!this.#settle(call)) return;
-    if (flight === undefined) this.#queue.remove(call);
-    else if (flight.open === 0) flight.abandon.abort(ABANDONED);
+  /** From here on nobody hears of its signal, or whoever asks for it alone. */
+  #forgetSignal(call: SharedCall<Op, Result>): void {
+    if (call.signal) this.#signals.remove(call.signal, call);
+  }
+
+  /** Ends a call before its answer; a request that it is in goes on for others. */
+  #giveUp(call: SharedCall<Op, Result>, reason: unknown): void {
+    this.#queue.remove(call);
     call.reject(reason);
-  }
-
-  #refuse(call: Call<Op, Result>, error: unknown): void {
-    if (this.#settle(call)) call.reject(this.#kind.error(error, call.op));
-  }
-
-  /** False if the call has ended already. */
-  #settle(call: Call<Op, Result>): boolean {
-    if (call.settled) return false;
-    call.settled = true;
-    this.#forgetSignal(call);
-    if (call.flight) call.flight.open -= 1;
-    return true;
-  }
-
-  #forgetSignal({ signal, onAbort }: Call<Op, Result>): void {
-    if (onAbort) signal?.removeEventListener("abort", onAbort);
   }
 }

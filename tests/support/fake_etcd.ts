@@ -24,9 +24,15 @@ export interface Fate {
   readonly back?: number;
   /**
    * `unreached`: nobody can be connected to; `lost`: it breaks before it is
-   * done; `unanswered`: it is done, and the answer breaks.
+   * done; `unanswered`: it is done, and the answer breaks; `overfull`: it is
+   * done, and the answer is that there is no space.
    */
-  readonly trouble?: "unreached" | "lost" | "unanswered" | undefined;
+  readonly trouble?:
+    | "unreached"
+    | "lost"
+    | "unanswered"
+    | "overfull"
+    | undefined;
 }
 
 /** One change, or the beginning of all: a key's value from a revision on. */
@@ -49,6 +55,8 @@ export interface FakeEtcdInit {
   readonly maxOps?: number;
   /** As `--max-request-bytes`, of keys and values alone. @default {1.5 MiB} */
   readonly maxBytes?: number;
+  /** The longest message that its gRPC takes. @default {2 MiB} */
+  readonly maxMessageBytes?: number;
   /** Keys that nobody may read or write. */
   readonly forbidden?: (key: string) => boolean;
   /** Plans each request. @default {none is in trouble} */
@@ -68,7 +76,10 @@ export class FakeEtcd {
   /** As etcd 3.4 is when its database is full: no puts, and no transactions at all. */
   full = false;
   readonly #init: FakeEtcdInit;
-  readonly #now = new Map<string, { value: Buffer; revision: number }>();
+  readonly #now = new Map<
+    string,
+    { value: Buffer; revision: number; created: number }
+  >();
 
   /** An empty one. */
   constructor(init: FakeEtcdInit = {}) {
@@ -134,6 +145,7 @@ export class FakeEtcd {
     const answer = this.#do(request);
     await turns(back);
     if (trouble === "unanswered") throw broken();
+    if (trouble === "overfull") throw noSpace();
     return answer;
   }
 
@@ -158,6 +170,7 @@ export class FakeEtcd {
             key: Buffer.from(keyOf(op)),
             value: found.value,
             mod_revision: `${found.revision}`,
+            create_revision: `${found.created}`,
           }]
           : [];
         return { response_range: { kvs } };
@@ -173,17 +186,30 @@ export class FakeEtcd {
   }
 
   #change(key: string, value: Buffer | undefined, revision: number): void {
-    if (value) this.#now.set(key, { value, revision });
-    else this.#now.delete(key);
+    if (value) {
+      const created = this.#now.get(key)?.created ?? revision;
+      this.#now.set(key, { value, revision, created });
+    } else this.#now.delete(key);
     this.changes.push({ revision, key, value: value?.toString() });
   }
 
   #refuse(method: string, ops: readonly IRequestOp[]): void {
-    const { maxOps = 128, maxBytes = 1.5 * 1024 * 1024, forbidden } =
-      this.#init;
+    const {
+      maxOps = 128,
+      maxBytes = 1.5 * 1024 * 1024,
+      maxMessageBytes = 2 * 1024 * 1024,
+      forbidden,
+    } = this.#init;
     const refuse = (code: number, details: string) => {
       throw toCallError({ code, details }, "fake");
     };
+    const bytes = ops.reduce((sum, op) => sum + sizeOf(op), 0);
+    if (bytes > maxMessageBytes) {
+      refuse(
+        Code.RESOURCE_EXHAUSTED,
+        `grpc: received message larger than max (${bytes} vs. ${maxMessageBytes})`,
+      );
+    }
     if (ops.length > maxOps) {
       refuse(
         Code.INVALID_ARGUMENT,
@@ -203,15 +229,11 @@ export class FakeEtcd {
     if (forbidden && ops.map(keyOf).some(forbidden)) {
       refuse(Code.PERMISSION_DENIED, "etcdserver: permission denied");
     }
-    const bytes = ops.reduce((sum, op) => sum + sizeOf(op), 0);
     if (written.length > 0 && bytes > maxBytes) {
       refuse(Code.INVALID_ARGUMENT, "etcdserver: request is too large");
     }
     if (this.full && (method === "put" || method === "txn")) {
-      refuse(
-        Code.RESOURCE_EXHAUSTED,
-        "etcdserver: mvcc: database space exceeded",
-      );
+      throw noSpace();
     }
   }
 }
@@ -241,6 +263,13 @@ export function keyOf(
 function sizeOf(op: IRequestOp): number {
   const value = op.request_put?.value as Buffer | undefined;
   return keyOf(op).length + (value?.length ?? 0);
+}
+
+function noSpace(): EtcdCallError {
+  return toCallError({
+    code: Code.RESOURCE_EXHAUSTED,
+    details: "etcdserver: mvcc: database space exceeded",
+  }, "fake");
 }
 
 function broken(): EtcdCallError {

@@ -1,0 +1,44 @@
+import { ok, strictEqual } from "node:assert/strict";
+import { ValueSizes } from "./value_sizes.ts";
+
+const LARGE = 1_000_000;
+
+function learnSmall(sizes: ValueSizes): void {
+  for (let n = 0; n < 50; n++) sizes.learn([{ key: `${n}`, bytes: 100 }]);
+}
+
+Deno.test("ValueSizes.expect() follows what was found last", () => {
+  const sizes = new ValueSizes();
+  learnSmall(sizes);
+  const before = sizes.expect("any");
+  ok(before > 100 && before < 150, `${before}`);
+  for (let n = 0; n < 50; n++) sizes.learn([{ key: "a", bytes: 10_000 }]);
+  ok(sizes.expect("any") > 9_000);
+});
+
+Deno.test("ValueSizes.expect() of a key that is known to be large says nothing of others", () => {
+  const sizes = new ValueSizes();
+  learnSmall(sizes);
+  sizes.note("large", LARGE);
+  for (let n = 0; n < 50; n++) sizes.learn([{ key: "large", bytes: LARGE }]);
+  strictEqual(sizes.expect("large"), LARGE);
+  ok(sizes.expect("any") < 150);
+});
+
+Deno.test("ValueSizes.expect() of all keys grows where more are large than it keeps in mind", () => {
+  const sizes = new ValueSizes();
+  for (let round = 0; round < 2; round++) {
+    for (let n = 0; n < 3_000; n++) {
+      sizes.learn([{ key: `${n}`, bytes: LARGE }]);
+    }
+  }
+  ok(sizes.expect("any") > LARGE / 2);
+});
+
+Deno.test("ValueSizes.learn() forgets a key whose value is not large any more", () => {
+  const sizes = new ValueSizes();
+  learnSmall(sizes);
+  sizes.note("a", LARGE);
+  sizes.learn([{ key: "a", bytes: 5 }]);
+  ok(sizes.expect("a") < 150);
+});
