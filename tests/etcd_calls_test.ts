@@ -104,6 +104,21 @@ Deno.test("EtcdStore.get() and delete() of many go through when the database is 
   strictEqual((await store.list("/k/")).length, 0);
 });
 
+Deno.test("EtcdStore.delete() of many goes through when another has filled the database", async () => {
+  await using etcd = await startTestEtcd(["--quota-backend-bytes=20000000"]);
+  await using store = new EtcdStore({ endpoints: [etcd.endpoint] });
+  const keys = Array.from({ length: 100 }, (_, n) => `/k/${n}`);
+  await Promise.all(keys.map((key) => store.put(key, bytes("x"))));
+  await using other = new EtcdStore({ endpoints: [etcd.endpoint] });
+  const value = new Uint8Array(500_000);
+  await rejects(async () => {
+    for (let n = 0; n < 200; n++) await other.put(`/fill/${n}`, value);
+  }, StoreError);
+
+  await Promise.all(keys.map((key) => store.delete(key)));
+  strictEqual((await store.list("/k/")).length, 0);
+});
+
 Deno.test("EtcdStore() goes on beside requests on a connection that has fallen silent", async () => {
   await using etcd = await startTestEtcd();
   await using proxy = startTcpProxy(etcd.port);

@@ -39,8 +39,8 @@ export class EtcdCalls {
   /** The revision of the last answer. */
   #revision = "0";
   /**
-   * etcd's database is full: puts are refused, and by etcd 3.4 every
-   * transaction, while deletes and gets go through if they are alone.
+   * etcd's database is full: puts are refused, and before 3.4.20 and 3.5.7
+   * every transaction, while deletes and gets go through if they are alone.
    */
   #full = false;
   #readsAloneUntilMs = -Infinity;
@@ -198,7 +198,7 @@ export class EtcdCalls {
 
   /**
    * Deletes a key after etcd has said of a transaction of deletes that there is
-   * no space: etcd 3.4 then either refused it or has just done it.
+   * no space: before 3.4.20 and 3.5.7 it has either refused it or just done it.
    *
    * A key that is gone is deleted. One that has been there since before cannot
    * have been deleted, and is now. One that was made since leaves it open.
@@ -229,7 +229,7 @@ export class EtcdCalls {
     ops: readonly SharedOperation[],
     found: readonly (KV | undefined)[],
   ): void {
-    // A full etcd 3.4 would have refused it; to others it makes no difference.
+    // An old etcd that is full would have refused it; to others it makes no difference.
     if (ops.length > 1) this.#full = false;
     this.#sizes.learn(ops.map(({ key }, index) => ({
       key,

@@ -23,7 +23,7 @@ type MemoryStoreModule = typeof import("../../src/store/memory_store.ts");
 type MemoryDatabaseModule = typeof import("../../src/store/memory_database.ts");
 
 /** Opens stores of the source tree's own making. */
-async function storesOf(source: SourceTree) {
+export async function storesOf(source: SourceTree) {
   const { EtcdStore } = await source.load<EtcdStoreModule>(
     "store/etcd_store.ts",
   );
@@ -31,7 +31,7 @@ async function storesOf(source: SourceTree) {
 }
 
 /** A history with what really happened in etcd. */
-async function withTruth(
+export async function withTruth(
   records: readonly HistoryRecord[],
   etcd: TestEtcd,
 ): Promise<History> {
@@ -75,7 +75,17 @@ export const staleLeaderWrites: Scenario = async (source) => {
 };
 
 /** A member that lags behind and does not know is asked for what others wrote. */
-export const laggingMemberIsAsked: Scenario = async (source) => {
+export const laggingMemberIsAsked: Scenario = (source) =>
+  askLaggingMember(source, 1);
+
+/** It is asked by several callers at once. */
+export const laggingMemberIsAskedByMany: Scenario = (source) =>
+  askLaggingMember(source, 3);
+
+async function askLaggingMember(
+  source: SourceTree,
+  callers: number,
+): Promise<History> {
   await using trio = await startSlowTrio();
   const open = await storesOf(source);
   const records: HistoryRecord[] = [];
@@ -98,9 +108,12 @@ export const laggingMemberIsAsked: Scenario = async (source) => {
   trio.leader.signal("SIGSTOP");
   trio.other.signal("SIGSTOP");
   trio.follower.signal("SIGCONT");
-  await reader.get("/a", { timeoutMs: 1_500 });
+  await Promise.all(Array.from({ length: callers }, (_, n) => {
+    const caller = new RecordedStore(lagging, `reader${n}`, append);
+    return caller.get("/a", { timeoutMs: 1_500 });
+  }));
   return toHistory([SMALL_RUN, ...records]);
-};
+}
 
 /** The answer to a transaction is lost with its connection. */
 export const answerIsLost: Scenario = async (source) => {

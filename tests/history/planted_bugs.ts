@@ -79,6 +79,31 @@ export const PLANTED_BUGS = {
     await aborted(over);`,
     replace: "await Promise.race([duties(leadership, over), aborted(over)]);",
   },
+  m11: {
+    what: "a shared request of writes without an answer is sent again",
+    file: "store/shared_calls.ts",
+    find: 'return this.#client.once("KV", "txn", request, options);',
+    replace: 'return this.#client.repeatable("KV", "txn", request, options);',
+  },
+  m12: {
+    what: "two callers of a shared request get each other's answers",
+    file: "store/shared_calls.ts",
+    find: "this.#kind.result(responses[index] as Answer, header)",
+    replace: "this.#kind.result(responses.at(-1 - index) as Answer, header)",
+  },
+  m13: {
+    what: "a shared request of gets is served by any member from what it has",
+    file: "store/etcd_calls.ts",
+    find: "const request_range = { key: keyBytes(key) };",
+    replace:
+      "const request_range = { key: keyBytes(key), serializable: true };",
+  },
+  m14: {
+    what: "writes of a shared request that nobody answered are put back",
+    file: "store/flight.ts",
+    find: 'repeatable || error.outcome === "not-done"',
+    replace: "true",
+  },
   // Frames are gRPC's business; ours are the places where one message follows
   // another, and one page of a list the other.
   m9: {

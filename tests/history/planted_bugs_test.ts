@@ -2,6 +2,7 @@ import { deepStrictEqual, ok, rejects } from "node:assert/strict";
 import {
   answerIsLost,
   laggingMemberIsAsked,
+  laggingMemberIsAskedByMany,
   listHasPages,
   staleLeaderWrites,
   watcherIsSlow,
@@ -12,6 +13,7 @@ import {
 import { checkHistory } from "./check_history.ts";
 import { answerWaitsFrozen, leaseIsForgotten } from "./lease_scenarios.ts";
 import { plantBug, PLANTED_BUGS, realSource } from "./planted_bugs.ts";
+import { manyReadAtOnce, sharedAnswerIsLost } from "./shared_scenarios.ts";
 import type { Scenario } from "./small_run.ts";
 
 /** Which run shows each bug, and which checkers see it there. */
@@ -29,6 +31,10 @@ const CASES: Record<
   m8: { scenario: workTakesTime, seenBy: ["I8"] },
   m9: { scenario: watcherIsSlow, seenBy: ["I5"] },
   m9_pages: { scenario: listHasPages, seenBy: ["I4"] },
+  m11: { scenario: sharedAnswerIsLost, seenBy: ["I2"] },
+  m12: { scenario: manyReadAtOnce, seenBy: ["I3"] },
+  m13: { scenario: laggingMemberIsAskedByMany, seenBy: ["I3"] },
+  m14: { scenario: sharedAnswerIsLost, seenBy: ["I2"] },
 };
 
 for (const [name, { scenario, seenBy }] of Object.entries(CASES)) {

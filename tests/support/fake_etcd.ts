@@ -73,7 +73,7 @@ export class FakeEtcd {
   revision = 1;
   /** While set, requests wait for it. */
   gate: Promise<void> | undefined;
-  /** As etcd 3.4 is when its database is full: no puts, and no transactions at all. */
+  /** As etcd before 3.4.20 and 3.5.7 is when its database is full: no puts, and no transactions at all. */
   full = false;
   readonly #init: FakeEtcdInit;
   readonly #now = new Map<
