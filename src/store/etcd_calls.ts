@@ -231,9 +231,6 @@ export class EtcdCalls {
   ): void {
     // An old etcd that is full would have refused it; to others it makes no difference.
     if (ops.length > 1) this.#full = false;
-    this.#sizes.learn(ops.map(({ key }, index) => ({
-      key,
-      bytes: found[index]?.value.length ?? 0,
-    })));
+    this.#sizes.learn(ops, found);
   }
 }

@@ -57,7 +57,7 @@ export interface SharedCallInit {
   /** Ends the call. */
   readonly signal: AbortSignal | undefined;
   /** Is called when it is settled. */
-  readonly onSettled: () => void;
+  readonly onSettled: (() => void) | undefined;
 }
 
 /** One caller, who gets one answer or one error. */
@@ -82,7 +82,7 @@ export class SharedCall<Op extends SharedOperation, Result> implements Queued {
   lastError: unknown = undefined;
   readonly #resolve: (result: Result) => void;
   readonly #reject: (error: unknown) => void;
-  readonly #onSettled: () => void;
+  readonly #onSettled: (() => void) | undefined;
   #settled = false;
 
   /** A call that has not left yet. */
@@ -120,7 +120,7 @@ export class SharedCall<Op extends SharedOperation, Result> implements Queued {
   #settle(): boolean {
     if (this.#settled) return false;
     this.#settled = true;
-    this.#onSettled();
+    this.#onSettled?.();
     this.flight?.settled();
     return true;
   }

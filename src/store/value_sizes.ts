@@ -5,6 +5,7 @@
  */
 
 import { LARGE_BYTES } from "./lane.ts";
+import type { KV } from "./state_store.ts";
 
 /** About as many bytes an operation takes beside its key and value. */
 export const FRAME_BYTES = 16;
@@ -35,10 +36,15 @@ export class ValueSizes {
     this.#large.set(key, bytes);
   }
 
-  /** Keys were found to have values of so many bytes. What was known to be large says nothing of others. */
-  learn(found: readonly { readonly key: string; readonly bytes: number }[]) {
+  /** So much was found of keys, each in its place. What was known to be large says nothing of others. */
+  learn(
+    asked: readonly { readonly key: string }[],
+    found: readonly (KV | undefined)[],
+  ): void {
     let [sum, count] = [0, 0];
-    for (const { key, bytes } of found) {
+    for (let index = 0; index < asked.length; index++) {
+      const key = asked[index]?.key ?? "";
+      const bytes = found[index]?.value.length ?? 0;
       const isKnown = this.#large.has(key);
       if (isKnown || bytes >= LARGE_BYTES) this.note(key, bytes);
       if (isKnown) continue;
