@@ -1,116 +1,115 @@
 /**
- * Puts and gets of one process against one etcd: the store, etcd3's builder API
- * and Go's clientv3, in turns, so that what the machine does meanwhile meets all.
- *
- * ```
- * deno task bench [--quick] [--json=FILE]
- * ```
- *
- * Only ratios within one run mean anything: each round gives one for each peer.
+ * Puts and gets of one process, by how many callers there are at once.
  *
  * @module
  */
 
-import { parseArgs } from "node:util";
 import { startTestEtcd } from "../tests/support/test_etcd.ts";
-import { etcdBinaries } from "../tests/support/etcd_binaries.ts";
-import { EtcdStore } from "../src/store/etcd_store.ts";
-import { type Load, type Measure, type Peer } from "./peer.ts";
-import { storePeer } from "./store_peer.ts";
-import { etcd3Peer } from "./etcd3_peer.ts";
-import { goPeer } from "./go_peer.ts";
-import { median, showTable } from "./show_table.ts";
+import {
+  type Aim,
+  type BenchContext,
+  type Measurement,
+  ratios,
+  type Row,
+} from "./measurement.ts";
+import { type Peer, startPeers } from "./peers/peer.ts";
+import type { Load, Outcome } from "./peers/run_callers.ts";
+import { runRounds } from "./rounds.ts";
 
-const { values: flags } = parseArgs({
-  args: Deno.args,
-  options: { quick: { type: "boolean" }, json: { type: "string" } },
-});
-const ROUNDS = flags.quick ? 2 : 7;
-const ROUND_MS = flags.quick ? 200 : 1_500;
+/** The numbers of callers, each four times the one before. */
+export const CALLERS: readonly number[] = [1, 4, 16, 64, 256, 1024];
+/** The operations. */
+export const OPERATIONS = ["put", "get"] as const;
+
 const VALUE_BYTES = 256;
-const CALLERS = [1, 64, 256];
+const ROUND_MS = 1_500;
+const QUICK_ROUND_MS = 60;
+/** A run fills several hundred megabytes. */
+const QUOTA = "--quota-backend-bytes=8589934592";
 
-/** What one peer came to in one load, round by round. */
-export interface Row extends Load {
-  /** Who. */
-  readonly peer: string;
-  /** Operations per second, the median of the rounds. */
-  readonly perSecond: number;
-  /** The median of the rounds' median latency, in milliseconds. */
-  readonly p50Ms: number;
-  /** The median of the rounds' 99th percentile, in milliseconds. */
-  readonly p99Ms: number;
-  /** The store's operations per second in parts of this one's, round by round. */
-  readonly ratios: readonly number[];
-  /** The store's median latency in parts of this one's, round by round. */
-  readonly latencyRatios: readonly number[];
+/** What a case is called. */
+export function caseName(what: string, callers: number): string {
+  return `${what}, ${callers} ${callers === 1 ? "caller" : "callers"}`;
 }
 
-async function measure(
-  peers: readonly Peer[],
-  load: Load,
-): Promise<readonly Row[]> {
-  const rounds: Measure[][] = [];
-  for (const peer of peers) await peer.run(load); // warm
-  for (let round = 0; round < ROUNDS; round++) {
-    const measures: Measure[] = [];
-    for (let turn = 0; turn < peers.length; turn++) {
-      const index = (turn + round) % peers.length;
-      measures[index] = await (peers[index] as Peer).run(load);
-    }
-    rounds.push(measures);
-  }
-  return peers.map(({ name }, index) => {
-    const own = rounds.map((measures) => measures[index] as Measure);
-    const store = rounds.map((measures) => measures[0] as Measure);
-    const ratio = (of: (one: Measure) => number) =>
-      own.map((one, round) => of(store[round] as Measure) / of(one));
-    return {
-      peer: name,
-      ...load,
-      perSecond: median(own.map(speed)),
-      p50Ms: median(own.map(({ p50Ms }) => p50Ms)),
-      p99Ms: median(own.map(({ p99Ms }) => p99Ms)),
-      ratios: ratio(speed),
-      latencyRatios: ratio(({ p50Ms }) => p50Ms),
-    };
-  });
-}
-
-function speed({ count, ms }: Measure): number {
-  return count / ms * 1_000;
-}
-
-async function main(): Promise<void> {
-  await using etcd = await startTestEtcd();
-  await using store = new EtcdStore({ endpoints: [etcd.endpoint] });
-  using etcd3 = etcd3Peer(etcd.endpoint);
-  await using go = await goPeer(etcd.endpoint);
-  const peers = [storePeer(store), etcd3, ...(go ? [go] : [])];
+/** Measures them. */
+export async function storeBench(context: BenchContext): Promise<Measurement> {
+  const ms = context.quick ? QUICK_ROUND_MS : ROUND_MS;
   const rows: Row[] = [];
   for (const callers of CALLERS) {
-    for (const what of ["put", "get"] as const) {
-      const load = { what, callers, ms: ROUND_MS, bytes: VALUE_BYTES };
-      rows.push(...await measure(peers, load));
+    // A new one each time, so that none has to carry what others wrote.
+    await using etcd = await startTestEtcd([QUOTA]);
+    await using here = startPeers(etcd.endpoint, context);
+    for (const what of OPERATIONS) {
+      context.say(caseName(what, callers));
+      const load = { what, callers, ms, bytes: VALUE_BYTES };
+      const contestants = here.peers.map((peer) => ({
+        name: peer.name,
+        run: () => runLoad(peer, load),
+      }));
+      const { rounds } = context;
+      const name = caseName(what, callers);
+      rows.push(...await runRounds(contestants, { what: name, rounds }));
     }
   }
-  const report = {
-    etcd: etcdBinaries.version,
-    deno: Deno.version.deno,
-    cores: navigator.hardwareConcurrency,
-    rounds: ROUNDS,
-    valueBytes: VALUE_BYTES,
+  return {
+    name: "store",
+    subject: "operations",
+    columns: [
+      { title: "per second", figure: "perSecond", digits: 0 },
+      { title: "p50 ms", figure: "p50Ms", digits: 3 },
+      { title: "p99 ms", figure: "p99Ms", digits: 2 },
+      {
+        title: "store is × as fast",
+        figure: "perSecond",
+        digits: 2,
+        as: "ratio",
+      },
+      { title: "its p50 is ×", figure: "p50Ms", digits: 2, as: "ratio" },
+    ],
     rows,
+    aims: aimsOf(rows, context),
+    notes: [`Values have ${VALUE_BYTES} bytes; a round takes ${ms} ms.`],
   };
-  print(showTable(rows));
-  if (!go) print("Go was not found: its clientv3 is left out");
-  if (flags.json) {
-    await Deno.writeTextFile(flags.json, JSON.stringify(report, null, 2));
-  }
 }
 
-function print(text: string): void {
-  Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));
+async function runLoad(
+  peer: Peer,
+  load: Load,
+): Promise<Readonly<Record<string, number>>> {
+  const outcome = await peer.ask<Outcome>({ do: "calls", ...load });
+  const { count, ms, p50Ms, p99Ms } = outcome;
+  return { perSecond: count / ms * 1_000, p50Ms, p99Ms };
 }
 
-if (import.meta.main) await main();
+function aimsOf(rows: readonly Row[], { go }: BenchContext): readonly Aim[] {
+  const against = [
+    { peer: "etcd3", bounds: { 64: 4, 256: 6 } },
+    ...(go ? [{ peer: "Go clientv3", bounds: { 64: 1.5, 256: 2.5 } }] : []),
+  ];
+  const speed = against.flatMap(({ peer, bounds }) =>
+    Object.entries(bounds).flatMap(([callers, bound]) =>
+      OPERATIONS.map((operation): Aim => {
+        const what = caseName(operation, Number(callers));
+        return {
+          what: `${what}: speed against ${peer}`,
+          relation: "≥",
+          bound,
+          unit: "×",
+          values: ratios(rows, { what, peer, figure: "perSecond" }),
+        };
+      })
+    )
+  );
+  const latency = OPERATIONS.map((operation): Aim => {
+    const what = caseName(operation, 1);
+    return {
+      what: `${what}: p50 against etcd3`,
+      relation: "≤",
+      bound: 1.05,
+      unit: "×",
+      values: ratios(rows, { what, peer: "etcd3", figure: "p50Ms" }),
+    };
+  });
+  return [...speed, ...latency];
+}

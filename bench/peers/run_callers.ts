@@ -1,9 +1,12 @@
 /**
- * Who is measured, and how: so many callers, each with a key of its own and one
- * operation at a time, for some time.
+ * So many callers, each with a key of its own and one operation at a time, for
+ * some time.
  *
  * @module
  */
+
+import { percentile } from "../statistics.ts";
+import type { BenchClient } from "./bench_client.ts";
 
 /** What is done in one round. */
 export interface Load {
@@ -17,9 +20,9 @@ export interface Load {
   readonly bytes: number;
 }
 
-/** What a round came to. */
-export interface Measure {
-  /** How many operations were done. */
+/** What so many operations or events came to. */
+export interface Outcome {
+  /** How many there were. */
   readonly count: number;
   /** How long it took, in milliseconds. */
   readonly ms: number;
@@ -29,22 +32,21 @@ export interface Measure {
   readonly p99Ms: number;
 }
 
-/** A client of etcd that is measured. */
-export interface Peer {
-  /** Its name in the table. */
-  readonly name: string;
-  /** Does one round. */
-  run(load: Load): Promise<Measure>;
+/** The outcome of operations that took `times`. */
+export function outcomeOf(times: readonly number[], ms: number): Outcome {
+  return {
+    count: times.length,
+    ms,
+    p50Ms: percentile(times, 0.5),
+    p99Ms: percentile(times, 0.99),
+  };
 }
 
-/** A round in this process, of a client that does `put` and `get`. */
+/** One round. */
 export async function runCallers(
+  client: BenchClient,
   { what, callers, ms, bytes }: Load,
-  { put, get }: {
-    readonly put: (key: string, value: Uint8Array) => Promise<unknown>;
-    readonly get: (key: string) => Promise<unknown>;
-  },
-): Promise<Measure> {
+): Promise<Outcome> {
   const value = new Uint8Array(bytes).fill(120);
   const times: number[] = [];
   const start = performance.now();
@@ -52,15 +54,12 @@ export async function runCallers(
   async function caller(index: number): Promise<void> {
     const key = `/bench/${index}`;
     for (let began = start; began < end;) {
-      await (what === "put" ? put(key, value) : get(key));
+      await (what === "put" ? client.put(key, value) : client.get(key));
       const now = performance.now();
       times.push(now - began);
       began = now;
     }
   }
   await Promise.all(Array.from({ length: callers }, (_, n) => caller(n)));
-  const took = performance.now() - start;
-  const sorted = Float64Array.from(times).sort();
-  const at = (part: number) => sorted[Math.floor(sorted.length * part)] ?? 0;
-  return { count: times.length, ms: took, p50Ms: at(0.5), p99Ms: at(0.99) };
+  return outcomeOf(times, performance.now() - start);
 }
