@@ -14,8 +14,10 @@ import {
   loadPackageDefinition,
   type ServiceClientConstructor,
 } from "@grpc/grpc-js";
-import { fromJSON } from "@grpc/proto-loader";
+import { fromJSON, type PackageDefinition } from "@grpc/proto-loader";
+import protobuf from "protobufjs";
 import descriptor from "./etcd_protocol.json" with { type: "json" };
+import { decoderOf } from "./message_decoder.ts";
 
 /** The services of etcd that are used. */
 export type EtcdService = "KV" | "Watch" | "Lease" | "Cluster" | "Maintenance";
@@ -31,7 +33,10 @@ const LOADING = {
 
 // TypeScript sees what the file says, and not that it is a descriptor.
 const root = descriptor as unknown as Parameters<typeof fromJSON>[0];
-const loaded = loadPackageDefinition(fromJSON(root, LOADING));
+const types = protobuf.Root.fromJSON(root);
+const loaded = loadPackageDefinition(
+  withDecoders(fromJSON(root, LOADING)),
+);
 const services = loaded.etcdserverpb as GrpcObject;
 
 /** The client class of one service. */
@@ -41,3 +46,24 @@ export function etcdStub(service: EtcdService): ServiceClientConstructor {
 
 /** A client of a service; its methods are properties with their names. */
 export type EtcdStub = Client & Record<string, unknown>;
+
+/** The same services, with answers that are read by our own decoders. */
+function withDecoders(services: PackageDefinition): PackageDefinition {
+  return Object.fromEntries(
+    Object.entries(services).map(([name, service]) => {
+      const described = types.lookup(name);
+      if (!(described instanceof protobuf.Service)) return [name, service];
+      const { methods } = described;
+      return [
+        name,
+        Object.fromEntries(
+          Object.entries(service).map(([method, one]) => {
+            const type = `etcdserverpb.${methods[method]?.responseType}`;
+            const responseDeserialize = decoderOf(types.lookupType(type));
+            return [method, { ...one, responseDeserialize }];
+          }),
+        ),
+      ];
+    }),
+  );
+}
