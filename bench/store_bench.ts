@@ -18,6 +18,7 @@ import { runRounds } from "./rounds.ts";
 
 /** The numbers of callers, each four times the one before. */
 export const CALLERS: readonly number[] = [1, 4, 16, 64, 256, 1024];
+const QUICK_CALLERS = [1, 64, 256];
 /** The operations. */
 export const OPERATIONS = ["put", "get"] as const;
 
@@ -36,7 +37,7 @@ export function caseName(what: string, callers: number): string {
 export async function storeBench(context: BenchContext): Promise<Measurement> {
   const ms = context.quick ? QUICK_ROUND_MS : ROUND_MS;
   const rows: Row[] = [];
-  for (const callers of CALLERS) {
+  for (const callers of context.quick ? QUICK_CALLERS : CALLERS) {
     // A new one each time, so that none has to carry what others wrote.
     await using etcd = await startTestEtcd([QUOTA]);
     await using here = startPeers(etcd.endpoint, context);
