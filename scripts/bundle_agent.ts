@@ -8,6 +8,11 @@ import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runProgram } from "./run_program.ts";
 
+/** A late import as the bundler writes it. */
+const LATE_IMPORT = /\bimport\(("\.\/[\w.-]+\.js")\)/g;
+/** The same, looked up when it runs. */
+const LATE_LOOKUP = "import(import.meta.resolve($1))";
+
 /** The top of the checkout. */
 export const ROOT: string = fileURLToPath(new URL("..", import.meta.url));
 
@@ -20,6 +25,13 @@ export type Form = typeof FORMS[number];
 const MAIN = "main.ts";
 /** Where its Workers begin: in the bundle, all files lie side by side. */
 export const WORKERS = ["member_worker", "store_worker"] as const;
+
+/**
+ * What V8 is told: not to compile, which an agent that mostly waits does not
+ * need and pays for with a fifth of its memory, and to let it ask for a
+ * collection once it has started (`src/base/settle_memory.ts`).
+ */
+export const V8_FLAGS = "--lite-mode,--expose-gc";
 
 /**
  * Writes the bundle into `directory`, with a `deno.json` that holds the
@@ -56,7 +68,7 @@ export async function bundleAgent(
       `--outdir=${directory}`,
       ...entries,
     ], { cwd: stage });
-    await forgetCachePath(directory, stage);
+    await finishFiles(directory, stage);
   } finally {
     await Deno.remove(stage, { recursive: true });
   }
@@ -97,8 +109,13 @@ async function* sourcesIn(folder: string): AsyncGenerator<string> {
   }
 }
 
-/** Packages are named in the bundle by where this machine caches them. */
-async function forgetCachePath(
+/**
+ * Packages are named in the bundle by where this machine caches them. And Deno
+ * loads what an import names, also a late one, before the first line runs and
+ * keeps its text: so late imports get a name that it cannot see. Workers may
+ * read no files later, and load all at their start.
+ */
+async function finishFiles(
   directory: string,
   stage: string,
 ): Promise<void> {
@@ -108,7 +125,12 @@ async function forgetCachePath(
   const cache = relative(await Deno.realPath(stage), JSON.parse(info).denoDir);
   for await (const { name } of Deno.readDir(directory)) {
     const path = join(directory, name);
-    const text = await Deno.readTextFile(path);
-    await Deno.writeTextFile(path, text.replaceAll(`${cache}/npm/`, "npm/"));
+    const text = (await Deno.readTextFile(path))
+      .replaceAll(`${cache}/npm/`, "npm/");
+    const isWorker = WORKERS.some((worker) => name === `${worker}.js`);
+    await Deno.writeTextFile(
+      path,
+      isWorker ? text : text.replaceAll(LATE_IMPORT, LATE_LOOKUP),
+    );
   }
 }

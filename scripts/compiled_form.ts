@@ -7,7 +7,7 @@
 import { join } from "node:path";
 import { messageOf } from "../src/base/errors.ts";
 import { atomicPath } from "./atomic_path.ts";
-import { WORKERS } from "./bundle_agent.ts";
+import { V8_FLAGS } from "./bundle_agent.ts";
 import { runProgram } from "./run_program.ts";
 import { type Target, thisTarget } from "./targets.ts";
 
@@ -39,6 +39,8 @@ export async function makeCompiled(
   const given = target === thisTarget()
     ? Deno.env.get("DENORT_BIN")
     : undefined;
+  const names = (await Array.fromAsync(Deno.readDir(bundle)))
+    .map(({ name }) => name);
   const noAnswer = given ? undefined : await askForRuntime(target);
   await using file = await atomicPath(output);
   try {
@@ -55,7 +57,9 @@ export async function makeCompiled(
       "-P=agent",
       `--target=${target.triple}`,
       `--output=${file.path}`,
-      ...WORKERS.map((name) => `--include=${join(bundle, `${name}.js`)}`),
+      `--v8-flags=${V8_FLAGS}`,
+      ...names.filter((name) => name !== "main.js" && name.endsWith(".js"))
+        .map((name) => `--include=${join(bundle, name)}`),
       join(bundle, "main.js"),
     ], {
       cwd: bundle,

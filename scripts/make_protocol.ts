@@ -17,7 +17,11 @@ if (import.meta.main) {
   await Deno.writeTextFile(DESCRIPTOR_FILE, describeProtocol());
 }
 
-/** Reads etcd3's `.proto` files and returns the descriptor as JSON text. */
+/**
+ * Reads etcd3's `.proto` files and returns the descriptor as JSON text, without
+ * etcd's users and roles, and how its gateway for JSON maps to it: nobody here
+ * uses them, and all that stands in it is read at each start.
+ */
 export function describeProtocol(): string {
   const root = new protobuf.Root();
   const file = fileURLToPath(import.meta.resolve("etcd3/proto/rpc.proto"));
@@ -26,5 +30,17 @@ export function describeProtocol(): string {
   // etcd tells its quota since 3.6, which etcd3's files do not know yet.
   root.lookupType("etcdserverpb.StatusResponse")
     .add(new protobuf.Field("dbSizeQuota", 12, "int64"));
+  const etcd = root.lookup("etcdserverpb") as protobuf.Namespace;
+  for (const part of etcd.nestedArray) {
+    if (part.name.startsWith("Auth")) etcd.remove(part);
+    if (part instanceof protobuf.Service) part.methodsArray.forEach(unmap);
+  }
+  const roles = root.lookup("authpb");
+  if (roles) root.remove(roles);
   return JSON.stringify(root.toJSON(), null, 1) + "\n";
+}
+
+function unmap(method: protobuf.Method): void {
+  delete method.options;
+  delete method.parsedOptions;
 }

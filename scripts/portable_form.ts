@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { create } from "tar";
 import { atomicPath } from "./atomic_path.ts";
 import { VERSION } from "../src/base/version.ts";
+import { V8_FLAGS } from "./bundle_agent.ts";
 import type { Target } from "./targets.ts";
 
 /** Programs are called what they are in lists of processes. */
@@ -49,6 +50,7 @@ export async function makePortable(
   }
   const script = await startScript({
     VERSION,
+    FLAGS: V8_FLAGS,
     UNAME: target.uname,
     KEY: createHash("sha256").update(sums.join("\n")).digest("hex")
       .slice(0, 16),

@@ -153,5 +153,5 @@ DENO_NO_UPDATE_CHECK=1
 # What a service is to start.
 KAT_PROGRAM=$kat_self
 export DENO_DIR DENO_NO_PACKAGE_JSON DENO_NO_UPDATE_CHECK KAT_PROGRAM
-exec "$kat_dir/kat-agent" run --quiet --no-prompt --cached-only --no-remote --no-npm \
+exec "$kat_dir/kat-agent" run --v8-flags=@FLAGS@ --quiet --no-prompt --cached-only --no-remote --no-npm \
   --no-lock "--config=$kat_dir/deno.json" -P=agent "$kat_dir/main.js" "$@"

@@ -3,7 +3,6 @@ import { fileURLToPath } from "node:url";
 import { memberPermissions } from "../src/agent/member_part.ts";
 import { storePermissions } from "../src/agent/store_part.ts";
 import { ConfinedPart, type Permissions } from "../src/base/confined.ts";
-import { parseEtcdVersion } from "../src/etcd/etcd_version.ts";
 import { etcdBinaries } from "./support/etcd_binaries.ts";
 import type { Probe } from "./support/probe.ts";
 import type { ProbeCalls } from "./support/probe_worker.ts";
@@ -104,22 +103,9 @@ Deno.test("the member part has the data directory, one program and its member, a
   await Deno.mkdir(dataDir);
   const permissions = memberPermissions({
     dataDir,
-    nodeName: "n1",
     members: [],
-    etcd: {
-      binary: etcdBinaries.etcd,
-      version: parseEtcdVersion("3.6.14"),
-      member: {
-        name: "n1",
-        dataDir: `${dataDir}/etcd`,
-        clientUrls: [`http://127.0.0.1:${portOf(own)}`],
-        peerUrl: "http://127.0.0.1:1",
-        initialCluster: [],
-        initialClusterToken: "test",
-      },
-      logFile: `${dataDir}/etcd.log`,
-      pidFile: `${dataDir}/etcd.pid`,
-    },
+    binary: etcdBinaries.etcd,
+    member: { clientUrls: [`http://127.0.0.1:${portOf(own)}`] },
   });
   expectAll(
     await tryInPart(permissions, [

@@ -8,6 +8,7 @@
 import { dropPermissions } from "../base/drop_permissions.ts";
 import { KatError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
+import { settleMemory } from "../base/settle_memory.ts";
 import type { ClusterSpec } from "../cluster/cluster_config.ts";
 import { type DiskProbe, probeDisk } from "../etcd/disk_probe.ts";
 import type { EtcdBinaries } from "../etcd/etcd_binaries.ts";
@@ -38,6 +39,10 @@ import type { WantedNode } from "./wanted_node.ts";
 export interface AgentOptions {
   /** The data directory, absolute. */
   readonly dataDir: string;
+  /** Says where that etcd will be, as far as a look at names can tell. */
+  readonly guessEtcd?:
+    | ((spec: ClusterSpec) => Promise<string | undefined>)
+    | undefined;
   /** Finds the etcd to run, downloading it if need be. */
   readonly findEtcd: (spec: ClusterSpec) => Promise<EtcdBinaries>;
   /** Whether cluster.kat itself says `leaderLeaseSeconds`; unknown without the file. */
@@ -107,7 +112,17 @@ async function serveNode(
 
   await using stack = new AsyncDisposableStack();
   await refuseUnfitData(record, paths);
-  // It loads while etcd is looked for and started.
+  // They load while etcd is looked for and checked.
+  const placeOf = (binary: string) => ({
+    dataDir,
+    binary,
+    members,
+    member: planMember(record, paths.etcd),
+  });
+  const guessed = await options.guessEtcd?.(record.spec);
+  const early = guessed === undefined
+    ? undefined
+    : stack.use(new MemberPart(placeOf(guessed)));
   const endpoints = clientEndpoints(record);
   const store = stack.use(new StorePart({ endpoints, members }));
   const found = fresh ? await prepareFresh(record, options) : undefined;
@@ -135,24 +150,35 @@ async function serveNode(
   // Only an etcd that is no child of ours takes a right of this thread to stop.
   const giveUpRights = (keep?: readonly ["run"]) =>
     dropPermissions({ sockets: options.sockets, after: [member, store], keep });
+  const isGuessed = early?.binary === binaries.etcd;
+  // One that is not what was guessed may not be run by the part that was.
+  if (!isGuessed) await early?.[Symbol.asyncDispose]();
+  // Held once more: etcd ends before the lock on its directory does.
   const member = stack.use(
-    new MemberPart({ ...input, adoptPid: isAdopted ? left?.pid : undefined }, {
-      report(news) {
-        report?.(news);
-        // Now, and not when the lease has run out.
-        if (news.etcd?.state === "exited") store.endTerm("its etcd ended");
-      },
-      adoptionHost: left && {
-        signal: left.signal,
-        lives: async () => {
-          const lives = await left.lives();
-          if (!lives) await giveUpRights();
-          return lives;
-        },
-      },
-    }),
+    early && isGuessed ? early : new MemberPart(placeOf(binaries.etcd)),
   );
+  let isPrepared = false;
+  member.serve({ ...input, adoptPid: isAdopted ? left?.pid : undefined }, {
+    report(news) {
+      report?.(news);
+      if (news.etcd?.state === "starting" && !isPrepared) {
+        isPrepared = true;
+        store.prepare({ endpoints });
+      }
+      // Now, and not when the lease has run out.
+      if (news.etcd?.state === "exited") store.endTerm("its etcd ended");
+    },
+    adoptionHost: left && {
+      signal: left.signal,
+      lives: async () => {
+        const lives = await left.lives();
+        if (!lives) await giveUpRights();
+        return lives;
+      },
+    },
+  });
   report?.({ parts: [store, member] });
+  using _memory = settleMemory();
   // From here on all is done by the two parts, with rights of their own.
   await Promise.all([
     member.untilServing({ signal }),

@@ -10,7 +10,7 @@ import { abortable } from "../base/abortable.ts";
 import { ConfinedPart, type Permissions } from "../base/confined.ts";
 import type { AdoptionHost } from "../etcd/adopt_etcd.ts";
 import type { DiskProbe } from "../etcd/disk_probe.ts";
-import type { InitialMember } from "../etcd/etcd_flags.ts";
+import type { EtcdMember, InitialMember } from "../etcd/etcd_flags.ts";
 import type {
   EtcdProcessOptions,
   EtcdProcessState,
@@ -95,9 +95,17 @@ export interface MemberCalls {
   readonly serves: Question;
 }
 
+/** What decides on the rights of a member part. */
+export interface MemberPlace extends Pick<MemberInput, "dataDir" | "members"> {
+  /** The etcd that it may run. */
+  readonly binary: string;
+  /** Where its etcd listens. */
+  readonly member: Pick<EtcdMember, "clientUrls" | "listenClientUrls">;
+}
+
 /** What a member part may do. */
 export function memberPermissions(
-  { dataDir, etcd: { binary, member }, members }: MemberInput,
+  { dataDir, binary, member, members }: MemberPlace,
 ): Permissions {
   const { clientUrls, listenClientUrls = clientUrls } = member;
   const peerUrls = members.map(({ peerUrl }) => peerUrl);
@@ -112,36 +120,49 @@ export function memberPermissions(
   };
 }
 
-/** Options of {@linkcode MemberPart}. */
-export interface MemberPartOptions {
+/** Options of {@linkcode MemberPart.serve}. */
+export interface ServeMemberOptions {
   /** Told how it goes. */
   readonly report?: Report | undefined;
   /** Who looks at an etcd that was adopted, and signals it. */
   readonly adoptionHost?: AdoptionHost | undefined;
 }
 
-/** The running part; disposing stops etcd. */
+/**
+ * The part, which loads from the first moment and serves once it is told to;
+ * disposing stops etcd.
+ */
 export class MemberPart implements WatchedPart, AsyncDisposable {
   /** What it is called. */
   readonly name = "member";
   readonly #part: ConfinedPart<MemberCalls>;
-  readonly #dataDir: string;
+  readonly #place: MemberPlace;
   readonly #serving = Promise.withResolvers<void>();
   readonly #stopping = new AbortController();
   readonly #failed = new AbortController();
-  readonly #life: Promise<void>;
+  #life: Promise<void> | undefined;
 
-  /** Starts the part and its etcd. */
-  constructor(
-    input: MemberInput,
-    { report, adoptionHost }: MemberPartOptions = {},
-  ) {
-    this.#dataDir = input.dataDir;
+  /** Starts the part, with the rights for one place and one etcd. */
+  constructor(place: MemberPlace) {
+    this.#place = place;
     this.#part = ConfinedPart.start<MemberCalls>({
       module: workerUrl("member_worker"),
-      permissions: memberPermissions(input),
+      permissions: memberPermissions(place),
       hasLastActs: true,
     });
+    this.#serving.promise.catch(() => {});
+  }
+
+  /** The etcd that it may run. */
+  get binary(): string {
+    return this.#place.binary;
+  }
+
+  /** Starts its etcd and keeps it running, or goes on with one that runs; to be called once. */
+  serve(
+    input: MemberInput,
+    { report, adoptionHost }: ServeMemberOptions = {},
+  ): void {
     const { signal } = this.#stopping;
     this.#life = this.#part.call("serve", input, {
       signal,
@@ -155,7 +176,6 @@ export class MemberPart implements WatchedPart, AsyncDisposable {
       this.#serving.reject(error);
       if (!signal.aborted) this.#failed.abort(error);
     });
-    this.#serving.promise.catch(() => {});
   }
 
   /** Resolves once it is loaded. */
@@ -179,22 +199,25 @@ export class MemberPart implements WatchedPart, AsyncDisposable {
 
   /** Replaces what the node remembers. */
   async remember(record: NodeRecord): Promise<void> {
-    await this.#part.call("remember", { dataDir: this.#dataDir, record });
+    await this.#part.call("remember", { dataDir: this.#place.dataDir, record });
   }
 
   /** Replaces what the node knows of its data. */
   async identify(identity: Identity): Promise<void> {
-    await this.#part.call("identify", { dataDir: this.#dataDir, identity });
+    await this.#part.call("identify", {
+      dataDir: this.#place.dataDir,
+      identity,
+    });
   }
 
   /** Measures the disk. */
   async probeDisk(): Promise<DiskProbe | undefined> {
-    return await this.#part.call("probeDisk", this.#dataDir);
+    return await this.#part.call("probeDisk", this.#place.dataDir);
   }
 
   /** Looks how much space the disk has. */
   async diskSpace(): Promise<DiskSpace | undefined> {
-    return await this.#part.call("diskSpace", this.#dataDir);
+    return await this.#part.call("diskSpace", this.#place.dataDir);
   }
 
   /** Whether its event loop turns. */

@@ -41,9 +41,17 @@ import { leaseInForce } from "./timing_status.ts";
 
 const termBreak = new TermBreak();
 
+/** Connected already, for the next to serve. */
+let prepared: EtcdStore | undefined;
+
 /** What the part does when asked. */
 export const storeCalls: Calls<StoreCalls> = {
   serve: serveStore,
+  async prepare({ endpoints }, { signal }) {
+    prepared = new EtcdStore({ endpoints });
+    // The first request costs much of a start; etcd answers it when it serves.
+    await readCluster(prepared, { signal });
+  },
   endTerm(reason) {
     termBreak.end(new Error(reason));
     return Promise.resolve();
@@ -61,7 +69,8 @@ async function serveStore(
   await using stack = new AsyncDisposableStack();
   // Before anything is written to a store that may be another, or older.
   await checkPosition(own?.identity, { endpoint, signal });
-  const store = stack.use(new EtcdStore({ endpoints }));
+  const store = stack.use(prepared ?? new EtcdStore({ endpoints }));
+  prepared = undefined;
   const cluster = await enter(store, input, context);
   await tell({ cluster });
   const timing = own && await agree(store, { input, cluster, context, stack });

@@ -105,6 +105,12 @@ export interface StoreCalls {
     readonly news: StoreNews;
     readonly result: void;
   };
+  /** Connects to the members, and reads, before it is to serve. */
+  readonly prepare: {
+    readonly input: Pick<StoreInput, "endpoints">;
+    readonly news: never;
+    readonly result: void;
+  };
   /** Ends the term that is under way, if one is, with the reason. */
   readonly endTerm: {
     readonly input: string;
@@ -183,6 +189,15 @@ export class StorePart implements WatchedPart, Disposable {
     }).catch((error) => {
       if (!signal.aborted || error !== signal.reason) throw error;
     });
+  }
+
+  /**
+   * Connects while etcd starts, so that {@linkcode serve} finds a connection
+   * that has been used; writes nothing.
+   */
+  prepare(input: Pick<StoreInput, "endpoints">): void {
+    // What fails here, serving meets again, and says so.
+    this.#part.call("prepare", input).catch(() => {});
   }
 
   /** Ends the term that this node leads in, if it does; it campaigns again. */

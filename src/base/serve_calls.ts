@@ -13,6 +13,7 @@ import { ShutdownRequested } from "./errors.ts";
 import { actBeforeHardExit } from "./hard_exit.ts";
 import { hideEnvironment } from "./hide_environment.ts";
 import { startForwarding } from "./log.ts";
+import { settleMemory } from "./settle_memory.ts";
 import { fromPlainError, toPlainError } from "./plain_error.ts";
 
 /** What a call has besides its input. */
@@ -67,7 +68,10 @@ export function serveCalls<Part extends PartShape<Part>>(
   const calls = load() as Promise<Readonly<Record<string, AnyCall>>>;
   scope.onmessage = ({ data }) => take(data, calls);
   // A failure is not caught: it is a bug, and told as one.
-  void calls.then(() => scope.postMessage({ type: "ready" }));
+  void calls.then(() => {
+    scope.postMessage({ type: "ready" });
+    settleMemory();
+  });
 }
 
 function take(

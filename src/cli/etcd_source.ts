@@ -19,16 +19,20 @@ export interface EtcdFlags {
   readonly cacheDir?: string | undefined;
 }
 
+/** Where the etcd of a node comes from. */
+export interface EtcdFinder {
+  /** Says where it will be found, as far as a look at names can tell. */
+  readonly guessEtcd: (spec: ClusterSpec) => Promise<string | undefined>;
+  /** Finds it and checks it, downloading it if need be. */
+  readonly findEtcd: (spec: ClusterSpec) => Promise<EtcdBinaries>;
+}
+
 /** Returns what finds the etcd for a node whose data is in `dataDir`, telling `report` how far it is. */
 export function etcdFinder(
   flags: EtcdFlags,
   context: Context & { readonly dataDir: string; readonly report: Report },
-): (spec: ClusterSpec) => Promise<EtcdBinaries> {
-  return async ({ etcd }) => {
-    const { findEtcd } = await import("../etcd/find_etcd.ts");
-    const { progressText, showProgress } = await import(
-      "../etcd/show_progress.ts"
-    );
+): EtcdFinder {
+  const wanted = ({ etcd }: ClusterSpec) => {
     const named: readonly [BinaryOrigin, string | undefined][] = [
       ["flag", flags.etcdBinary],
       ["environment", valueOf(undefined, "KAT_ETCD_BINARY", context)],
@@ -36,18 +40,32 @@ export function etcdFinder(
     ];
     const [binaryFrom, binary] = named.find(([, path]) => path !== undefined) ??
       [];
+    const { version, sha256, mirror } = etcd;
+    return {
+      binary,
+      binaryFrom,
+      version,
+      sha256,
+      mirror,
+      cacheDir: cacheDir(flags.cacheDir, context),
+    };
+  };
+  const guess = async (spec: ClusterSpec) => {
+    const { guessEtcd } = await import("../etcd/find_etcd.ts");
+    return await guessEtcd(wanted(spec));
+  };
+  const find = async (spec: ClusterSpec) => {
+    const { findEtcd } = await import("../etcd/find_etcd.ts");
+    const { progressText, showProgress } = await import(
+      "../etcd/show_progress.ts"
+    );
     using progress = showProgress({ write: context.terminal });
     context.report({ search: "looking for etcd" });
     using _search = {
       [Symbol.dispose]: () => context.report({ search: undefined }),
     };
     return await findEtcd({
-      binary,
-      binaryFrom,
-      version: etcd.version,
-      sha256: etcd.sha256,
-      mirror: etcd.mirror,
-      cacheDir: cacheDir(flags.cacheDir, context),
+      ...wanted(spec),
       path: context.env.PATH,
       signal: context.signal,
       onProgress(progressed) {
@@ -56,4 +74,5 @@ export function etcdFinder(
       },
     });
   };
+  return { guessEtcd: guess, findEtcd: find };
 }

@@ -112,7 +112,7 @@ async function initAndServe(
   await initNode(wanted, {
     dataDir,
     isLeaseGiven: config.isLeaseGiven ?? false,
-    findEtcd: etcdFinder(flags, { ...context, dataDir }),
+    ...etcdFinder(flags, { ...context, dataDir }),
     sockets: systemdSockets(context),
     report: context.report,
     signal: context.signal,

@@ -96,7 +96,7 @@ async function serve(
   const { runNode } = await import("../agent/agent.ts");
   await runNode({
     dataDir,
-    findEtcd: etcdFinder(flags, { ...context, dataDir }),
+    ...etcdFinder(flags, { ...context, dataDir }),
     sockets: systemdSockets(context),
     report,
     signal,

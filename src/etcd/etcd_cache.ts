@@ -81,6 +81,8 @@ export async function sealRelease(
 export interface InspectReleaseOptions {
   /** Ends the reading; the promise then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
+  /** The programs to look at; the others are then not told of. @default {PROGRAMS} */
+  readonly programs?: readonly Program[] | undefined;
 }
 
 /**
@@ -91,7 +93,7 @@ export interface InspectReleaseOptions {
 export async function inspectRelease(
   cacheDir: string,
   release: EtcdRelease,
-  { signal }: InspectReleaseOptions = {},
+  { signal, programs = PROGRAMS }: InspectReleaseOptions = {},
 ): Promise<CacheState> {
   const directory = releaseDirectory(cacheDir, release);
   try {
@@ -106,7 +108,7 @@ export async function inspectRelease(
       return damaged("it comes from an archive with another SHA-256");
     }
     const paths: { -readonly [Name in Program]?: string } = {};
-    for (const name of PROGRAMS) {
+    for (const name of programs) {
       const seal = manifest.files[name];
       if (seal === undefined) continue;
       const path = join(directory, name);

@@ -3,67 +3,73 @@
  *
  * The descriptor is made of etcd3's `.proto` files by `deno task protocol`. As
  * a module it can be bundled, needs no permission to read files, and is there
- * sooner than files that are parsed at start.
+ * sooner than files that are parsed at start. A class is made when it is first
+ * asked for, of nothing but the messages that it sends: gRPC's own loader
+ * would describe each of the 120 messages to servers that reflect on them.
  *
  * @module
  */
 
 import {
   type Client,
-  type GrpcObject,
-  loadPackageDefinition,
+  makeClientConstructor,
+  type MethodDefinition,
   type ServiceClientConstructor,
 } from "@grpc/grpc-js";
-import { fromJSON, type PackageDefinition } from "@grpc/proto-loader";
-import protobuf from "protobufjs";
+import protobuf from "protobufjs/light";
 import descriptor from "./etcd_protocol.json" with { type: "json" };
 import { decoderOf } from "./message_decoder.ts";
 
 /** The services of etcd that are used. */
 export type EtcdService = "KV" | "Watch" | "Lease" | "Cluster" | "Maintenance";
 
-/** As the types of etcd3 describe messages. */
-const LOADING = {
-  keepCase: true,
-  longs: String,
-  enums: String,
-  defaults: true,
-  oneofs: true,
-};
-
-// TypeScript sees what the file says, and not that it is a descriptor.
-const root = descriptor as unknown as Parameters<typeof fromJSON>[0];
-const types = protobuf.Root.fromJSON(root);
-const loaded = loadPackageDefinition(
-  withDecoders(fromJSON(root, LOADING)),
-);
-const services = loaded.etcdserverpb as GrpcObject;
-
-/** The client class of one service. */
-export function etcdStub(service: EtcdService): ServiceClientConstructor {
-  return services[service] as ServiceClientConstructor;
-}
-
 /** A client of a service; its methods are properties with their names. */
 export type EtcdStub = Client & Record<string, unknown>;
 
-/** The same services, with answers that are read by our own decoders. */
-function withDecoders(services: PackageDefinition): PackageDefinition {
-  return Object.fromEntries(
-    Object.entries(services).map(([name, service]) => {
-      const described = types.lookup(name);
-      if (!(described instanceof protobuf.Service)) return [name, service];
-      const { methods } = described;
-      return [
-        name,
-        Object.fromEntries(
-          Object.entries(service).map(([method, one]) => {
-            const type = `etcdserverpb.${methods[method]?.responseType}`;
-            const responseDeserialize = decoderOf(types.lookupType(type));
-            return [method, { ...one, responseDeserialize }];
-          }),
-        ),
-      ];
-    }),
-  );
+// TypeScript sees what the file says, and not that it is a descriptor.
+const root = protobuf.Root.fromJSON(descriptor as protobuf.INamespace);
+const classes = new Map<EtcdService, ServiceClientConstructor>();
+
+/** The client class of one service. */
+export function etcdStub(service: EtcdService): ServiceClientConstructor {
+  let stub = classes.get(service);
+  if (stub === undefined) {
+    const { fullName, methodsArray } = root.lookupService(
+      `etcdserverpb.${service}`,
+    );
+    const methods = methodsArray.map((method) =>
+      [camelCase(method.name), methodOf(method, fullName.slice(1))] as const
+    );
+    stub = makeClientConstructor(Object.fromEntries(methods), service);
+    classes.set(service, stub);
+  }
+  return stub;
+}
+
+function methodOf(
+  method: protobuf.Method,
+  service: string,
+): MethodDefinition<object, object> {
+  const { name, requestType, responseType, requestStream, responseStream } =
+    method;
+  const request = root.lookupType(`etcdserverpb.${requestType}`);
+  const response = root.lookupType(`etcdserverpb.${responseType}`);
+  return {
+    path: `/${service}/${name}`,
+    requestStream: requestStream ?? false,
+    responseStream: responseStream ?? false,
+    requestSerialize: encoderOf(request),
+    requestDeserialize: (bytes) => request.decode(bytes),
+    responseSerialize: encoderOf(response),
+    responseDeserialize: decoderOf(response),
+  };
+}
+
+function encoderOf(type: protobuf.Type): (message: object) => Buffer {
+  // Under Node's interfaces it is a Buffer, whatever its type says.
+  return (message) => type.encode(type.fromObject(message)).finish() as Buffer;
+}
+
+function camelCase(name: string): string {
+  return name.slice(0, 1).toLowerCase() + name.slice(1);
 }

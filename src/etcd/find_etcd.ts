@@ -16,14 +16,13 @@ import {
   isExecutableFile,
   withCompanions,
 } from "./etcd_binaries.ts";
-import { cacheRoot } from "./etcd_cache.ts";
+import { cacheRoot, inspectRelease, releaseDirectory } from "./etcd_cache.ts";
 import {
   archiveUrls,
   etcdRelease,
   type EtcdReleaseOptions,
 } from "./etcd_release.ts";
 import { type EtcdVersion, supportOf, versionText } from "./etcd_version.ts";
-import { installEtcd } from "./install_etcd.ts";
 
 /** Where the path of a binary was set. */
 export type BinaryOrigin = "flag" | "environment" | "config";
@@ -71,7 +70,7 @@ export async function findEtcd(
     return await namedEtcd(options.binary, options);
   }
   try {
-    return warnedOf(await fetchEtcd(options));
+    return warnedOf(await cachedEtcd(options) ?? await fetchEtcd(options));
   } catch (error) {
     if (!(error instanceof KatError)) throw error;
     const onPath = await etcdOnPath(options);
@@ -98,6 +97,8 @@ export async function fetchEtcd(
 ): Promise<EtcdBinaries> {
   const { cacheDir, mirror, onProgress, signal, limits } = options;
   const release = etcdRelease(options);
+  // What downloads and unpacks is large, and seldom wanted.
+  const { installEtcd } = await import("./install_etcd.ts");
   return await installEtcd({
     cacheDir,
     release,
@@ -106,6 +107,47 @@ export async function fetchEtcd(
     signal,
     limits,
   });
+}
+
+/**
+ * Says where the etcd will be found unless it has to be fetched first, without
+ * looking at what is in the file; `undefined` if there is none.
+ */
+export async function guessEtcd(
+  { binary, cacheDir, ...options }: Pick<
+    FindEtcdOptions,
+    "binary" | "cacheDir" | keyof EtcdReleaseOptions
+  >,
+): Promise<string | undefined> {
+  if (binary !== undefined) return resolve(binary);
+  try {
+    const etcd = join(
+      releaseDirectory(cacheDir, etcdRelease(options)),
+      "etcd",
+    );
+    return await isExecutableFile(etcd) ? etcd : undefined;
+  } catch {
+    // What is wrong with the settings is said by who looks for etcd.
+    return undefined;
+  }
+}
+
+/** The release from the cache, if its server is there and whole; the agent runs no other program of it. */
+async function cachedEtcd(
+  options: FindEtcdOptions,
+): Promise<EtcdBinaries | undefined> {
+  const { cacheDir, signal } = options;
+  const release = etcdRelease(options);
+  try {
+    const state = await inspectRelease(cacheDir, release, {
+      signal,
+      programs: ["etcd"],
+    });
+    return state.kind === "intact" ? state.binaries : undefined;
+  } catch {
+    // Said, with what to do, by who would fetch it.
+    return undefined;
+  }
 }
 
 async function namedEtcd(

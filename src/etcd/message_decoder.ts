@@ -9,7 +9,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import protobuf from "protobufjs";
+import protobuf from "protobufjs/light";
 
 type Message = Record<string, unknown>;
 type ReadMessage = (reader: protobuf.Reader, end: number) => Message;

@@ -1,7 +1,7 @@
 import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
-import protobuf from "protobufjs";
+import protobuf from "protobufjs/light";
 import descriptor from "./etcd_protocol.json" with { type: "json" };
 import { decoderOf } from "./message_decoder.ts";
 
