@@ -10,8 +10,10 @@
 import { ExitCode, ShutdownRequested } from "./src/base/errors.ts";
 import { actBeforeHardExit } from "./src/base/hard_exit.ts";
 import { hideEnvironment } from "./src/base/hide_environment.ts";
+import { putOffSegmenter } from "./src/base/late_segmenter.ts";
 
 hideEnvironment();
+putOffSegmenter();
 const root = new AbortController();
 
 /** A terminal that is closed, Ctrl-C, and systemd's stop. */

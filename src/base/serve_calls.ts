@@ -151,13 +151,12 @@ function sendRecord(record: (PartMessage & { type: "log" })["record"]): void {
     scope.postMessage({ type: "log", record });
   } catch {
     // A field that is no plain data.
-    const fields = Object.entries(record.properties);
+    const fields = Object.entries(record.fields);
     scope.postMessage({
       type: "log",
       record: {
         ...record,
-        message: record.message.map(String),
-        properties: Object.fromEntries(
+        fields: Object.fromEntries(
           fields.map(([name, value]) => [name, String(value)]),
         ),
       },
