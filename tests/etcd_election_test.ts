@@ -227,8 +227,9 @@ Deno.test("campaign() says once which key without a lease keeps everybody from l
     strictEqual(keys.split("\n").filter((one) => one !== "").length, 2);
   });
 
+  const lost = abortedAt(term.signal);
   await etcd.ctl("put", key, "by hand");
-  await abortedAt(term.signal);
+  await lost;
   await first.resign();
   await eventually(() => strictEqual(warnings().length, 1));
   strictEqual(warnings()[0]?.key, key);
