@@ -128,9 +128,11 @@ export class ChaosNode implements AsyncDisposable {
     const { pid, ended } = this.agent;
     this.agent.kill("SIGCONT");
     this.agent.kill(name);
-    const { code } = await ended;
+    const { code, stderr } = await ended;
     await this.#followed;
-    if (name === "SIGTERM" && code !== 0) {
+    // Told before it could listen, it has begun nothing: 128 + 15, as any program.
+    const isEarly = code === 143 && stderr === "";
+    if (name === "SIGTERM" && code !== 0 && !isEarly) {
       this.incidents.push(`${this.name} ended with ${code} after SIGTERM`);
     }
     return `agent ${pid} ended with ${code}`;
