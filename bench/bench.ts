@@ -17,6 +17,7 @@
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { candidatesBench } from "./candidates_bench.ts";
+import { footprintBench } from "./footprint_bench.ts";
 import { handOverBench } from "./hand_over_bench.ts";
 import { listBench } from "./list_bench.ts";
 import type { Bench, BenchContext, Measurement } from "./measurement.ts";
@@ -40,6 +41,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   hand_over: handOverBench,
   recovery: recoveryBench,
   start: startBench,
+  footprint: footprintBench,
 };
 const NAMES = Object.keys(BENCHES);
 const ROUNDS = 7;

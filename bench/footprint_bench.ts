@@ -1,9 +1,7 @@
 /**
  * What an agent that leads alone takes of its machine while nothing happens:
  * memory, processor and disk, its own and its etcd's. Linux only, for it reads
- * `/proc`. `KAT_TEST_AGENT` names a built file in place of the source.
- *
- * Starts are measured by a bench of their own; here only what stays is.
+ * `/proc`. The agent is the built file where `KAT_TEST_AGENT` names one.
  *
  * @module
  */
@@ -12,39 +10,35 @@ import { startAgent } from "../tests/support/agent_process.ts";
 import { initArgs, writeClusterFile } from "../tests/support/cluster_file.ts";
 import { processesNaming } from "../tests/support/processes.ts";
 import { tempDir } from "../tests/support/temp_dir.ts";
+import type { Aim, BenchContext, Measurement, Row } from "./measurement.ts";
 
-/** Options of {@linkcode footprintBench}. */
-export interface FootprintOptions {
-  /** How many agents are started, one after the other. @default {3} */
-  readonly rounds?: number | undefined;
-  /** How long each is left alone before it is looked at, in milliseconds. @default {10000} */
-  readonly settleMs?: number | undefined;
-  /** How long it is then watched, in milliseconds. @default {60000} */
-  readonly idleMs?: number | undefined;
-}
+/** How long an agent is left alone before it is looked at, in milliseconds. */
+const SETTLE_MS = 15_000;
+/** How long it is then watched, in milliseconds. */
+const IDLE_MS = 30_000;
+/** Each takes most of a minute. */
+const MOST_ROUNDS = 3;
 
-/** One figure: the median of the rounds, and the lowest and the highest. */
-export interface FootprintRow {
-  /** What was measured. */
-  readonly name: string;
-  /** In what. */
-  readonly unit: "MB" | "% of a core" | "KB/s";
-  /** The middle one. */
-  readonly median: number;
-  /** The lowest. */
-  readonly min: number;
-  /** The highest. */
-  readonly max: number;
-}
+const WHAT = "leads, idle";
+const AGENT = "agent";
+/** What is aimed at, by figure. */
+const AIMS = [
+  { figure: "rssMb", what: "memory of an idle agent", bound: 75, unit: "MB" },
+  { figure: "cpu", what: "processor of an idle agent", bound: 0.3, unit: "%" },
+  {
+    figure: "written",
+    what: "disk writes of an idle agent",
+    bound: 0,
+    unit: "KB/s",
+  },
+] as const;
 
 /** One process, as `/proc` shows it. */
 interface Usage {
   readonly atMs: number;
   readonly rssMb: number;
   readonly anonMb: number;
-  readonly fileMb: number;
   readonly peakMb: number;
-  readonly pssMb: number;
   readonly cpuMs: number;
   readonly writtenBytes: number;
 }
@@ -52,45 +46,63 @@ interface Usage {
 /** The processor's time is counted in hundredths of a second. */
 const TICK_MS = 10;
 
-if (import.meta.main) {
-  const [rounds, idleSeconds] = Deno.args.map(Number);
-  const rows = await footprintBench({
-    rounds,
-    idleMs: idleSeconds === undefined ? undefined : idleSeconds * 1_000,
-  });
-  for (const { name, unit, median, min, max } of rows) {
-    const [middle, low, high] = [median, min, max].map((n) => n.toFixed(2));
-    // deno-lint-ignore no-console -- the result of this program
-    console.log(`${name.padEnd(40)} ${middle} ${unit} (${low} to ${high})`);
-  }
-}
-
-/** Starts agents, leaves each alone, and returns what they took meanwhile. */
+/** Starts agents, leaves each alone, and tells what they took meanwhile. */
 export async function footprintBench(
-  { rounds = 3, settleMs = 10_000, idleMs = 60_000 }: FootprintOptions = {},
-): Promise<readonly FootprintRow[]> {
-  const found: Omit<FootprintRow, "median" | "min" | "max">[][] = [];
-  const values: number[][] = [];
-  for (let round = 0; round < rounds; round++) {
-    const figures = await watchOne(settleMs, idleMs);
-    found.push(figures.map(({ name, unit }) => ({ name, unit })));
-    values.push(figures.map(({ value }) => value));
+  { quick, rounds, say }: BenchContext,
+): Promise<Measurement> {
+  const [settleMs, idleMs] = quick ? [500, 500] : [SETTLE_MS, IDLE_MS];
+  const figures = new Map<string, Record<string, number[]>>();
+  for (let round = 0; round < Math.min(rounds, MOST_ROUNDS); round++) {
+    say(`footprint: round ${round + 1}`);
+    for (const [peer, values] of await watchOne(settleMs, idleMs)) {
+      const all = figures.get(peer) ?? {};
+      for (const [name, value] of Object.entries(values)) {
+        (all[name] ??= []).push(value);
+      }
+      figures.set(peer, all);
+    }
   }
-  return (found[0] ?? []).map((figure, index) => {
-    const sorted = values.map((round) => round[index] ?? NaN)
-      .sort((a, b) => a - b);
-    return {
-      ...figure,
-      median: sorted[Math.floor(sorted.length / 2)] ?? NaN,
-      min: sorted[0] ?? NaN,
-      max: sorted.at(-1) ?? NaN,
-    };
-  });
+  const rows: Row[] = [...figures].map(([peer, figures]) => ({
+    what: WHAT,
+    peer,
+    figures,
+  }));
+  return {
+    name: "footprint",
+    subject: "node",
+    columns: [
+      { title: "RSS, MB", figure: "rssMb", digits: 0, as: "spread" },
+      { title: "of which its own", figure: "anonMb", digits: 0 },
+      { title: "largest so far", figure: "peakMb", digits: 0 },
+      { title: "% of a core", figure: "cpu", digits: 2, as: "spread" },
+      { title: "written, KB/s", figure: "written", digits: 1 },
+    ],
+    rows,
+    aims: AIMS.map(({ figure, what, bound, unit }): Aim => ({
+      what,
+      relation: "≤",
+      bound,
+      unit,
+      values: figures.get(AGENT)?.[figure] ?? [],
+    })),
+    notes: [
+      `Looked at ${SETTLE_MS / 1_000} s after it was started, for ${
+        IDLE_MS / 1_000
+      } s, at a lease of 5 s; a longer lease is renewed less often.`,
+    ],
+  };
 }
 
-type Figure = Pick<FootprintRow, "name" | "unit"> & { readonly value: number };
-
-async function watchOne(settleMs: number, idleMs: number): Promise<Figure[]> {
+/** What an agent and its etcd come to, by figure. */
+async function watchOne(
+  settleMs: number,
+  idleMs: number,
+): Promise<
+  readonly (readonly [
+    peer: string,
+    figures: Readonly<Record<string, number>>,
+  ])[]
+> {
   await using dir = await tempDir();
   const data = `${dir.path}/data`;
   const file = await writeClusterFile(dir.path);
@@ -103,34 +115,25 @@ async function watchOne(settleMs: number, idleMs: number): Promise<Figure[]> {
   const before = await look();
   await pause(idleMs);
   const after = await look();
-  return ["agent", "etcd"].flatMap((who, index) => {
+  return [AGENT, "its etcd"].flatMap((peer, index) => {
     const [from, to] = [before[index], after[index]];
     if (from === undefined || to === undefined) return [];
     const seconds = (to.atMs - from.atMs) / 1_000;
-    return [
-      { name: `${who}: memory (RSS)`, unit: "MB", value: to.rssMb },
-      { name: `${who}: of which its own`, unit: "MB", value: to.anonMb },
-      { name: `${who}: of which files`, unit: "MB", value: to.fileMb },
-      { name: `${who}: its share (PSS)`, unit: "MB", value: to.pssMb },
-      { name: `${who}: largest so far (RSS)`, unit: "MB", value: to.peakMb },
-      {
-        name: `${who}: processor`,
-        unit: "% of a core",
-        value: (to.cpuMs - from.cpuMs) / seconds / 10,
-      },
-      {
-        name: `${who}: writes to disk`,
-        unit: "KB/s",
-        value: (to.writtenBytes - from.writtenBytes) / seconds / 1_000,
-      },
-    ] as const;
+    const { rssMb, anonMb, peakMb } = to;
+    return [[peer, {
+      rssMb,
+      anonMb,
+      peakMb,
+      cpu: (to.cpuMs - from.cpuMs) / seconds / 10,
+      written: (to.writtenBytes - from.writtenBytes) / seconds / 1_000,
+    }]] as const;
   });
 }
 
 async function usageOf(pid: number): Promise<Usage> {
   const read = (name: string) => Deno.readTextFile(`/proc/${pid}/${name}`);
-  const [status, rollup, stat, io] = await Promise.all(
-    ["status", "smaps_rollup", "stat", "io"].map(read),
+  const [status, stat, io] = await Promise.all(
+    ["status", "stat", "io"].map(read),
   );
   const number = (text: string | undefined, name: string) =>
     Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(text ?? "")?.[1]);
@@ -141,9 +144,7 @@ async function usageOf(pid: number): Promise<Usage> {
     atMs: performance.now(),
     rssMb: number(status, "VmRSS") / 1_024,
     anonMb: number(status, "RssAnon") / 1_024,
-    fileMb: number(status, "RssFile") / 1_024,
     peakMb: number(status, "VmHWM") / 1_024,
-    pssMb: number(rollup, "Pss") / 1_024,
     cpuMs: (Number(fields[11]) + Number(fields[12])) * TICK_MS,
     writtenBytes: number(io, "write_bytes"),
   };

@@ -48,11 +48,15 @@ export function aimsTable(measurements: readonly Measurement[]): Table {
     lines: measurements.flatMap(({ aims }) => aims).map((aim) => [
       aim.what,
       `${aim.relation} ${amount(`${aim.bound}`, aim.unit)}`,
-      amount(spread(aim.values, aim.unit === "×" ? 2 : 0), aim.unit),
+      amount(spread(aim.values, digitsOf(aim)), aim.unit),
       isMet(aim) ? "yes" : "no",
     ]),
     words: 1,
   };
+}
+
+function digitsOf({ unit, bound }: Aim): number {
+  return unit === "×" || bound < 1 ? 2 : 0;
 }
 
 /** Whether the median of what was measured is on the right side. */
