@@ -4,7 +4,7 @@
  * @module
  */
 
-import { systemClock } from "../base/clock.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { ELECTION_PREFIX } from "../store/keys.ts";
@@ -16,6 +16,8 @@ export interface ObserveOptions {
   readonly leaderId: string;
   /** Told who leads whenever somebody looked; `undefined` if nobody does. */
   readonly onLook?: ((leader: string | undefined) => void) | undefined;
+  /** What time passes by. @default {systemClock} */
+  readonly clock?: Clock | undefined;
   /** Ends the observation. */
   readonly signal: AbortSignal;
 }
@@ -33,19 +35,31 @@ const LOOK_AGAIN_MS = 15_000;
  */
 export async function observeLeader(
   store: StateStore,
-  { leaderId, onLook, signal }: ObserveOptions,
+  { leaderId, onLook, clock = systemClock, signal }: ObserveOptions,
 ): Promise<void> {
   const log = logger("election");
   let seen: string | undefined;
+  let last = Promise.resolve();
 
-  async function look(): Promise<void> {
-    const leader = await store.getLeader({ signal });
-    if (leader !== undefined && leader !== seen && leader !== leaderId) {
-      log.info("Observing leader: {leader}", { leader });
+  // One after the other, so that what was seen last is what stays.
+  function look(scope: AbortSignal): Promise<void> {
+    return last = last.catch(() => {}).then(async () => {
+      const leader = await store.getLeader({ signal: scope });
+      if (leader !== undefined && leader !== seen && leader !== leaderId) {
+        log.info("Observing leader: {leader}", { leader });
+      }
+      // An empty chair is no news, but whoever sits down next is, also the same.
+      seen = leader;
+      onLook?.(leader);
+    });
+  }
+
+  /** Beside the watch: to open another would cost several times as much. */
+  async function lookNowAndThen(scope: AbortSignal): Promise<void> {
+    while (true) {
+      await clock.sleep(LOOK_AGAIN_MS, { signal: scope });
+      await look(scope);
     }
-    // An empty chair is no news, but whoever sits down next is, also the same.
-    seen = leader;
-    onLook?.(leader);
   }
 
   while (!signal.aborted) {
@@ -53,21 +67,21 @@ export async function observeLeader(
     const scope = AbortSignal.any([signal, round.signal]);
     try {
       await using watch = await store.watch(ELECTION_PREFIX, { signal: scope });
-      await look();
-      const timer = systemClock.sleep(LOOK_AGAIN_MS, { signal: scope })
-        .then(() => round.abort(), () => {});
+      const looking = lookNowAndThen(scope)
+        .catch((error) => round.abort(error));
       try {
-        for await (const _event of watch) await look();
+        await look(scope);
+        for await (const _event of watch) await look(scope);
+        scope.throwIfAborted();
       } finally {
         round.abort();
-        await timer;
+        await looking;
       }
     } catch (error) {
       if (signal.aborted) return;
-      if (round.signal.aborted) continue;
       if (!(error instanceof StoreError)) throw error;
       log.debug("Cannot see who leads", { reason: messageOf(error) });
-      await systemClock.sleep(RETRY_MS, { signal }).catch(() => {});
+      await clock.sleep(RETRY_MS, { signal }).catch(() => {});
     }
   }
 }
