@@ -14,7 +14,7 @@ import { option } from "@optique/core/primitives";
 import { choice, type ValueParser } from "@optique/core/valueparser";
 import { KatError, UsageError } from "../base/errors.ts";
 import { defaultDataDir } from "../cluster/default_data_dir.ts";
-import { parseNodeName } from "../cluster/node_settings.ts";
+import { parseNodeName } from "../cluster/node_name.ts";
 import type { Context } from "./command.ts";
 
 /** Any value, shown as `metavar` in help. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { absolutePath } from "./value_rules.ts";
+import { absolutePath } from "./absolute_path.ts";
 
 /** What {@linkcode defaultDataDir} looks at. */
 export interface DefaultDataDirOptions {

@@ -5,10 +5,10 @@
  * @module
  */
 
+import { absolutePath } from "./absolute_path.ts";
 import type { ClusterSpec, EtcdSpec } from "./cluster_config.ts";
 import type { Rule } from "./rule.ts";
 import {
-  absolutePath,
   dnsName,
   etcdVersion,
   integer,

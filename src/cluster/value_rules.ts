@@ -1,5 +1,5 @@
 /**
- * The rules for single values: numbers, names, networks, paths, releases.
+ * The rules for single values: numbers, names, networks, releases.
  *
  * Each takes the text of a scalar and knows nothing of files or of other
  * fields.
@@ -7,13 +7,10 @@
  * @module
  */
 
-import { posix } from "node:path";
-
+import { isDnsLabel, isDnsName } from "./dns_name.ts";
 import { cidrsOverlap, parseCidr } from "./ip_address.ts";
 import { quote, type Rule } from "./rule.ts";
 
-/** Longer paths are refused; some systems' limit (macOS) is the same. */
-const MAX_PATH_BYTES = 1024;
 /** What a URL may have; longer ones do not survive proxies. */
 const MAX_URL_LENGTH = 2048;
 
@@ -81,45 +78,6 @@ export const network: Rule<string> = {
     };
   },
 };
-
-/** A path from the root, normalised; the root itself is none. */
-export const absolutePath: Rule<string> = {
-  type: "string",
-  wanted: "an absolute path",
-  check: (text) => {
-    const wrong = wrongInPath(text);
-    return wrong === undefined
-      ? { value: posix.normalize(text).replace(/\/$/, "") }
-      : { found: `${quote(text)}, ${wrong}` };
-  },
-};
-
-function wrongInPath(text: string): string | undefined {
-  const segments = text.split("/");
-  // Invisible characters and strange spaces: what is shown would not be what is meant.
-  if (/[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u.test(text)) {
-    return "which has a control or invisible character";
-  }
-  if (segments.some((segment) => segment.startsWith("~"))) {
-    return 'whose "~" is not expanded';
-  }
-  if (!text.startsWith("/")) return "which is not absolute";
-  if (segments.includes("..")) return 'which has ".." in it';
-  if (posix.normalize(text) === "/") return "which is the root";
-  return new TextEncoder().encode(text).length > MAX_PATH_BYTES
-    ? `which has more than ${MAX_PATH_BYTES} bytes`
-    : undefined;
-}
-
-/** Returns whether `text` can stand between two dots of a host name; lower case only. */
-export function isDnsLabel(text: string): boolean {
-  return /^[a-z\d]([-a-z\d]{0,61}[a-z\d])?$/.test(text);
-}
-
-/** Returns whether `text` is labels with dots between, at most 253 characters in all. */
-export function isDnsName(text: string): boolean {
-  return text.length <= 253 && text.split(".").every(isDnsLabel);
-}
 
 /** One label of a DNS name. */
 export const dnsLabel: Rule<string> = {
