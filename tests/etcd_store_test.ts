@@ -109,6 +109,26 @@ Deno.test("EtcdStore.watch() has no gap and no duplicate when cut while it catch
   );
 });
 
+Deno.test("EtcdStore.watch() that nobody reads holds up no other, and loses nothing", async () => {
+  await using etcd = await startTestEtcd();
+  await using store = new EtcdStore({ endpoints: [etcd.endpoint] });
+  await using unread = await store.watch("/n/");
+  await using read = await store.watch("/read");
+  // More than the connection, the stream and what waits can hold.
+  const value = new Uint8Array(50_000);
+  const wanted = numbers(200);
+  for (const key of wanted) await store.put(key, value);
+  await store.put("/read", bytes("1"));
+
+  strictEqual((await read.next()).value?.kv.key, "/read");
+  const seen: string[] = [];
+  for await (const { kv } of unread) {
+    seen.push(kv.key);
+    if (seen.length === wanted.length) break;
+  }
+  deepStrictEqual(seen, wanted);
+});
+
 Deno.test("EtcdStore.put() whose answer is lost rejects as unknown and is not sent again", async () => {
   await using etcd = await startTestEtcd();
   await using proxy = startTcpProxy(etcd.port);

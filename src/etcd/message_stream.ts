@@ -51,6 +51,21 @@ export class MessageStream<Request, Response> implements Disposable {
     if (!this.#ended) this.#call.write(message);
   }
 
+  /** Whether a reader waits for a message. */
+  get isAwaited(): boolean {
+    return this.#taker !== undefined;
+  }
+
+  /** The next message if it has come already. */
+  take(): Response | undefined {
+    const response = this.#waiting.shift();
+    if (this.#paused && this.#waiting.length === 0) {
+      this.#paused = false;
+      this.#call.resume();
+    }
+    return response;
+  }
+
   /**
    * Resolves with the next message, or with `undefined` once the stream has
    * ended without an error. One reader at a time.
@@ -58,14 +73,8 @@ export class MessageStream<Request, Response> implements Disposable {
    * @throws {EtcdCallError} if the stream broke.
    */
   next(): Promise<Response | undefined> {
-    const response = this.#waiting.shift();
-    if (response !== undefined) {
-      if (this.#paused && this.#waiting.length === 0) {
-        this.#paused = false;
-        this.#call.resume();
-      }
-      return Promise.resolve(response);
-    }
+    const response = this.take();
+    if (response !== undefined) return Promise.resolve(response);
     if (this.#error) return Promise.reject(this.#error);
     if (this.#ended) return Promise.resolve(undefined);
     this.#taker = Promise.withResolvers();

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { IWatchRequest, IWatchResponse } from "etcd3/lib/rpc.js";
+import type { IEvent, IWatchRequest, IWatchResponse } from "etcd3/lib/rpc.js";
 import { abortable, Deadline } from "../base/abortable.ts";
 import { Backoff } from "../base/backoff.ts";
 import type { Clock } from "../base/clock.ts";
@@ -12,7 +12,6 @@ import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { EtcdCallError } from "../etcd/etcd_call_error.ts";
 import type { EtcdClient } from "../etcd/etcd_client.ts";
-import type { MessageStream } from "../etcd/message_stream.ts";
 import { askingAgain } from "./etcd_errors.ts";
 import { keyBytes, prefixRange, toKV } from "./etcd_range.ts";
 import {
@@ -22,6 +21,7 @@ import {
   type Watch,
   type WatchEvent,
 } from "./state_store.ts";
+import { WatchStream } from "./watch_stream.ts";
 
 /** What a watch needs. */
 export interface EtcdWatchInit {
@@ -37,17 +37,8 @@ export interface EtcdWatchInit {
   readonly signal: AbortSignal;
 }
 
-type Stream = MessageStream<IWatchRequest, IWatchResponse>;
-
-/** How long a member may take to confirm a watch, or that it still serves it. */
+/** How long a member may take to confirm a watch. */
 const OPEN_MS = 5_000;
-/**
- * How long a stream may be quiet before the member is asked whether it still
- * serves the watch. gRPC's pings only show that its connection lives.
- */
-const QUIET_MS = 10_000;
-/** Why a wait ends in that case. */
-const QUIET = new Error("The stream is quiet");
 
 /**
  * ```
@@ -65,8 +56,12 @@ export class EtcdWatch implements Watch {
   readonly #init: EtcdWatchInit;
   readonly #closed = new AbortController();
   readonly #signal: AbortSignal;
-  readonly #events: AsyncGenerator<WatchEvent, undefined>;
-  #stream: Stream | undefined;
+  readonly #deliveries: AsyncGenerator<WatchEvent, undefined>;
+  /** How many events were asked of it that are still to come: nobody overtakes them. */
+  #asked = 0;
+  /** What came in the last response and is not delivered yet, the first last. */
+  #events: IEvent[] = [];
+  #stream: WatchStream | undefined;
   #next: bigint;
   /** What comes before the next revision is compacted, so that a stream cannot start there. */
   #atEdge = false;
@@ -75,7 +70,7 @@ export class EtcdWatch implements Watch {
     this.#init = init;
     this.#next = init.startRevision;
     this.#signal = AbortSignal.any([init.signal, this.#closed.signal]);
-    this.#events = this.#deliver();
+    this.#deliveries = this.#deliver();
     // Also when nobody is reading: an open stream would keep the connection.
     this.#signal.addEventListener("abort", () => this.#drop(), { once: true });
   }
@@ -95,14 +90,22 @@ export class EtcdWatch implements Watch {
   }
 
   /** The next event, as soon as there is one. */
-  next(): Promise<IteratorResult<WatchEvent, undefined>> {
-    return this.#events.next();
+  async next(): Promise<IteratorResult<WatchEvent, undefined>> {
+    // What has come already is not worth a turn of the generator.
+    const value = this.#asked === 0 ? this.#take() : undefined;
+    if (value) return { done: false, value };
+    this.#asked += 1;
+    try {
+      return await this.#deliveries.next();
+    } finally {
+      this.#asked -= 1;
+    }
   }
 
   /** Ends the watch, as leaving a loop does. */
   async return(): Promise<IteratorResult<WatchEvent, undefined>> {
     this.close();
-    return await this.#events.return(undefined);
+    return await this.#deliveries.return(undefined);
   }
 
   /** The watch itself: its events can be read once. */
@@ -125,10 +128,13 @@ export class EtcdWatch implements Watch {
       while (!this.#closed.signal.aborted) {
         try {
           this.#init.signal.throwIfAborted();
+          const event = this.#take();
+          if (event) {
+            yield event;
+            continue;
+          }
           this.#stream ??= await this.#open();
-          const response = await this.#response(this.#stream);
-          if (response === undefined) throw cancelled("the stream ended");
-          yield* this.#accept(response);
+          this.#accept(await this.#response(this.#stream));
           pauses.reset();
         } catch (error) {
           this.#drop();
@@ -150,46 +156,35 @@ export class EtcdWatch implements Watch {
     return undefined;
   }
 
-  /** The next message; a stream that has long been quiet must prove that it is alive. */
-  async #response(stream: Stream): Promise<IWatchResponse | undefined> {
-    const { clock } = this.#init;
-    const response = stream.next();
-    using quiet = new Deadline(QUIET_MS, () => QUIET, [this.#signal], clock);
-    try {
-      return await abortable(response, quiet.signal);
-    } catch (error) {
-      if (error !== QUIET) throw error;
-    }
-    stream.write({ progress_request: {} });
-    const silent = () => cancelled("the member has fallen silent");
-    using late = new Deadline(OPEN_MS, silent, [this.#signal], clock);
-    try {
-      return await abortable(response, late.signal);
-    } catch (error) {
-      if (!this.#signal.aborted) this.#init.client.moveOn();
-      throw error;
-    }
+  /** The next message of a stream. */
+  async #response(stream: WatchStream): Promise<IWatchResponse> {
+    const response = stream.take() ?? await stream.next();
+    if (response) return response;
+    if (!stream.isSilent) throw cancelled("the stream ended");
+    this.#init.client.moveOn();
+    throw cancelled("the member has fallen silent");
   }
 
-  /** The events of one response; what a resumed stream repeats is left out. */
-  *#accept(response: IWatchResponse): Generator<WatchEvent> {
+  /** Takes in the events of one response; what a resumed stream repeats is left out. */
+  #accept(response: IWatchResponse): void {
     if (response.canceled) throw this.#cancellation(response);
     const next = this.#next;
-    for (const { type, kv, prev_kv } of response.events) {
-      if (BigInt(kv.mod_revision) < next) continue;
-      if (this.#signal.aborted) return;
-      // etcd never splits a revision over two responses, but a reader may stop
-      // between two events of one: only a whole response moves the mark.
-      yield {
-        type: type === "Delete" ? "delete" : "put",
-        kv: toKV(kv),
-        ...(prev_kv ? { prevKV: toKV(prev_kv) } : {}),
-      };
-    }
-    const last = response.events.at(-1);
+    const { events } = response;
+    const last = events.at(-1);
     if (last === undefined || BigInt(last.kv.mod_revision) < next) return;
+    const first = events.findIndex(({ kv }) => BigInt(kv.mod_revision) >= next);
+    this.#events = events.slice(first).reverse();
+    // No stream is opened before all of them are delivered, and etcd never
+    // splits a revision over two responses.
     this.#next = BigInt(last.kv.mod_revision) + 1n;
     this.#atEdge = false;
+  }
+
+  /** The next event that has come already, unless the watch is over. */
+  #take(): WatchEvent | undefined {
+    if (this.#signal.aborted) return undefined;
+    const event = this.#events.pop();
+    return event && toWatchEvent(event);
   }
 
   /**
@@ -201,7 +196,7 @@ export class EtcdWatch implements Watch {
   }
 
   /** Opens a stream and waits until the member has confirmed the watch. */
-  async #open(): Promise<Stream> {
+  async #open(): Promise<WatchStream> {
     const { client, keyOrPrefix } = this.#init;
     const isPrefix = keyOrPrefix === "" || keyOrPrefix.endsWith("/");
     const range = isPrefix
@@ -213,10 +208,11 @@ export class EtcdWatch implements Watch {
       [this.#signal],
       this.#init.clock,
     );
-    const stream: Stream = await client.stream("Watch", "watch", {
-      signal: deadline.signal,
-      timeoutMs: OPEN_MS,
-    });
+    const stream = await client.stream<IWatchRequest, IWatchResponse>(
+      "Watch",
+      "watch",
+      { signal: deadline.signal, timeoutMs: OPEN_MS },
+    );
     try {
       stream.write({
         create_request: {
@@ -228,7 +224,7 @@ export class EtcdWatch implements Watch {
       const response = await abortable(stream.next(), deadline.signal);
       if (response === undefined) throw cancelled("the stream ended");
       if (response.canceled) throw this.#cancellation(response);
-      return stream;
+      return new WatchStream(stream, this.#init.clock);
     } catch (error) {
       stream[Symbol.dispose]();
       if (!this.#signal.aborted) client.moveOn();
@@ -263,6 +259,14 @@ export class EtcdWatch implements Watch {
     this.#stream?.[Symbol.dispose]();
     this.#stream = undefined;
   }
+}
+
+function toWatchEvent({ type, kv, prev_kv }: IEvent): WatchEvent {
+  return {
+    type: type === "Delete" ? "delete" : "put",
+    kv: toKV(kv),
+    ...(prev_kv ? { prevKV: toKV(prev_kv) } : {}),
+  };
 }
 
 function cancelled(why: string): StoreUnavailableError {

@@ -2,6 +2,7 @@ import { deepStrictEqual, ok, rejects } from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { FakeClock } from "../../tests/support/fake_clock.ts";
 import type { EtcdClient } from "../etcd/etcd_client.ts";
+import { type DuplexCall, MessageStream } from "../etcd/message_stream.ts";
 import { EtcdWatch } from "./etcd_watch.ts";
 import { CompactedError } from "./state_store.ts";
 
@@ -26,19 +27,71 @@ function events(...revisions: number[]): Record<string, unknown> {
   };
 }
 
+/** What a member hears and says on one stream. */
+interface Line {
+  readonly hear: (request: Record<string, Record<string, string>>) => void;
+  readonly onOpen?: (call: FakeCall) => void;
+  readonly onCancel?: () => void;
+}
+
+/** The transport's end of a stream, in the test's hands. */
+class FakeCall implements DuplexCall {
+  readonly #line: Line;
+  readonly #handlers = new Map<string, (argument: never) => void>();
+
+  constructor(line: Line) {
+    this.#line = line;
+  }
+
+  /** The member says something, or ends the stream. */
+  say(message: Record<string, unknown> | undefined): void {
+    if (message) this.#handlers.get("data")?.(message as never);
+    else this.#handlers.get("end")?.(undefined as never);
+  }
+
+  write(message: never): boolean {
+    this.#line.hear(message);
+    return true;
+  }
+
+  cancel(): void {
+    this.#line.onCancel?.();
+  }
+
+  pause(): void {}
+
+  resume(): void {}
+
+  on(event: string, handler: (argument: never) => void): void {
+    this.#handlers.set(event, handler);
+  }
+}
+
+function streamOf(line: Line): MessageStream<unknown, unknown> {
+  const call = new FakeCall(line);
+  const stream = new MessageStream(call, (error) => {
+    throw error;
+  });
+  line.onOpen?.(call);
+  return stream;
+}
+
 /** A client whose streams follow scripts; it remembers from where each was asked to start. */
 function scripted(...scripts: Script[]) {
   const starts: string[] = [];
   const client = {
     moveOn() {},
     stream() {
-      const script = [...scripts.shift() ?? []];
-      return Promise.resolve({
-        write: ({ create_request }: Record<string, Record<string, string>>) =>
-          void starts.push(create_request?.start_revision ?? ""),
-        next: () => Promise.resolve(script.shift()),
-        [Symbol.dispose]: () => {},
-      });
+      const script = scripts.shift() ?? [];
+      let member: FakeCall;
+      return Promise.resolve(streamOf({
+        onOpen: (call) => void (member = call),
+        hear({ create_request }) {
+          starts.push(create_request?.start_revision ?? "");
+          for (const message of script) member.say(message);
+          member.say(undefined);
+        },
+      }));
     },
   } as unknown as EtcdClient;
   return { client, starts };
@@ -60,7 +113,7 @@ Deno.test("EtcdWatch resumes after the last event and delivers nothing twice tha
   const { client, starts } = scripted(
     [CREATED, events(5, 6), events(7)],
     [CREATED, events(6, 7, 8)],
-    [CREATED, events(9)],
+    [CREATED, events(8), events(9)],
   );
   const { clock, watch } = await open(client);
   const versions: bigint[] = [];
@@ -118,30 +171,22 @@ Deno.test("EtcdWatch asks a quiet stream for a sign of life, and opens a silent 
   const client = {
     moveOn: () => void (moved += 1),
     stream() {
-      let answer = Promise.withResolvers<Record<string, unknown>>();
+      let member: FakeCall;
       const isFirst = starts.length === 0;
-      return Promise.resolve({
-        write(request: Record<string, Record<string, string>>) {
-          if (request.progress_request) {
+      return Promise.resolve(streamOf({
+        onOpen: (call) => void (member = call),
+        hear({ create_request, progress_request }) {
+          if (progress_request) {
             asked += 1;
             // The first stream shows life once, and then is silent.
-            if (isFirst && asked === 1) answer.resolve(events());
+            if (isFirst && asked === 1) member.say(events());
             return;
           }
-          starts.push(request.create_request?.start_revision ?? "");
-          answer.resolve(CREATED);
-          if (!isFirst) queueMicrotask(() => answer.resolve(events(5)));
+          starts.push(create_request?.start_revision ?? "");
+          member.say(CREATED);
+          if (!isFirst) member.say(events(5));
         },
-        next() {
-          const { promise } = answer;
-          return promise.then((message) => {
-            answer = Promise.withResolvers();
-            if (!isFirst) answer.resolve(events(5));
-            return message;
-          });
-        },
-        [Symbol.dispose]: () => {},
-      });
+      }));
     },
   } as unknown as EtcdClient;
   const { clock, watch } = await open(client);
@@ -165,11 +210,11 @@ Deno.test("EtcdWatch.open() leaves no stream open, at whatever moment it is call
       moveOn() {},
       stream() {
         open++;
-        return Promise.resolve({
-          write() {},
-          next: () => Promise.resolve(CREATED),
-          [Symbol.dispose]: () => void open--,
-        });
+        return Promise.resolve(streamOf({
+          hear() {},
+          onOpen: (call) => call.say(CREATED),
+          onCancel: () => void open--,
+        }));
       },
     } as unknown as EtcdClient;
     const off = new AbortController();
@@ -187,4 +232,60 @@ Deno.test("EtcdWatch.open() leaves no stream open, at whatever moment it is call
 
     ok(open <= 0, `called off after ${turns} turns`);
   }
+});
+
+Deno.test("EtcdWatch.next() asks nothing of a member while the reader is busy, however long", async () => {
+  let asked = 0;
+  let member: FakeCall | undefined;
+  const client = {
+    moveOn() {},
+    stream: () =>
+      Promise.resolve(streamOf({
+        onOpen: (call) => void (member = call),
+        hear({ progress_request }) {
+          if (progress_request) asked += 1;
+          else member?.say(CREATED);
+        },
+      })),
+  } as unknown as EtcdClient;
+  const { clock, watch } = await open(client);
+  member?.say(events(5, 6));
+  deepStrictEqual((await watch.next()).value?.kv.version, 5n);
+  await clock.advance(60_000);
+  deepStrictEqual(asked, 0);
+
+  deepStrictEqual((await watch.next()).value?.kv.version, 6n);
+  const next = watch.next();
+  await clock.advance(9_900);
+  deepStrictEqual(asked, 0);
+  await clock.advance(200);
+  deepStrictEqual(asked, 1);
+  member?.say(events(7));
+  deepStrictEqual((await next).value?.kv.version, 7n);
+  await clock.advance(60_000);
+  deepStrictEqual(asked, 1);
+  watch.close();
+});
+
+Deno.test("EtcdWatch.next() serves many who wait in the order they came, also those who come while events are at hand", async () => {
+  const { client } = scripted([CREATED, events(5, 6, 7), events(8, 9)]);
+  const { watch } = await open(client);
+  const seen: string[] = [];
+  const asking: Promise<unknown>[] = [];
+  const ask = (name: string) =>
+    void asking.push(
+      watch.next().then(({ value }) =>
+        seen.push(`${name}${value?.kv.version}`)
+      ),
+    );
+  ask("a");
+  ask("b");
+  // Whoever comes in any later turn waits behind those who came before.
+  for (const name of ["c", "d", "e"]) {
+    for (let turn = 0; turn < 2; turn++) await Promise.resolve();
+    ask(name);
+  }
+  await Promise.all(asking);
+  deepStrictEqual(seen, ["a5", "b6", "c7", "d8", "e9"]);
+  watch.close();
 });

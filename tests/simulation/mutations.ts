@@ -114,8 +114,8 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "a watch that waits for ever on a silent stream",
-    file: "store/etcd_watch.ts",
-    text: "await this.#response(this.#stream)",
-    wrong: "await abortable(this.#stream.next(), this.#signal)",
+    file: "store/watch_stream.ts",
+    text: "this.#isSilent = true;\n      this[Symbol.dispose]();",
+    wrong: "",
   },
 ];
