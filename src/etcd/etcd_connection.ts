@@ -13,10 +13,12 @@ import {
   connectivityState,
   credentials,
   Metadata,
+  status as Code,
 } from "@grpc/grpc-js";
 import { abortable } from "../base/abortable.ts";
 import { systemClock } from "../base/clock.ts";
 import { grpcTarget } from "./etcd_address.ts";
+import { type CallInFlight, CallsInFlight } from "./calls_in_flight.ts";
 import { EtcdCallError, toCallError } from "./etcd_call_error.ts";
 import { type EtcdService, type EtcdStub, etcdStub } from "./etcd_protocol.ts";
 import { guardHttp2 } from "./guard_http2.ts";
@@ -47,6 +49,12 @@ type Streaming = (metadata: Metadata) => DuplexCall;
 const ANCHOR_PAUSE_MS = 500;
 /** How long to wait for a connection before the next member is asked. */
 const CONNECT_MS = 1_000;
+
+/** What gRPC says when its own timer ends a call. */
+const NO_ANSWER = {
+  code: Code.DEADLINE_EXCEEDED,
+  details: "No answer in time",
+};
 
 const CHANNEL_OPTIONS = {
   // `http_proxy` in the environment is for downloads: a proxy would be asked
@@ -80,7 +88,7 @@ export class EtcdConnection implements Disposable {
   readonly #channel: Channel;
   readonly #stubs = new Map<EtcdService, EtcdStub>();
   readonly #metadata = new Metadata();
-  readonly #calls = new Set<{ cancel(): void }>();
+  readonly #calls = new CallsInFlight();
   readonly #closed = new AbortController();
   #anchoring: Promise<void> | undefined;
 
@@ -122,19 +130,27 @@ export class EtcdConnection implements Disposable {
         reject(signal?.reason);
         call.cancel();
       };
+      const inFlight: CallInFlight = {
+        endMs,
+        expire: () => {
+          reject(toCallError(NO_ANSWER, this.endpoint));
+          call.cancel();
+        },
+        cancel: () => call.cancel(),
+      };
       const call = (stub[method] as Unary).call(
         stub,
         request,
         this.#metadata,
         { deadline },
         (error, response) => {
-          this.#calls.delete(call);
+          this.#calls.delete(inFlight);
           signal?.removeEventListener("abort", onAbort);
           if (error) reject(toCallError(error, this.endpoint));
           else resolve(response as Response);
         },
       );
-      this.#calls.add(call);
+      this.#calls.add(inFlight);
       signal?.addEventListener("abort", onAbort, { once: true });
     });
   }
@@ -156,7 +172,7 @@ export class EtcdConnection implements Disposable {
   /** Ends the connection; open calls and streams on it end. */
   [Symbol.dispose](): void {
     this.#closed.abort(new Error("The connection is closed"));
-    for (const call of this.#calls) call.cancel();
+    this.#calls[Symbol.dispose]();
     this.#channel.close();
   }
 
