@@ -138,8 +138,12 @@ export function checkResignations(
   return findings.verdict();
 }
 
-/** So long nobody is without a change but a store that is away, or a recorder that is deaf. */
-const SILENCE_MS = 1_000;
+/**
+ * So long nobody is without a change, of which traffic makes a hundred in a
+ * second, but a store that is away or waits for its disk, or a recorder that is
+ * deaf.
+ */
+const SILENCE_MS = 400;
 
 /**
  * When the last silence between two moments was over. A store that is away ends
