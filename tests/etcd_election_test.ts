@@ -1,8 +1,8 @@
 import { ok, strictEqual } from "node:assert/strict";
 import { EtcdStore } from "../src/store/etcd_store.ts";
 import { LeadershipLostError } from "../src/store/state_store.ts";
-import { startLogging } from "../src/base/log.ts";
 import { eventually } from "./support/eventually.ts";
+import { logLines } from "./support/log_lines.ts";
 import { bytes } from "./support/state_store_contract.ts";
 import { startTcpProxy } from "./support/tcp_proxy.ts";
 import { startTestEtcd } from "./support/test_etcd.ts";
@@ -204,19 +204,8 @@ function readLines(child: Deno.ChildProcess) {
 
 Deno.test("campaign() says once which key without a lease keeps everybody from leading, and leads when it is deleted", async () => {
   await using etcd = await startTestEtcd();
-  const lines: Record<string, unknown>[] = [];
-  await using _log = await startLogging({
-    format: "json",
-    level: "info",
-    colors: false,
-    write: (bytes) => {
-      const text = new TextDecoder().decode(bytes).trim();
-      lines.push(...text.split("\n").map((line) => JSON.parse(line)));
-      return Promise.resolve();
-    },
-    journal: undefined,
-  });
-  const warnings = () => lines.filter(({ advice }) => advice !== undefined);
+  await using log = await logLines();
+  const warnings = () => log.lines.filter(({ advice }) => advice !== undefined);
   await using first = new EtcdStore({ endpoints: [etcd.endpoint] });
   await using second = new EtcdStore({ endpoints: [etcd.endpoint] });
   const term = await first.campaign("first", 2);

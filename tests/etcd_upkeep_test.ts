@@ -9,7 +9,6 @@ import {
 } from "node:assert/strict";
 import { type SpaceTrouble } from "../src/agent/space_rules.ts";
 import { watchSpace } from "../src/agent/watch_space.ts";
-import { startLogging } from "../src/base/log.ts";
 import { startEtcd } from "../src/etcd/etcd_process.ts";
 import {
   compactHistory,
@@ -24,6 +23,7 @@ import { initArgs, writeClusterFile } from "./support/cluster_file.ts";
 import { eventually } from "./support/eventually.ts";
 import { FakeClock } from "./support/fake_clock.ts";
 import { freePorts } from "./support/free_ports.ts";
+import { logLines } from "./support/log_lines.ts";
 import { tempDir } from "./support/temp_dir.ts";
 import { startTestEtcd, type TestEtcd } from "./support/test_etcd.ts";
 import { testMember } from "./support/test_member.ts";
@@ -223,18 +223,7 @@ Deno.test("disarmNoSpace() leaves an alarm alone when its member is full, or doe
 
 /** Follows a watch over a space that shrinks and grows again. */
 async function watching(etcd: TestEtcd, dataDir: string) {
-  const lines: { message: string; level: string }[] = [];
-  const log = await startLogging({
-    format: "json",
-    level: "info",
-    colors: false,
-    write: (bytes) => {
-      const text = new TextDecoder().decode(bytes).trim();
-      lines.push(...text.split("\n").map((line) => JSON.parse(line)));
-      return Promise.resolve();
-    },
-    journal: undefined,
-  });
+  const log = await logLines();
   const clock = new FakeClock();
   const ended = new AbortController();
   let troubles: readonly SpaceTrouble[] = [];
@@ -251,7 +240,7 @@ async function watching(etcd: TestEtcd, dataDir: string) {
     signal: ended.signal,
   });
   return {
-    lines,
+    lines: log.lines,
     /** Lets minutes pass until that is what is short. */
     until: (...kinds: string[]) =>
       eventually(async () => {

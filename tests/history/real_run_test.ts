@@ -1,9 +1,9 @@
-import { deepStrictEqual, ok } from "node:assert/strict";
+import { ok } from "node:assert/strict";
 import { EtcdStore } from "../../src/store/etcd_store.ts";
 import { bytes } from "../support/state_store_contract.ts";
 import { startTcpProxy } from "../support/tcp_proxy.ts";
 import { startTestEtcd } from "../support/test_etcd.ts";
-import { checkHistory, showTable } from "./check_history.ts";
+import { assertFlawless } from "./assert_flawless.ts";
 import { recordTruth } from "./ctl_recorder.ts";
 import { type HistoryRecord, toHistory } from "./history.ts";
 import { monotonicNs } from "./monotonic_clock.ts";
@@ -96,12 +96,5 @@ Deno.test("checkHistory() finds nothing in a real run whose connections break ag
   const history = toHistory(records);
   const unknown = history.operations.filter((one) => one.outcome === "unknown");
   ok(unknown.length > 5, `${unknown.length} unknown`);
-  const lines = checkHistory(history);
-  deepStrictEqual(
-    lines.filter(({ verdict }) =>
-      verdict.violations.length > 0 || verdict.undecided > 0
-    ),
-    [],
-    showTable(lines),
-  );
+  assertFlawless(history);
 });
