@@ -152,6 +152,8 @@ DENO_NO_PACKAGE_JSON=1
 DENO_NO_UPDATE_CHECK=1
 # What a service is to start.
 KAT_PROGRAM=$kat_self
-export DENO_DIR DENO_NO_PACKAGE_JSON DENO_NO_UPDATE_CHECK KAT_PROGRAM
+# Of threads that each have a heap of glibc's, no one gives back what its start took.
+: "${MALLOC_ARENA_MAX:=1}"
+export DENO_DIR DENO_NO_PACKAGE_JSON DENO_NO_UPDATE_CHECK KAT_PROGRAM MALLOC_ARENA_MAX
 exec "$kat_dir/kat-agent" run --v8-flags=@FLAGS@ --quiet --no-prompt --cached-only --no-remote --no-npm \
   --no-lock "--config=$kat_dir/deno.json" -P=agent "$kat_dir/main.js" "$@"
