@@ -9,18 +9,19 @@
  * @module
  */
 
-import { escapeControls } from "./escape_controls.ts";
-import { Journal, type JournalLine, prefixed } from "./journal.ts";
 import {
-  emit,
+  configure,
+  configureSync,
+  getLogger,
   type Logger,
+  type LoggerConfig,
   type LogLevel,
   type LogRecord,
-  messageText,
-  removeSink,
-  roomLogger,
-  setSink,
-} from "./log_record.ts";
+  reset,
+} from "@logtape/logtape";
+
+import { escapeControls } from "./escape_controls.ts";
+import { Journal, type JournalLine, prefixed } from "./journal.ts";
 
 export type { LogLevel, LogRecord };
 
@@ -59,6 +60,12 @@ export interface JournalOptions {
   readonly socket?: string;
 }
 
+/** What the library says of itself. */
+const SILENT_META: LoggerConfig<string, string> = {
+  category: ["logtape", "meta"],
+  sinks: [],
+  lowestLevel: "fatal",
+};
 /** Lines that may wait for a reader; at about 200 bytes each, 2 MB. */
 const QUEUE_LIMIT = 10_000;
 /** How long the end of the program waits for the last lines to be read. */
@@ -66,7 +73,7 @@ const FLUSH_MS = 1_000;
 
 /** Returns the logger of a room. Silent until {@linkcode startLogging}. */
 export function logger(room: LogRoom): Logger {
-  return roomLogger(room);
+  return getLogger(["kat", room]);
 }
 
 let lowestLevel: LogLevel = "fatal";
@@ -82,24 +89,40 @@ export function startForwarding(
   send: (record: LogRecord) => void,
 ): void {
   lowestLevel = level;
-  setSink(level, send);
+  configureSync({
+    reset: true,
+    sinks: { host: send },
+    loggers: [
+      { category: "kat", sinks: ["host"], lowestLevel: level },
+      SILENT_META,
+    ],
+  });
 }
 
 /** Logs a record of another part of the program, with its own time. */
-export function relog(record: LogRecord): void {
-  emit(record);
+export function relog({ category, ...record }: LogRecord): void {
+  getLogger(category).emit(record);
 }
 
 /** Starts writing log lines; disposing writes what waits and stops. */
-export function startLogging(options: LoggingOptions): AsyncDisposable {
+export async function startLogging(
+  options: LoggingOptions,
+): Promise<AsyncDisposable> {
   const entries = options.journal && Journal.open(options.journal.socket);
   const queue = new LineQueue(options, entries);
   const line = lineFormat(options);
-  setSink(options.level, (record) => queue.push(line(record)));
+  await configure({
+    reset: true,
+    sinks: { stderr: (record: LogRecord) => queue.push(line(record)) },
+    loggers: [
+      { category: "kat", sinks: ["stderr"], lowestLevel: options.level },
+      SILENT_META,
+    ],
+  });
   lowestLevel = options.level;
   return {
     async [Symbol.asyncDispose]() {
-      removeSink();
+      await reset();
       await queue.flush();
       entries?.[Symbol.dispose]();
     },
@@ -124,9 +147,9 @@ function lineFormat(
   }
   if (!journal) return (record) => ({ text: formatText(record, colors) });
   return (record) => {
-    const { level, room, fields } = record;
+    const { level, properties: fields } = record;
     const message = sentenceText(record) + fieldsText(record);
-    const entry = { level, room, message, fields };
+    const entry = { level, room: roomOf(record), message, fields };
     return { text: prefix(level, message), entry };
   };
 }
@@ -220,7 +243,7 @@ const DIM = "\x1b[2m";
 export function formatText(record: LogRecord, colors: boolean): string {
   const time = new Date(record.timestamp).toISOString();
   const level = record.level.toUpperCase().padEnd(7);
-  const room = record.room.padEnd(8);
+  const room = roomOf(record).padEnd(8);
   const fields = fieldsText(record);
   const sentence = sentenceText(record);
   return colors
@@ -230,16 +253,21 @@ export function formatText(record: LogRecord, colors: boolean): string {
     : `${time} ${level} ${room} ${sentence}${fields}`;
 }
 
+function roomOf({ category }: LogRecord): string {
+  return category.at(-1) ?? "";
+}
+
 /** The sentence, on one line. */
 function sentenceText(record: LogRecord): string {
   return escapeControls(messageText(record));
 }
 
 /** The fields that the sentence does not say, each after a space. */
-function fieldsText({ sentence, fields }: LogRecord): string {
-  return Object.entries(fields)
+function fieldsText({ rawMessage, properties }: LogRecord): string {
+  const template = String(rawMessage);
+  return Object.entries(properties)
     .filter(([name, value]) =>
-      value !== undefined && !sentence.includes(`{${name}}`)
+      value !== undefined && !template.includes(`{${name}}`)
     )
     .map(([name, value]) => ` ${name}=${plain(value)}`)
     .join("");
@@ -250,10 +278,15 @@ export function formatJson(record: LogRecord): string {
   return JSON.stringify({
     time: new Date(record.timestamp).toISOString(),
     level: record.level,
-    room: record.room,
+    room: record.category.at(-1),
     message: messageText(record),
-    ...record.fields,
+    ...record.properties,
   }, (_, value) => typeof value === "bigint" ? value.toString() : value);
+}
+
+/** The sentence with its values as they are; LogTape's own formatters would quote them. */
+function messageText(record: LogRecord): string {
+  return record.message.map(String).join("");
 }
 
 /** A field's value on one line; quoted where a reader could not tell where it ends. */

@@ -151,12 +151,13 @@ function sendRecord(record: (PartMessage & { type: "log" })["record"]): void {
     scope.postMessage({ type: "log", record });
   } catch {
     // A field that is no plain data.
-    const fields = Object.entries(record.fields);
+    const fields = Object.entries(record.properties);
     scope.postMessage({
       type: "log",
       record: {
         ...record,
-        fields: Object.fromEntries(
+        message: record.message.map(String),
+        properties: Object.fromEntries(
           fields.map(([name, value]) => [name, String(value)]),
         ),
       },
