@@ -1,18 +1,12 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { runAgent, startAgent } from "./support/agent_process.ts";
 import { initArgs, writeClusterFile } from "./support/cluster_file.ts";
+import { copyTree } from "./support/copy_tree.ts";
 import { etcdBinaries } from "./support/etcd_binaries.ts";
 import { etcdctl } from "./support/etcdctl.ts";
 import { processesNaming } from "./support/processes.ts";
 import { tempDir } from "./support/temp_dir.ts";
 import { treeHash } from "./support/tree_hash.ts";
-
-async function copyTree(from: string, to: string): Promise<void> {
-  const { success } = await new Deno.Command("cp", {
-    args: ["-a", from, to],
-  }).output();
-  ok(success);
-}
 
 Deno.test("run refuses an older copy of the store, says what to do, and changes nothing", async () => {
   await using dir = await tempDir();

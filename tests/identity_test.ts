@@ -15,6 +15,7 @@ import { refuseOtherData } from "../src/agent/refuse_identity.ts";
 import { KatError } from "../src/base/errors.ts";
 import { type EtcdProcess, startEtcd } from "../src/etcd/etcd_process.ts";
 import { versionText } from "../src/etcd/etcd_version.ts";
+import { copyTree } from "./support/copy_tree.ts";
 import { etcdBinaries } from "./support/etcd_binaries.ts";
 import { etcdctl } from "./support/etcdctl.ts";
 import { eventually } from "./support/eventually.ts";
@@ -63,13 +64,6 @@ function inspect(
 ): Promise<Identity | undefined> {
   const paths = dataPaths(member.dir);
   return refuseOtherData(record, { paths, version: etcd });
-}
-
-async function copyTree(from: string, to: string): Promise<void> {
-  const { success } = await new Deno.Command("cp", {
-    args: ["-a", from, to],
-  }).output();
-  ok(success);
 }
 
 Deno.test("IdentityKeeper writes what etcd says of itself, and the newest revision when it stops", async () => {

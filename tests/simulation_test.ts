@@ -1,6 +1,7 @@
 import { match, notStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { type Mutation, MUTATIONS } from "./simulation/mutations.ts";
+import { copyTree } from "./support/copy_tree.ts";
 import { tempDir } from "./support/temp_dir.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -82,6 +83,7 @@ async function plant(
   { file, text, wrong }: Mutation,
   { into }: { readonly into: string },
 ): Promise<void> {
+  await Deno.mkdir(`${into}/tests`);
   for (const name of ["src", "tests/simulation"]) {
     await copyTree(`${ROOT}${name}`, `${into}/${name}`);
   }
@@ -92,14 +94,6 @@ async function plant(
   const parts = (await Deno.readTextFile(path)).split(text);
   strictEqual(parts.length, 2, `${file} holds this not once: ${text}`);
   await Deno.writeTextFile(path, parts.join(wrong));
-}
-
-async function copyTree(from: string, to: string): Promise<void> {
-  await Deno.mkdir(to, { recursive: true });
-  for await (const { name, isDirectory } of Deno.readDir(from)) {
-    if (isDirectory) await copyTree(`${from}/${name}`, `${to}/${name}`);
-    else await Deno.copyFile(`${from}/${name}`, `${to}/${name}`);
-  }
 }
 
 for (const mutation of MUTATIONS) {

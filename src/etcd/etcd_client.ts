@@ -36,22 +36,20 @@ export interface OnceOptions extends EtcdCallOptions {
 export type Connection = Pick<EtcdConnection, "call" | "stream"> & Disposable;
 
 /** A stream, and a way to ask the member at its other end. */
-export interface MemberStream<Request, Response> extends Disposable {
-  /** Sends a message, as {@linkcode MessageStream.write}. */
-  write(message: Request): void;
-  /** Resolves with the next message, as {@linkcode MessageStream.next}. */
-  next(): Promise<Response | undefined>;
+export interface MemberStream<Request, Response> {
+  /** The stream. */
+  readonly stream: MessageStream<Request, Response>;
   /**
    * Sends one request to that member, once.
    *
    * @throws {EtcdCallError} sorted by whether it may have taken effect.
    */
-  ask<Answer>(
+  readonly ask: <Answer>(
     service: EtcdService,
     method: string,
     request: unknown,
     options?: EtcdCallOptions,
-  ): Promise<Answer>;
+  ) => Promise<Answer>;
 }
 
 /** Options of {@linkcode EtcdClient}. */
@@ -149,13 +147,14 @@ export class EtcdClient implements Disposable {
   async stream<Request, Response>(
     service: EtcdService,
     method: string,
-    { signal, timeoutMs = CALL_TIMEOUT_MS }: EtcdCallOptions = {},
+    options?: EtcdCallOptions,
   ): Promise<MessageStream<Request, Response>> {
-    return await this.#attempts(
-      { signal, timeoutMs, again: () => true },
-      (connection, attempt) =>
-        connection.stream<Request, Response>(service, method, attempt),
+    const opened = this.memberStream<Request, Response>(
+      service,
+      method,
+      options,
     );
+    return (await opened).stream;
   }
 
   /**
@@ -171,25 +170,20 @@ export class EtcdClient implements Disposable {
   ): Promise<MemberStream<Request, Response>> {
     return await this.#attempts(
       { signal, timeoutMs, again: () => true },
-      async (connection, attempt) => {
-        const stream = await connection.stream<Request, Response>(
+      async (connection, attempt) => ({
+        stream: await connection.stream<Request, Response>(
           service,
           method,
           attempt,
-        );
-        return {
-          write: (message) => stream.write(message),
-          next: () => stream.next(),
-          ask: (service, method, request, options = {}) => {
-            const { signal, timeoutMs = CALL_TIMEOUT_MS } = options;
-            return connection.call(service, method, request, {
-              signal,
-              timeoutMs,
-            });
-          },
-          [Symbol.dispose]: () => stream[Symbol.dispose](),
-        };
-      },
+        ),
+        ask: (service, method, request, options = {}) => {
+          const { signal, timeoutMs = CALL_TIMEOUT_MS } = options;
+          return connection.call(service, method, request, {
+            signal,
+            timeoutMs,
+          });
+        },
+      }),
     );
   }
 

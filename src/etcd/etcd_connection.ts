@@ -16,9 +16,9 @@ import {
   status as Code,
 } from "@grpc/grpc-js";
 import { abortable } from "../base/abortable.ts";
-import { systemClock } from "../base/clock.ts";
-import { grpcTarget } from "./etcd_address.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
 import { type CallInFlight, CallsInFlight } from "./calls_in_flight.ts";
+import { grpcTarget } from "./etcd_address.ts";
 import { EtcdCallError, toCallError } from "./etcd_call_error.ts";
 import { type EtcdService, type EtcdStub, etcdStub } from "./etcd_protocol.ts";
 import { guardHttp2 } from "./guard_http2.ts";
@@ -88,14 +88,17 @@ export class EtcdConnection implements Disposable {
   readonly #channel: Channel;
   readonly #stubs = new Map<EtcdService, EtcdStub>();
   readonly #metadata = new Metadata();
-  readonly #calls = new CallsInFlight();
+  readonly #calls: CallsInFlight;
+  readonly #clock: Clock;
   readonly #closed = new AbortController();
   #anchoring: Promise<void> | undefined;
 
   /** A connection to `endpoint`, as `http://127.0.0.1:2379`; nothing is sent yet. */
-  constructor(endpoint: string) {
+  constructor(endpoint: string, clock: Clock = systemClock) {
     guardHttp2();
     this.endpoint = endpoint;
+    this.#clock = clock;
+    this.#calls = new CallsInFlight(clock);
     const insecure = credentials.createInsecure();
     this.#channel = new Channel(
       grpcTarget(endpoint),
@@ -117,14 +120,14 @@ export class EtcdConnection implements Disposable {
     request: unknown,
     { signal, timeoutMs, connectWithinMs = timeoutMs }: CallOptions,
   ): Promise<Response> {
-    const endMs = systemClock.nowMs() + timeoutMs;
+    const endMs = this.#clock.nowMs() + timeoutMs;
     signal?.throwIfAborted();
     if (!this.#isOpen()) {
       await this.#connected(Math.min(timeoutMs, connectWithinMs), signal);
       signal?.throwIfAborted();
     }
     const stub = this.#stub(service);
-    const deadline = wallClock(endMs);
+    const deadline = this.#wallClock(endMs);
     return await new Promise<Response>((resolve, reject) => {
       const onAbort = () => {
         reject(signal?.reason);
@@ -211,7 +214,7 @@ export class EtcdConnection implements Disposable {
     timeoutMs: number,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const endMs = systemClock.nowMs() + Math.min(timeoutMs, CONNECT_MS);
+    const endMs = this.#clock.nowMs() + Math.min(timeoutMs, CONNECT_MS);
     let failures = 0;
     while (true) {
       if (this.#closed.signal.aborted) {
@@ -222,7 +225,7 @@ export class EtcdConnection implements Disposable {
       if (state === connectivityState.TRANSIENT_FAILURE && failures++ > 0) {
         throw this.#notSent("connection refused or lost");
       }
-      await this.#stateChange(state, wallClock(endMs), signal);
+      await this.#stateChange(state, this.#wallClock(endMs), signal);
     }
     this.#anchoring ??= this.#keepAnchored().finally(() => {
       this.#anchoring = undefined;
@@ -237,7 +240,7 @@ export class EtcdConnection implements Disposable {
     while (!signal.aborted && isUp()) {
       using anchor = this.#open<unknown, unknown>("Watch", "watch");
       await abortable(anchor.next(), signal).catch(() => {});
-      await systemClock.sleep(ANCHOR_PAUSE_MS, { signal }).catch(() => {});
+      await this.#clock.sleep(ANCHOR_PAUSE_MS, { signal }).catch(() => {});
     }
   }
 
@@ -265,12 +268,12 @@ export class EtcdConnection implements Disposable {
       endpoint: this.endpoint,
     });
   }
-}
 
-/**
- * A moment of the monotonic clock as gRPC wants it. gRPC makes a timer of it at
- * once; kept for longer, a step of the wall clock would move it.
- */
-function wallClock(endMs: number): number {
-  return Date.now() + endMs - systemClock.nowMs();
+  /**
+   * A moment of the monotonic clock as gRPC wants it. gRPC makes a timer of it
+   * at once; kept for longer, a step of the wall clock would move it.
+   */
+  #wallClock(endMs: number): number {
+    return Date.now() + endMs - this.#clock.nowMs();
+  }
 }

@@ -1,7 +1,10 @@
 import { rejects } from "node:assert/strict";
 import { eventually } from "../../tests/support/eventually.ts";
+import { FakeClock } from "../../tests/support/fake_clock.ts";
+import { startTestEtcd } from "../../tests/support/test_etcd.ts";
 import { EtcdCallError } from "./etcd_call_error.ts";
 import { EtcdConnection } from "./etcd_connection.ts";
+import { EMPTY_READ } from "./etcd_maintenance.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -42,4 +45,22 @@ Deno.test("EtcdConnection.call() ends in time when the wall clock is set back me
   listener.close();
   await taking;
   for (const one of taken) one.close();
+});
+
+Deno.test("EtcdConnection.call() ends in time although gRPC's own timer does not", async () => {
+  await using etcd = await startTestEtcd();
+  const clock = new FakeClock();
+  using connection = new EtcdConnection(etcd.endpoint, clock);
+  const read = () =>
+    connection.call("KV", "range", EMPTY_READ, { timeoutMs: 600_000 });
+  await read();
+  etcd.signal("SIGSTOP");
+  try {
+    const failed = rejects(read(), /No answer in time/);
+    // gRPC waits ten minutes of the machine's own time.
+    await clock.advance(601_000);
+    await failed;
+  } finally {
+    etcd.signal("SIGCONT");
+  }
 });

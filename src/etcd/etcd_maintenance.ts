@@ -249,6 +249,9 @@ export async function readMemberStatus(
   };
 }
 
+/** A read that finds nothing, as no key is so short; a member needs a majority to say so. */
+export const EMPTY_READ = { key: new Uint8Array(1), count_only: true };
+
 /**
  * Asks the member at `endpoint` how far the store is: not before it has caught
  * up with the others, so that what was once confirmed is in it.
@@ -263,7 +266,7 @@ export async function readPosition(
   const { header } = await client.repeatable<{ readonly header: Header }>(
     "KV",
     "range",
-    { key: new Uint8Array(1), count_only: true },
+    EMPTY_READ,
     { timeoutMs: ANSWER_MS, ...options },
   );
   return {

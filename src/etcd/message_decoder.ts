@@ -1,9 +1,10 @@
 /**
- * Reads etcd's answers several times as fast as proto-loader does, into the
- * same objects: long numbers as strings, enums by name, defaults filled in.
+ * Reads etcd's answers several times as fast as protobufjs' own way, into the
+ * objects that etcd3's types describe: long numbers as strings, enums by name,
+ * defaults filled in.
  *
- * proto-loader makes each message twice, and divides every long number; of a
- * list of many keys that is most of the work.
+ * That way makes each message twice, and divides every long number; of a list
+ * of many keys that is most of the work.
  *
  * @module
  */

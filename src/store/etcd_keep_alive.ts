@@ -22,6 +22,7 @@ import type {
   ILeaseKeepAliveResponse,
 } from "etcd3/lib/rpc.js";
 import type { EtcdClient, MemberStream } from "../etcd/etcd_client.ts";
+import { EMPTY_READ } from "../etcd/etcd_maintenance.ts";
 import { askingAgain } from "./etcd_errors.ts";
 import type { KeepAlive } from "./lease.ts";
 import { StoreUnavailableError } from "./state_store.ts";
@@ -34,20 +35,17 @@ export interface EtcdKeepAliveOptions {
   readonly timeoutMs?: number | undefined;
 }
 
-type Stream = MemberStream<ILeaseKeepAliveRequest, ILeaseKeepAliveResponse>;
+type Member = MemberStream<ILeaseKeepAliveRequest, ILeaseKeepAliveResponse>;
 
 /** What every answer begins with. */
 interface Answer {
   readonly header: { readonly raft_term: string };
 }
 
-/** No key is as short as this one; asking for it reads nothing else. */
-const NO_KEY = { key: new Uint8Array(1), count_only: true };
-
 /** One stream of renewals to one member. */
 export class EtcdKeepAlive implements KeepAlive {
   readonly #id: string;
-  readonly #stream: Stream;
+  readonly #member: Member;
   readonly #options: EtcdKeepAliveOptions;
   /** A member without others is its own majority; its answer must not wait for its database. */
   #alone = true;
@@ -56,11 +54,11 @@ export class EtcdKeepAlive implements KeepAlive {
 
   private constructor(
     id: bigint,
-    stream: Stream,
+    member: Member,
     options: EtcdKeepAliveOptions,
   ) {
     this.#id = id.toString();
-    this.#stream = stream;
+    this.#member = member;
     this.#options = options;
   }
 
@@ -75,12 +73,12 @@ export class EtcdKeepAlive implements KeepAlive {
     options: EtcdKeepAliveOptions,
   ): Promise<EtcdKeepAlive> {
     return await askingAgain("renew a lease", async () => {
-      const stream: Stream = await client.memberStream(
+      const member: Member = await client.memberStream(
         "Lease",
         "leaseKeepAlive",
         options,
       );
-      const renewals = new EtcdKeepAlive(id, stream, options);
+      const renewals = new EtcdKeepAlive(id, member, options);
       try {
         renewals.#term = await renewals.#confirm();
         return renewals;
@@ -95,7 +93,7 @@ export class EtcdKeepAlive implements KeepAlive {
 
   /** Asks for a renewal, and a majority for its word. */
   beat(): void {
-    this.#stream.write({ ID: this.#id });
+    this.#member.stream.write({ ID: this.#id });
     this.#confirmed = this.#confirm();
     // It is asked for in `next`, unless the renewal failed before.
     this.#confirmed.catch(() => {});
@@ -103,7 +101,7 @@ export class EtcdKeepAlive implements KeepAlive {
 
   async next(): Promise<number> {
     return await askingAgain("renew a lease", async () => {
-      const reply = await this.#stream.next();
+      const reply = await this.#member.stream.next();
       if (reply === undefined) {
         throw new StoreUnavailableError("The renewal stream ended");
       }
@@ -117,22 +115,22 @@ export class EtcdKeepAlive implements KeepAlive {
 
   /** Ends the stream. */
   [Symbol.dispose](): void {
-    this.#stream[Symbol.dispose]();
+    this.#member.stream[Symbol.dispose]();
   }
 
   /** Resolves with the member's raft term once it has heard from a majority. */
   async #confirm(): Promise<string> {
     if (this.#alone) {
-      const { header, members } = await this.#stream.ask<
+      const { header, members } = await this.#member.ask<
         Answer & { readonly members: readonly unknown[] }
       >("Cluster", "memberList", {}, this.#options);
       if (members.length === 1) return header.raft_term;
       this.#alone = false;
     }
-    const { header } = await this.#stream.ask<Answer>(
+    const { header } = await this.#member.ask<Answer>(
       "KV",
       "range",
-      NO_KEY,
+      EMPTY_READ,
       this.#options,
     );
     return header.raft_term;
