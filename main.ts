@@ -8,7 +8,7 @@
  */
 
 import { ExitCode, ShutdownRequested } from "./src/base/errors.ts";
-import { actBeforeHardExit } from "./src/base/hard_exit.ts";
+import { actBeforeHardExit } from "./src/base/exit_hooks.ts";
 import { hideEnvironment } from "./src/base/hide_environment.ts";
 import { putOffSegmenter } from "./src/base/late_segmenter.ts";
 

@@ -5,14 +5,14 @@
  */
 
 import { strictEqual } from "node:assert/strict";
-import { EtcdStore } from "../src/store/etcd_store.ts";
+import { EtcdStore } from "../src/store/etcd/etcd_store.ts";
 import { ELECTION_PREFIX } from "../src/store/keys.ts";
 import {
   type AgentProcess,
   startAgent,
-} from "../tests/support/agent_process.ts";
-import { makeCluster } from "../tests/support/cluster_on_etcd.ts";
-import { eventually } from "../tests/support/eventually.ts";
+} from "../tests/machine/agent_process.ts";
+import { makeCluster } from "../tests/machine/cluster_on_etcd.ts";
+import { eventually } from "../tests/machine/eventually.ts";
 
 /** Two agents; disposing stops them. */
 export interface AgentPair extends AsyncDisposable {

@@ -7,10 +7,13 @@
 
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { releaseDirectory, sealRelease } from "../src/etcd/etcd_cache.ts";
-import { etcdRelease } from "../src/etcd/etcd_release.ts";
+import {
+  releaseDirectory,
+  sealRelease,
+} from "../src/etcd/release/etcd_cache.ts";
+import { etcdRelease } from "../src/etcd/release/etcd_release.ts";
 import { versionText } from "../src/etcd/etcd_version.ts";
-import { etcdBinaries } from "../tests/support/etcd_binaries.ts";
+import { etcdBinaries } from "../tests/machine/tested_etcd.ts";
 
 /** A release in a cache. */
 export interface CachedEtcd {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { startTestEtcd } from "../tests/support/test_etcd.ts";
+import { startTestEtcd } from "../tests/machine/test_etcd.ts";
 import {
   type EtcdMetrics,
   messagesBetween,

@@ -6,10 +6,10 @@
  * @module
  */
 
-import { startAgent } from "../tests/support/agent_process.ts";
-import { initArgs, writeClusterFile } from "../tests/support/cluster_file.ts";
-import { processesNaming } from "../tests/support/processes.ts";
-import { tempDir } from "../tests/support/temp_dir.ts";
+import { startAgent } from "../tests/machine/agent_process.ts";
+import { initArgs, writeClusterFile } from "../tests/machine/cluster_file.ts";
+import { processesNaming } from "../tests/machine/processes.ts";
+import { tempDir } from "../tests/machine/temp_dir.ts";
 import type { Aim, BenchContext, Measurement, Row } from "./measurement.ts";
 
 /** How long an agent is left alone before it is looked at, in milliseconds. */

@@ -6,7 +6,7 @@
  */
 
 import { strictEqual } from "node:assert/strict";
-import { startTestEtcd } from "../tests/support/test_etcd.ts";
+import { startTestEtcd } from "../tests/machine/test_etcd.ts";
 import type { BenchContext, Measurement, Row } from "./measurement.ts";
 import { type Peer, startPeers } from "./peers/peer.ts";
 import { type AgentPair, startAgentPair } from "./agent_pair.ts";

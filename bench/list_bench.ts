@@ -5,8 +5,8 @@
  */
 
 import { strictEqual } from "node:assert/strict";
-import { startTestEtcd, type TestEtcd } from "../tests/support/test_etcd.ts";
-import { EtcdStore } from "../src/store/etcd_store.ts";
+import { startTestEtcd, type TestEtcd } from "../tests/machine/test_etcd.ts";
+import { EtcdStore } from "../src/store/etcd/etcd_store.ts";
 import {
   type Aim,
   type BenchContext,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { startTestEtcd } from "../tests/support/test_etcd.ts";
+import { startTestEtcd } from "../tests/machine/test_etcd.ts";
 import { startAgentPair } from "./agent_pair.ts";
 import type { BenchContext, Measurement, Row } from "./measurement.ts";
 

@@ -8,7 +8,7 @@ import { arch, cpus, loadavg, release, totalmem, type } from "node:os";
 import manifest from "../deno.json" with { type: "json" };
 import { VERSION } from "../src/base/version.ts";
 import { versionText } from "../src/etcd/etcd_version.ts";
-import { etcdBinaries } from "../tests/support/etcd_binaries.ts";
+import { etcdBinaries } from "../tests/machine/tested_etcd.ts";
 import type { BenchContext, Measurement } from "./measurement.ts";
 
 /** What a run ran on. */
@@ -46,7 +46,7 @@ export async function surroundings(
   { go }: Pick<BenchContext, "go">,
 ): Promise<Surroundings> {
   const [processor] = cpus();
-  const goModules = new URL("go/go.mod", import.meta.url);
+  const goModules = new URL("./go/go.mod", import.meta.url);
   const [, clientv3 = "unknown"] =
     /etcd\/client\/v3 v(\S+)/.exec(await Deno.readTextFile(goModules)) ?? [];
   return {

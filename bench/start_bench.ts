@@ -6,13 +6,13 @@
  * @module
  */
 
-import { findProcess } from "../src/etcd/process_table.ts";
+import { findProcess } from "../src/base/process_table.ts";
 import {
   type AgentProcess,
   startAgent,
-} from "../tests/support/agent_process.ts";
-import { initArgs, writeClusterFile } from "../tests/support/cluster_file.ts";
-import { tempDir } from "../tests/support/temp_dir.ts";
+} from "../tests/machine/agent_process.ts";
+import { initArgs, writeClusterFile } from "../tests/machine/cluster_file.ts";
+import { tempDir } from "../tests/machine/temp_dir.ts";
 import { timeBareEtcd, timeUntilLine } from "./bare_start.ts";
 import { cacheEtcd } from "./cached_etcd.ts";
 import {

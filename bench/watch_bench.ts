@@ -5,7 +5,7 @@
  * @module
  */
 
-import { startTestEtcd } from "../tests/support/test_etcd.ts";
+import { startTestEtcd } from "../tests/machine/test_etcd.ts";
 import type { BenchContext, Measurement, Row } from "./measurement.ts";
 import { type Peer, startPeers, storePeer } from "./peers/peer.ts";
 import type { Outcome } from "./peers/run_callers.ts";

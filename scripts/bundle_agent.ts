@@ -53,7 +53,7 @@ export async function bundleAgent(
       entries.push(`${name}.ts`);
       await Deno.writeTextFile(
         join(stage, `${name}.ts`),
-        `import "./src/agent/${name}.ts";\n`,
+        `import "./src/agent/parts/${name}.ts";\n`,
       );
     }
     await Deno.writeTextFile(

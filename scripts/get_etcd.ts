@@ -11,7 +11,7 @@
 import { fileURLToPath } from "node:url";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { isWanted, WAYS, whatIsThere } from "./got_etcd.ts";
+import { isWanted, WAYS, whatIsThere } from "./etcd_choice.ts";
 
 if (import.meta.main) Deno.exitCode = await main();
 
@@ -41,7 +41,7 @@ async function main(): Promise<number> {
   let got = await whatIsThere(store, wanted);
   if (got === undefined) {
     // Only now: what is needed to fetch takes longer to load than to look.
-    const { getEtcd } = await import("./etcd_ways.ts");
+    const { getEtcd } = await import("./etcd_sources.ts");
     got = await getEtcd(store, { wanted, say });
   }
   if (got === undefined) return 1;

@@ -1,5 +1,5 @@
 /**
- * Writes `src/etcd/etcd_protocol.json`, etcd3's protocol files as one
+ * Writes `src/etcd/client/etcd_protocol.json`, etcd3's protocol files as one
  * descriptor; `deno task protocol`, after another etcd3 was pinned.
  *
  * @module
@@ -10,7 +10,7 @@ import protobuf from "protobufjs";
 
 /** Where the descriptor is kept. */
 export const DESCRIPTOR_FILE: string = fileURLToPath(
-  new URL("../src/etcd/etcd_protocol.json", import.meta.url),
+  new URL("../src/etcd/client/etcd_protocol.json", import.meta.url),
 );
 
 if (import.meta.main) {

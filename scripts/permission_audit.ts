@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 export type Use = string;
 
 /** The reviewed list, which also says why. */
-export const REVIEWED: URL = new URL("permissions.txt", import.meta.url);
+export const REVIEWED: URL = new URL("./permissions.txt", import.meta.url);
 
 /** Reads Deno's audit files in a directory; each use once. */
 export async function readAudit(directory: string): Promise<Set<Use>> {

@@ -73,7 +73,7 @@ export async function makePortable(
 async function startScript(
   values: Readonly<Record<string, string>>,
 ): Promise<string> {
-  const url = new URL("portable_start.sh", import.meta.url);
+  const url = new URL("./portable_start.sh", import.meta.url);
   const template = await Deno.readTextFile(url);
   const text = template.replace(
     /@([A-Z]+)@/g,

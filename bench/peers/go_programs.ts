@@ -5,7 +5,7 @@
  */
 
 import { fileURLToPath } from "node:url";
-import { tempDir } from "../../tests/support/temp_dir.ts";
+import { tempDir } from "../../tests/machine/temp_dir.ts";
 
 /** Programs that were built; disposing removes them. */
 export interface GoPrograms extends AsyncDisposable {

@@ -27,7 +27,7 @@ export interface Peer extends AsyncDisposable {
 /** The peers that stand against each other. */
 export type PeerName = "StateStore" | "etcd3" | "Go clientv3";
 
-const SERVE = fileURLToPath(new URL("serve_requests.ts", import.meta.url));
+const SERVE = fileURLToPath(new URL("./serve_requests.ts", import.meta.url));
 const CONFIG = fileURLToPath(new URL("../../deno.json", import.meta.url));
 
 /** The store in a process of its own. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { EtcdStore } from "../../src/store/etcd_store.ts";
+import { EtcdStore } from "../../src/store/etcd/etcd_store.ts";
 import { ELECTION_PREFIX } from "../../src/store/keys.ts";
 import type { Leadership } from "../../src/store/state_store.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { EtcdStore } from "../../src/store/etcd_store.ts";
+import { EtcdStore } from "../../src/store/etcd/etcd_store.ts";
 import type { StateStore } from "../../src/store/state_store.ts";
 import type { BenchClient } from "./bench_client.ts";
 

@@ -9,7 +9,7 @@
 import { join } from "node:path";
 import { isTemporary, writeFileAtomic } from "../base/atomic_file.ts";
 import { KatError } from "../base/errors.ts";
-import { createDataDir } from "../etcd/etcd_data_dir.ts";
+import { createDataDir } from "../etcd/data/etcd_data_dir.ts";
 import {
   decodeNodeRecord,
   encodeNodeRecord,

@@ -10,10 +10,10 @@
 
 import * as v from "valibot";
 import { KatError, messageOf } from "../base/errors.ts";
-import type { ClusterSpec } from "../cluster/cluster_config.ts";
-import { parseIpAddress } from "../cluster/ip_address.ts";
-import { type ClusterTiming, TimingSchema } from "./timing_schema.ts";
-import { decodeSpec, orderSpec } from "../cluster/stored_spec.ts";
+import type { ClusterSpec } from "../config/cluster_config.ts";
+import { parseIpAddress } from "../config/ip_address.ts";
+import { type ClusterTiming, TimingSchema } from "../cluster/timing_schema.ts";
+import { decodeSpec, orderSpec } from "../config/stored_spec.ts";
 
 /** A node's memory. */
 export interface NodeRecord {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { WatchedEtcd, WatchedPart } from "./wellness.ts";
+import type { WatchedEtcd, WatchedPart } from "./health/watchdog.ts";
 
 /** A term that this node leads in. */
 export interface TermState {

@@ -1,5 +1,5 @@
 import { strictEqual } from "node:assert/strict";
-import type { EtcdProcess } from "../etcd/etcd_process.ts";
+import type { EtcdProcess } from "../etcd/process/etcd_process.ts";
 import { describeNode, type NodeState } from "./node_state.ts";
 
 const termSince = new Date(2026, 10, 2, 14, 2);

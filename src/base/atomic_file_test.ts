@@ -1,5 +1,5 @@
 import { rejects, strictEqual } from "node:assert/strict";
-import { tempDir } from "../../tests/support/temp_dir.ts";
+import { tempDir } from "../../tests/machine/temp_dir.ts";
 import { writeFileAtomic } from "./atomic_file.ts";
 
 Deno.test("writeFileAtomic() makes a file that only its owner can read", async () => {

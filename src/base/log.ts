@@ -21,7 +21,7 @@ import {
 } from "@logtape/logtape";
 
 import { escapeControls } from "./escape_controls.ts";
-import { Journal, type JournalLine, prefixed } from "./journal.ts";
+import { Journal, type JournalLine, prefixed } from "./systemd/journal.ts";
 
 export type { LogLevel, LogRecord };
 

@@ -4,7 +4,7 @@ import { V8_FLAGS } from "../../scripts/bundle_agent.ts";
 import { settleMemory } from "./settle_memory.ts";
 
 const PROGRAM = fileURLToPath(
-  new URL("../../tests/support/forgetful_program.ts", import.meta.url),
+  new URL("../../tests/programs/forgetful.ts", import.meta.url),
 );
 
 Deno.test("settleMemory() has the garbage of a start collected, with the flags of the product, and keeps no program alive", async () => {

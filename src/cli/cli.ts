@@ -13,7 +13,7 @@ import { command } from "@optique/core/primitives";
 import { escapeControls } from "../base/escape_controls.ts";
 import { ExitCode, KatError, ShutdownRequested } from "../base/errors.ts";
 import { BUILD, VERSION } from "../base/version.ts";
-import { PINNED_ETCD_VERSION } from "../cluster/pinned_etcd.ts";
+import { PINNED_ETCD_VERSION } from "../config/pinned_etcd.ts";
 import type { Action, Command, Context } from "./command.ts";
 import { configCommand } from "./config.ts";
 import { etcdCommand } from "./etcd.ts";

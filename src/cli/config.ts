@@ -8,7 +8,7 @@ import { object } from "@optique/core/constructs";
 import { map } from "@optique/core/modifiers";
 import { argument } from "@optique/core/primitives";
 import { ExitCode } from "../base/errors.ts";
-import type { ClusterConfig } from "../cluster/cluster_config.ts";
+import type { ClusterConfig } from "../config/cluster_config.ts";
 import type { Command, Context } from "./command.ts";
 import { path, plainText, usualDataDir } from "./options.ts";
 
@@ -40,7 +40,7 @@ const showCommand: Command = {
   parser: map(options, ({ file }) => async (context) => {
     const config = await read(file, context);
     const { showClusterConfig } = await import(
-      "../cluster/show_cluster_config.ts"
+      "../config/show_cluster_config.ts"
     );
     await context.stdout(showClusterConfig(config));
     return ExitCode.ok;
@@ -58,7 +58,7 @@ export const configCommand: Command = {
 
 async function read(file: string, context: Context): Promise<ClusterConfig> {
   const { readClusterConfig } = await import(
-    "../cluster/read_cluster_config.ts"
+    "../config/read_cluster_config.ts"
   );
   return await readClusterConfig(file, {
     defaultDataDir: usualDataDir(context) ?? "/var/lib/kat",

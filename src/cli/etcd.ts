@@ -10,7 +10,7 @@ import type { InferValue } from "@optique/core/parser";
 import { option } from "@optique/core/primitives";
 import { ExitCode } from "../base/errors.ts";
 import type { Command, Context } from "./command.ts";
-import { compactCommand, defragCommand, disarmCommand } from "./etcd_upkeep.ts";
+import { compactCommand, defragCommand, disarmCommand } from "./etcd_space.ts";
 import { startCommandLog } from "./logging.ts";
 import {
   cacheDir,
@@ -59,10 +59,10 @@ async function fetch(
   context: Context,
 ): Promise<ExitCode> {
   const { readClusterConfig } = await import(
-    "../cluster/read_cluster_config.ts"
+    "../config/read_cluster_config.ts"
   );
-  const { fetchEtcd } = await import("../etcd/find_etcd.ts");
-  const { showProgress } = await import("../etcd/show_progress.ts");
+  const { fetchEtcd } = await import("../etcd/release/find_etcd.ts");
+  const { showProgress } = await import("../etcd/release/show_progress.ts");
   await using _log = await startCommandLog({}, context);
 
   const config = flags.config === undefined

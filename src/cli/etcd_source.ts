@@ -5,9 +5,9 @@
  */
 
 import type { Report } from "../agent/node_state.ts";
-import type { ClusterSpec } from "../cluster/cluster_config.ts";
-import type { EtcdBinaries } from "../etcd/etcd_binaries.ts";
-import type { BinaryOrigin } from "../etcd/find_etcd.ts";
+import type { ClusterSpec } from "../config/cluster_config.ts";
+import type { EtcdBinaries } from "../etcd/release/etcd_binaries.ts";
+import type { BinaryOrigin } from "../etcd/release/find_etcd.ts";
 import type { Context } from "./command.ts";
 import { cacheDir, valueOf } from "./options.ts";
 
@@ -51,13 +51,13 @@ export function etcdFinder(
     };
   };
   const guess = async (spec: ClusterSpec) => {
-    const { guessEtcd } = await import("../etcd/find_etcd.ts");
+    const { guessEtcd } = await import("../etcd/release/find_etcd.ts");
     return await guessEtcd(wanted(spec));
   };
   const find = async (spec: ClusterSpec) => {
-    const { findEtcd } = await import("../etcd/find_etcd.ts");
+    const { findEtcd } = await import("../etcd/release/find_etcd.ts");
     const { progressText, showProgress } = await import(
-      "../etcd/show_progress.ts"
+      "../etcd/release/show_progress.ts"
     );
     using progress = showProgress({ write: context.terminal });
     context.report({ search: "looking for etcd" });

@@ -64,7 +64,7 @@ async function init(
   context: Context,
 ): Promise<ExitCode> {
   await using _log = await startCommandLog(flags, context);
-  const { underSystemd } = await import("../agent/systemd.ts");
+  const { underSystemd } = await import("../agent/health/systemd.ts");
   return await underSystemd(
     context,
     (report) => initAndServe(flags, { ...context, report }),
@@ -76,12 +76,12 @@ async function initAndServe(
   context: Context & { readonly report: Report },
 ): Promise<ExitCode> {
   const { readClusterConfig } = await import(
-    "../cluster/read_cluster_config.ts"
+    "../config/read_cluster_config.ts"
   );
   const { parseAdvertiseAddress, parseInitialCluster } = await import(
-    "../cluster/node_settings.ts"
+    "../config/node_settings.ts"
   );
-  const { wantedNode } = await import("../agent/wanted_node.ts");
+  const { wantedNode } = await import("../agent/node/wanted_node.ts");
 
   const given = givenDataDir(flags.dataDir, context);
   const config = await readClusterConfig(flags.config, {
@@ -107,8 +107,8 @@ async function initAndServe(
     dataDir,
   });
 
-  const { initNode } = await import("../agent/agent.ts");
-  const { systemdSockets } = await import("../agent/systemd.ts");
+  const { initNode } = await import("../agent/node/serve_node.ts");
+  const { systemdSockets } = await import("../agent/health/systemd.ts");
   await initNode(wanted, {
     dataDir,
     isLeaseGiven: config.isLeaseGiven ?? false,

@@ -33,7 +33,7 @@ export async function startCommandLog(
   context: Context,
 ): Promise<AsyncDisposable> {
   const { startLogging } = await import("../base/log.ts");
-  const { isStderrJournal } = await import("../base/journal.ts");
+  const { isStderrJournal } = await import("../base/systemd/journal.ts");
   const { NO_COLOR, TERM } = context.env;
   return await startLogging({
     format: known(logFormat, "KAT_LOG_FORMAT", LOG_FORMATS, context) ?? "text",

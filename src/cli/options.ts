@@ -13,8 +13,8 @@ import type { Parser, Suggestion } from "@optique/core/parser";
 import { option } from "@optique/core/primitives";
 import { choice, type ValueParser } from "@optique/core/valueparser";
 import { KatError, UsageError } from "../base/errors.ts";
-import { defaultDataDir } from "../cluster/default_data_dir.ts";
-import { parseNodeName } from "../cluster/node_name.ts";
+import { defaultDataDir } from "../config/default_data_dir.ts";
+import { parseNodeName } from "../config/node_name.ts";
 import type { Context } from "./command.ts";
 
 /** Any value, shown as `metavar` in help. */

@@ -5,7 +5,7 @@
  */
 
 import { KatError } from "../base/errors.ts";
-import { isStderrJournal, prefixed } from "../base/journal.ts";
+import { isStderrJournal, prefixed } from "../base/systemd/journal.ts";
 import type { CliContext } from "./cli.ts";
 
 const encoder = new TextEncoder();

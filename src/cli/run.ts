@@ -55,7 +55,7 @@ async function run(
   context: Context,
 ): Promise<ExitCode> {
   await using _log = await startCommandLog(flags, context);
-  const { underSystemd } = await import("../agent/systemd.ts");
+  const { underSystemd } = await import("../agent/health/systemd.ts");
   return await underSystemd(
     context,
     (report) => serve(flags, { ...context, report }),
@@ -67,7 +67,7 @@ async function serve(
   context: Context & { readonly report: Report },
 ): Promise<ExitCode> {
   const { report, signal } = context;
-  const { systemdSockets } = await import("../agent/systemd.ts");
+  const { systemdSockets } = await import("../agent/health/systemd.ts");
   const endpoints = valueOf(flags.endpoints, "KAT_ENDPOINTS", context);
   if (endpoints !== undefined) {
     if (flags.dataDir !== undefined || flags.etcdBinary !== undefined) {
@@ -76,8 +76,8 @@ async function serve(
         { hint: "With --endpoints the node runs no etcd and keeps no data" },
       );
     }
-    const { parseEndpoints } = await import("../cluster/node_settings.ts");
-    const { runExternal } = await import("../agent/external_agent.ts");
+    const { parseEndpoints } = await import("../config/node_settings.ts");
+    const { runExternal } = await import("../agent/node/external_agent.ts");
     await runExternal({
       endpoints: parseEndpoints(endpoints),
       nodeName: nodeName(flags.nodeName, context),
@@ -93,7 +93,7 @@ async function serve(
     });
   }
   const dataDir = existingDataDir(flags.dataDir, context);
-  const { runNode } = await import("../agent/agent.ts");
+  const { runNode } = await import("../agent/node/serve_node.ts");
   await runNode({
     dataDir,
     ...etcdFinder(flags, { ...context, dataDir }),

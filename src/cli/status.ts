@@ -8,9 +8,9 @@ import { object } from "@optique/core/constructs";
 import { map, optional } from "@optique/core/modifiers";
 import type { InferValue } from "@optique/core/parser";
 import { flag } from "@optique/core/primitives";
-import type { ClusterStatus, MemberStatus } from "../agent/cluster_status.ts";
-import type { DiskSpace } from "../agent/disk_space.ts";
-import type { TimingStatus } from "../agent/timing_status.ts";
+import type { ClusterStatus, MemberStatus } from "../cluster/cluster_status.ts";
+import type { DiskSpace } from "../base/disk_space.ts";
+import type { TimingStatus } from "../cluster/timing_status.ts";
 import { byteText } from "../base/byte_text.ts";
 import { ExitCode } from "../base/errors.ts";
 import type { Command, Context } from "./command.ts";
@@ -43,7 +43,7 @@ async function status(
   flags: InferValue<typeof options>,
   context: Context,
 ): Promise<ExitCode> {
-  const { readStatus } = await import("../agent/cluster_status.ts");
+  const { readStatus } = await import("../cluster/cluster_status.ts");
   const { endpoints, nodeName, dataDir } = await findTarget(flags, context);
   const found = await readStatus({
     endpoints,

@@ -110,12 +110,12 @@ async function unitOf(
   context: Context,
 ): Promise<UnitOptions> {
   const { readClusterConfig } = await import(
-    "../cluster/read_cluster_config.ts"
+    "../config/read_cluster_config.ts"
   );
   const { parseAdvertiseAddress, parseInitialCluster } = await import(
-    "../cluster/node_settings.ts"
+    "../config/node_settings.ts"
   );
-  const { wantedNode } = await import("../agent/wanted_node.ts");
+  const { wantedNode } = await import("../agent/node/wanted_node.ts");
   const { nodeUnit } = await import("./systemd_unit.ts");
   const file = resolve(flags.config);
   const config = await readClusterConfig(file, {

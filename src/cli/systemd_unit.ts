@@ -5,7 +5,7 @@
  */
 
 import { KatError } from "../base/errors.ts";
-import type { ClusterConfig } from "../cluster/cluster_config.ts";
+import type { ClusterConfig } from "../config/cluster_config.ts";
 
 /** The unit's name. */
 export const UNIT_NAME = "kat-agent.service";

@@ -4,7 +4,7 @@ import {
   strictEqual,
   throws,
 } from "node:assert/strict";
-import { readClusterConfig } from "../cluster/read_cluster_config.ts";
+import { readClusterConfig } from "../config/read_cluster_config.ts";
 import {
   installed,
   nodeUnit,

@@ -6,7 +6,7 @@
  */
 
 import { KatError } from "../base/errors.ts";
-import type { EtcdStore } from "../store/etcd_store.ts";
+import type { EtcdStore } from "../store/etcd/etcd_store.ts";
 import type { Context } from "./command.ts";
 import { existingDataDir, valueOf } from "./options.ts";
 
@@ -39,11 +39,11 @@ export async function findTarget(
 ): Promise<Target> {
   const endpoints = valueOf(flags.endpoints, "KAT_ENDPOINTS", context);
   if (endpoints !== undefined) {
-    const { parseEndpoints } = await import("../cluster/node_settings.ts");
+    const { parseEndpoints } = await import("../config/node_settings.ts");
     return { endpoints: parseEndpoints(endpoints) };
   }
   const { inspectDataDirectory } = await import("../agent/data_directory.ts");
-  const { clientEndpoints } = await import("../agent/member_plan.ts");
+  const { clientEndpoints } = await import("../agent/node/member_plan.ts");
   const dataDir = existingDataDir(flags.dataDir, context);
   const record = await inspectDataDirectory(dataDir);
   if (record === undefined) {
@@ -61,6 +61,6 @@ export async function openStore(
   context: Context,
 ): Promise<EtcdStore> {
   const { endpoints } = await findTarget(flags, context);
-  const { EtcdStore } = await import("../store/etcd_store.ts");
+  const { EtcdStore } = await import("../store/etcd/etcd_store.ts");
   return new EtcdStore({ endpoints });
 }

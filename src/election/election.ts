@@ -14,7 +14,7 @@ import {
   ResignedError,
   type StateStore,
 } from "../store/state_store.ts";
-import type { TermBreak } from "./term_break.ts";
+import type { TermBreak } from "./term_canceller.ts";
 
 /**
  * What a leader does. It ends soon after `signal` aborts, which happens when

@@ -1,13 +1,13 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
-import { FakeClock } from "../../tests/support/fake_clock.ts";
+import { FakeClock } from "../../tests/fakes/fake_clock.ts";
 import { aborted } from "../base/abortable.ts";
 import { systemClock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
-import { MemoryDatabase } from "../store/memory_database.ts";
-import { MemoryStore } from "../store/memory_store.ts";
+import { MemoryDatabase } from "../store/memory/memory_database.ts";
+import { MemoryStore } from "../store/memory/memory_store.ts";
 import { type Leadership, ResignedError } from "../store/state_store.ts";
 import { runElection } from "./election.ts";
-import { TermBreak } from "./term_break.ts";
+import { TermBreak } from "./term_canceller.ts";
 
 /** Duties that say when they begin and end, and end when the test lets them. */
 function scriptedDuties() {

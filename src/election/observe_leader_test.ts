@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { FakeClock } from "../../tests/support/fake_clock.ts";
-import { MemoryStore } from "../store/memory_store.ts";
+import { FakeClock } from "../../tests/fakes/fake_clock.ts";
+import { MemoryStore } from "../store/memory/memory_store.ts";
 import {
   StoreUnavailableError,
   type Watch,

@@ -1,5 +1,5 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { tempDir } from "../../tests/support/temp_dir.ts";
+import { tempDir } from "../../tests/machine/temp_dir.ts";
 import { probeDisk, summarize } from "./disk_probe.ts";
 
 Deno.test("summarize() takes the third worst of 200 writes for their p99", () => {

@@ -5,8 +5,8 @@
  * @module
  */
 
-import type { ClusterSpec } from "../cluster/cluster_config.ts";
-import { SPEC_DEFAULTS } from "../cluster/spec_rules.ts";
+import type { ClusterSpec } from "../config/cluster_config.ts";
+import { SPEC_DEFAULTS } from "../config/spec_rules.ts";
 
 /** How patient etcd's members are with each other. */
 export interface EtcdTiming {

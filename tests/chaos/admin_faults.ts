@@ -5,7 +5,7 @@
  * @module
  */
 
-import { eventually } from "../support/eventually.ts";
+import { eventually } from "../machine/eventually.ts";
 import {
   endpointsOf,
   etcdctl,

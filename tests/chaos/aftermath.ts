@@ -6,8 +6,8 @@
  */
 
 import { ELECTION_PREFIX } from "../../src/store/keys.ts";
-import { eventually } from "../support/eventually.ts";
-import { processesNaming } from "../support/processes.ts";
+import { eventually } from "../machine/eventually.ts";
+import { processesNaming } from "../machine/processes.ts";
 import {
   type ClusterUnderTest,
   endpointsOf,

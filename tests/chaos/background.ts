@@ -5,7 +5,7 @@
  * @module
  */
 
-import { eventually } from "../support/eventually.ts";
+import { eventually } from "../machine/eventually.ts";
 import { type ChildProgram, startChild } from "./child_program.ts";
 import {
   type ClusterUnderTest,

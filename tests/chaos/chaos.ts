@@ -7,7 +7,7 @@
 
 import { fileURLToPath } from "node:url";
 import { versionText } from "../../src/etcd/etcd_version.ts";
-import { etcdBinaries } from "../support/etcd_binaries.ts";
+import { etcdBinaries } from "../machine/tested_etcd.ts";
 import { type ChaosOptions, HELP, parseOptions } from "./chaos_options.ts";
 import { run } from "./command.ts";
 import { failuresOf, showResult } from "./report.ts";

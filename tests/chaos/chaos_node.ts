@@ -5,8 +5,8 @@
  * @module
  */
 
-import { type AgentProcess, startAgent } from "../support/agent_process.ts";
-import { eventually } from "../support/eventually.ts";
+import { type AgentProcess, startAgent } from "../machine/agent_process.ts";
+import { eventually } from "../machine/eventually.ts";
 import type { Probe } from "../history/history.ts";
 import { monotonicNs } from "../history/monotonic_clock.ts";
 import { etcdsOn, signal } from "./processes.ts";

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { etcdBinaries } from "../support/etcd_binaries.ts";
-import type { TcpProxy } from "../support/tcp_proxy.ts";
+import { etcdBinaries } from "../machine/tested_etcd.ts";
+import type { TcpProxy } from "../fakes/tcp_proxy.ts";
 import type { CandidateProcess } from "./candidate_process.ts";
 import type { ChaosNode } from "./chaos_node.ts";
 import { run } from "./command.ts";

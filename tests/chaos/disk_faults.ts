@@ -5,7 +5,7 @@
  */
 
 import { StoreError } from "../../src/store/state_store.ts";
-import { eventually } from "../support/eventually.ts";
+import { eventually } from "../machine/eventually.ts";
 import { findProgram } from "./command.ts";
 import { endpointsOf, etcdctl, memberNodes } from "./cluster_under_test.ts";
 import {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { eventually } from "../support/eventually.ts";
+import { eventually } from "../machine/eventually.ts";
 import { etcdctl, etcdctlJson } from "./cluster_under_test.ts";
 import type { Recorder } from "./recorder.ts";
 

@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { EtcdStore } from "../../src/store/etcd_store.ts";
+import { EtcdStore } from "../../src/store/etcd/etcd_store.ts";
 import { StoreError } from "../../src/store/state_store.ts";
-import { startTestEtcd, type TestEtcd } from "../support/test_etcd.ts";
+import { startTestEtcd, type TestEtcd } from "../machine/test_etcd.ts";
 import { makeRoom } from "./make_room.ts";
 
 const MIB = 2 ** 20;

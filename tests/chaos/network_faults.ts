@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { TcpProxy } from "../support/tcp_proxy.ts";
+import type { TcpProxy } from "../fakes/tcp_proxy.ts";
 import { type ClusterUnderTest, raftLeader } from "./cluster_under_test.ts";
 import type { FaultContext, FaultKind, FaultResult } from "./fault_kind.ts";
 import type { Cut, Mend } from "./node_network.ts";

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { eventually } from "../support/eventually.ts";
+import { eventually } from "../machine/eventually.ts";
 import { findProgram, run } from "./command.ts";
 
 /** The address of the run itself. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { etcdBinaries } from "../support/etcd_binaries.ts";
+import { etcdBinaries } from "../machine/tested_etcd.ts";
 import { jsonLines } from "./child_program.ts";
 import { type PrintedEvent, toTruth } from "../history/etcdctl_event.ts";
 import type { Truth } from "../history/history.ts";

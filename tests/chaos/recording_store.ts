@@ -5,7 +5,7 @@
  */
 
 import { messageOf } from "../../src/base/errors.ts";
-import { EtcdStore } from "../../src/store/etcd_store.ts";
+import { EtcdStore } from "../../src/store/etcd/etcd_store.ts";
 import { ELECTION_PREFIX } from "../../src/store/keys.ts";
 import {
   type Compare,

@@ -5,7 +5,7 @@
  */
 
 import { ELECTION_PREFIX } from "../../src/store/keys.ts";
-import { etcdBinaries } from "../support/etcd_binaries.ts";
+import { etcdBinaries } from "../machine/tested_etcd.ts";
 import { versionText } from "../../src/etcd/etcd_version.ts";
 import { VERSION } from "../../src/base/version.ts";
 import { compareMembers, endAndLook, scanProcesses } from "./aftermath.ts";

@@ -7,11 +7,11 @@
  */
 
 import { parseArgs } from "node:util";
-import { EtcdStore } from "../../src/store/etcd_store.ts";
+import { EtcdStore } from "../../src/store/etcd/etcd_store.ts";
 import type { Watch } from "../../src/store/state_store.ts";
-import { startAgent } from "../support/agent_process.ts";
-import { initArgs, writeClusterFile } from "../support/cluster_file.ts";
-import { tempDir } from "../support/temp_dir.ts";
+import { startAgent } from "../machine/agent_process.ts";
+import { initArgs, writeClusterFile } from "../machine/cluster_file.ts";
+import { tempDir } from "../machine/temp_dir.ts";
 import { showTable } from "../history/check_history.ts";
 import { checkBounded } from "../history/check_observations.ts";
 import type { Observation } from "../history/history.ts";

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { writeClusterFile } from "../support/cluster_file.ts";
-import { startTcpProxy, type TcpProxy } from "../support/tcp_proxy.ts";
+import { writeClusterFile } from "../machine/cluster_file.ts";
+import { startTcpProxy, type TcpProxy } from "../fakes/tcp_proxy.ts";
 import type { CandidateNote } from "./candidate.ts";
 import { CandidateProcess } from "./candidate_process.ts";
 import { ChaosNode } from "./chaos_node.ts";

@@ -6,7 +6,7 @@
  */
 
 import { messageOf } from "../../src/base/errors.ts";
-import { eventually } from "../support/eventually.ts";
+import { eventually } from "../machine/eventually.ts";
 import type { CandidateProcess } from "./candidate_process.ts";
 import type { ChaosNode } from "./chaos_node.ts";
 import {

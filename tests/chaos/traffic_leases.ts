@@ -7,8 +7,8 @@
 
 import { Buffer } from "node:buffer";
 import type { ILeaseGrantResponse } from "etcd3/lib/rpc.js";
-import { EtcdCallError } from "../../src/etcd/etcd_call_error.ts";
-import { EtcdClient } from "../../src/etcd/etcd_client.ts";
+import { EtcdCallError } from "../../src/etcd/client/etcd_call_error.ts";
+import { EtcdClient } from "../../src/etcd/client/etcd_client.ts";
 import type { Random } from "./random.ts";
 import { sleep } from "./traffic_client.ts";
 

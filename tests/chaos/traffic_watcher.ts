@@ -6,7 +6,7 @@
  */
 
 import { messageOf } from "../../src/base/errors.ts";
-import { EtcdStore } from "../../src/store/etcd_store.ts";
+import { EtcdStore } from "../../src/store/etcd/etcd_store.ts";
 import {
   CompactedError,
   type KV,

@@ -6,9 +6,9 @@
  */
 
 import { systemClock } from "../../src/base/clock.ts";
-import { eventually } from "../support/eventually.ts";
-import { startTcpProxy } from "../support/tcp_proxy.ts";
-import { startTestEtcd, type TestEtcd } from "../support/test_etcd.ts";
+import { eventually } from "../machine/eventually.ts";
+import { startTcpProxy } from "../fakes/tcp_proxy.ts";
+import { startTestEtcd, type TestEtcd } from "../machine/test_etcd.ts";
 import { recordTruth } from "./ctl_recorder.ts";
 import { type History, type HistoryRecord, toHistory } from "./history.ts";
 import { monotonicNs } from "./monotonic_clock.ts";
@@ -17,15 +17,17 @@ import { RecordedStore, recordWatch } from "./recorded_store.ts";
 import { type Scenario, SMALL_RUN } from "./small_run.ts";
 import { startSlowTrio } from "./slow_trio.ts";
 
-type EtcdStoreModule = typeof import("../../src/store/etcd_store.ts");
+type EtcdStoreModule = typeof import("../../src/store/etcd/etcd_store.ts");
 type ElectionModule = typeof import("../../src/election/election.ts");
-type MemoryStoreModule = typeof import("../../src/store/memory_store.ts");
-type MemoryDatabaseModule = typeof import("../../src/store/memory_database.ts");
+type MemoryStoreModule =
+  typeof import("../../src/store/memory/memory_store.ts");
+type MemoryDatabaseModule =
+  typeof import("../../src/store/memory/memory_database.ts");
 
 /** Opens stores of the source tree's own making. */
 export async function storesOf(source: SourceTree) {
   const { EtcdStore } = await source.load<EtcdStoreModule>(
-    "store/etcd_store.ts",
+    "store/etcd/etcd_store.ts",
   );
   return (endpoint: string) => new EtcdStore({ endpoints: [endpoint] });
 }
@@ -270,10 +272,10 @@ export const workTakesTime: Scenario = async (source) => {
     "election/election.ts",
   );
   const { MemoryStore } = await source.load<MemoryStoreModule>(
-    "store/memory_store.ts",
+    "store/memory/memory_store.ts",
   );
   const { MemoryDatabase } = await source.load<MemoryDatabaseModule>(
-    "store/memory_database.ts",
+    "store/memory/memory_database.ts",
   );
   const database = new MemoryDatabase(systemClock);
   const records: HistoryRecord[] = [SMALL_RUN];

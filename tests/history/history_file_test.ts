@@ -4,7 +4,7 @@ import {
   strictEqual,
   throws,
 } from "node:assert/strict";
-import { tempDir } from "../support/temp_dir.ts";
+import { tempDir } from "../machine/temp_dir.ts";
 import type { HistoryRecord } from "./history.ts";
 import {
   HistoryWriter,

@@ -5,12 +5,12 @@
  * @module
  */
 
-import { FakeClock } from "../support/fake_clock.ts";
+import { FakeClock } from "../fakes/fake_clock.ts";
 import { type History, type HistoryRecord, toHistory } from "./history.ts";
 import type { SourceTree } from "./planted_bugs.ts";
 import { type Scenario, SMALL_RUN } from "./small_run.ts";
 
-type LeaseModule = typeof import("../../src/store/lease.ts");
+type LeaseModule = typeof import("../../src/store/leadership/lease.ts");
 
 const MS = 1_000_000;
 
@@ -102,7 +102,7 @@ async function leaseRuns(
     readonly advance: (ms: number) => Promise<void>;
   }) => Promise<void>,
 ): Promise<History> {
-  const { Lease } = await source.load<LeaseModule>("store/lease.ts");
+  const { Lease } = await source.load<LeaseModule>("store/leadership/lease.ts");
   const clock = new FakeClock();
   const port = new LeaseOffice(clock);
   const lease = await Lease.grant(port, 10, { clock });

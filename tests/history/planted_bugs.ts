@@ -9,7 +9,7 @@
  * @module
  */
 
-import { tempDir } from "../support/temp_dir.ts";
+import { tempDir } from "../machine/temp_dir.ts";
 
 /** A replacement that makes the source wrong. */
 export interface PlantedBug {
@@ -27,13 +27,13 @@ export interface PlantedBug {
 export const PLANTED_BUGS = {
   m1: {
     what: "a leader's transaction goes without its guard",
-    file: "store/term.ts",
+    file: "store/leadership/term.ts",
     find: "[this.guard, ...checks]",
     replace: "[...checks]",
   },
   m2: {
     what: "a get is served by any member from what it has",
-    file: "store/etcd_calls.ts",
+    file: "store/etcd/etcd_calls.ts",
     find: `"range",
       { key: keyBytes(key) },`,
     replace: `"range",
@@ -41,33 +41,33 @@ export const PLANTED_BUGS = {
   },
   m3: {
     what: "a transaction without an answer is sent again",
-    file: "store/etcd_store.ts",
+    file: "store/etcd/etcd_store.ts",
     find: `this.#client.once<ITxnResponse>("KV", "txn"`,
     replace: `this.#client.repeatable<ITxnResponse>("KV", "txn"`,
   },
   m4: {
     what: "a lease is counted from when its renewal was answered",
-    file: "store/lease.ts",
+    file: "store/leadership/lease.ts",
     find: "this.#validity = validFrom(sent, ttlMs);",
     replace: "this.#validity = validFrom(readClocks(this.#clock), ttlMs);",
   },
   m5: {
     what: "a watch that is opened again starts from now",
-    file: "store/etcd_watch.ts",
+    file: "store/etcd/etcd_watch.ts",
     find:
       "return this.#next > 1n && !this.#atEdge ? this.#next - 1n : this.#next;",
     replace: "return this.#next > this.#init.startRevision ? 0n : this.#next;",
   },
   m6: {
     what: "a watch does not notice that the member cancelled it",
-    file: "store/etcd_watch.ts",
+    file: "store/etcd/etcd_watch.ts",
     find: `if (response.canceled) throw this.#cancellation(response);
     const next`,
     replace: "const next",
   },
   m7: {
     what: "a renewal that grants nothing is taken for a renewal",
-    file: "store/lease.ts",
+    file: "store/leadership/lease.ts",
     find: "const ttlMs = await abortable(stream.next(), deadline.signal);",
     replace:
       "const ttlMs = await abortable(stream.next(), deadline.signal) || this.ttlMs;",
@@ -81,26 +81,26 @@ export const PLANTED_BUGS = {
   },
   m11: {
     what: "a shared request of writes without an answer is sent again",
-    file: "store/shared_calls.ts",
+    file: "store/batching/shared_calls.ts",
     find: 'return this.#client.once("KV", "txn", request, options);',
     replace: 'return this.#client.repeatable("KV", "txn", request, options);',
   },
   m12: {
     what: "two callers of a shared request get each other's answers",
-    file: "store/shared_calls.ts",
+    file: "store/batching/shared_calls.ts",
     find: "this.#kind.result(responses[index] as Answer, header)",
     replace: "this.#kind.result(responses.at(-1 - index) as Answer, header)",
   },
   m13: {
     what: "a shared request of gets is served by any member from what it has",
-    file: "store/etcd_calls.ts",
+    file: "store/etcd/etcd_calls.ts",
     find: "const request_range = { key: keyBytes(key) };",
     replace:
       "const request_range = { key: keyBytes(key), serializable: true };",
   },
   m14: {
     what: "writes of a shared request that nobody answered are put back",
-    file: "store/flight.ts",
+    file: "store/batching/flight.ts",
     find: 'repeatable || error.outcome === "not-done"',
     replace: "true",
   },
@@ -108,13 +108,13 @@ export const PLANTED_BUGS = {
   // another, and one page of a list the other.
   m9: {
     what: "a message is lost that comes while another waits to be read",
-    file: "etcd/message_stream.ts",
+    file: "etcd/client/message_stream.ts",
     find: "this.#waiting.push(response);",
     replace: "this.#waiting[0] = response;",
   },
   m9_pages: {
     what: "a list leaves out keys where one page follows the other",
-    file: "store/etcd_list.ts",
+    file: "store/etcd/etcd_list.ts",
     find: "key = Buffer.concat([last.key, Buffer.from([0])]);",
     replace: "key = Buffer.concat([last.key, Buffer.from([0xff])]);",
   },

@@ -1,8 +1,8 @@
 import { ok } from "node:assert/strict";
-import { EtcdStore } from "../../src/store/etcd_store.ts";
-import { bytes } from "../support/state_store_contract.ts";
-import { startTcpProxy } from "../support/tcp_proxy.ts";
-import { startTestEtcd } from "../support/test_etcd.ts";
+import { EtcdStore } from "../../src/store/etcd/etcd_store.ts";
+import { bytes } from "../store/state_store_contract.ts";
+import { startTcpProxy } from "../fakes/tcp_proxy.ts";
+import { startTestEtcd } from "../machine/test_etcd.ts";
 import { assertFlawless } from "./assert_flawless.ts";
 import { recordTruth } from "./ctl_recorder.ts";
 import { type HistoryRecord, toHistory } from "./history.ts";

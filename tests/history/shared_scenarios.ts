@@ -5,8 +5,8 @@
  * @module
  */
 
-import { startTcpProxy } from "../support/tcp_proxy.ts";
-import { startTestEtcd } from "../support/test_etcd.ts";
+import { startTcpProxy } from "../fakes/tcp_proxy.ts";
+import { startTestEtcd } from "../machine/test_etcd.ts";
 import { storesOf, withTruth } from "./bug_scenarios.ts";
 import type { HistoryRecord } from "./history.ts";
 import { RecordedStore } from "./recorded_store.ts";

@@ -5,11 +5,11 @@
  * @module
  */
 
-import { etcdBinaries } from "../support/etcd_binaries.ts";
-import { etcdctl } from "../support/etcdctl.ts";
-import { eventually } from "../support/eventually.ts";
-import { freePorts } from "../support/free_ports.ts";
-import { tempDir } from "../support/temp_dir.ts";
+import { etcdBinaries } from "../machine/tested_etcd.ts";
+import { etcdctl } from "../machine/etcdctl.ts";
+import { eventually } from "../machine/eventually.ts";
+import { freePorts } from "../machine/free_ports.ts";
+import { tempDir } from "../machine/temp_dir.ts";
 
 /** One of the three. */
 export interface TrioMember {

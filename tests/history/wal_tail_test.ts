@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok } from "node:assert/strict";
-import { EtcdStore } from "../../src/store/etcd_store.ts";
-import { tempDir } from "../support/temp_dir.ts";
-import { startTestEtcd } from "../support/test_etcd.ts";
+import { EtcdStore } from "../../src/store/etcd/etcd_store.ts";
+import { tempDir } from "../machine/temp_dir.ts";
+import { startTestEtcd } from "../machine/test_etcd.ts";
 import { checkHistory } from "./check_history.ts";
 import { recordTruth } from "./ctl_recorder.ts";
 import { type HistoryRecord, toHistory } from "./history.ts";

@@ -7,7 +7,7 @@
 
 import { messageOf } from "../../src/base/errors.ts";
 import { runElection } from "../../src/election/election.ts";
-import { EtcdStore } from "../../src/store/etcd_store.ts";
+import { EtcdStore } from "../../src/store/etcd/etcd_store.ts";
 import { ELECTION_PREFIX } from "../../src/store/keys.ts";
 import type { Leadership, Op } from "../../src/store/state_store.ts";
 import type { EtcdCluster } from "./etcd_cluster.ts";

@@ -20,38 +20,38 @@ export interface Mutation {
 export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a lease that counts from the answer",
-    file: "store/lease.ts",
+    file: "store/leadership/lease.ts",
     text: "this.#validity = validFrom(sent, ttlMs);",
     wrong: "this.#validity = validFrom(readClocks(this.#clock), ttlMs);",
   },
   {
     name: "a lease without a margin",
-    file: "store/lease_validity.ts",
+    file: "store/leadership/lease_validity.ts",
     text: "sent.nowMs + ttlMs - marginMs(ttlMs)",
     wrong: "sent.nowMs + ttlMs",
   },
   {
     name: "a suspension that nobody asks about",
-    file: "store/lease_validity.ts",
+    file: "store/leadership/lease_validity.ts",
     text: "suspendedMs > SECONDS_MS",
     wrong: "suspendedMs > Infinity",
   },
   {
     name: "a term that only a timer ends",
-    file: "store/term.ts",
+    file: "store/leadership/term.ts",
     text:
       "    const lost = this.#lease.signal;\n    if (lost.aborted) this.#end(lost.reason);\n",
     wrong: "",
   },
   {
     name: "a leader that does not look at its key",
-    file: "store/term.ts",
+    file: "store/leadership/term.ts",
     text: "Promise.all([this.#watchKey(), this.#pollKey()])",
     wrong: "Promise.resolve()",
   },
   {
     name: "a guarded write without its guard",
-    file: "store/term.ts",
+    file: "store/leadership/term.ts",
     text: "[this.guard, ...checks]",
     wrong: "[...checks]",
   },
@@ -63,58 +63,58 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "a resignation that keeps the lease",
-    file: "store/term.ts",
+    file: "store/leadership/term.ts",
     text: "await this.#lease.release({",
     wrong: "await Promise.resolve({",
   },
   {
     name: "a candidate that goes before those ahead",
-    file: "store/candidate.ts",
+    file: "store/leadership/candidate.ts",
     text: "await this.#deletion(ahead.key, ahead.revision + 1n, {",
     wrong:
       'await this.#port.revokeLease(BigInt(`0x${ahead.key.split("/").pop()}`), {}); await this.#deletion(ahead.key, ahead.revision + 1n, {',
   },
   {
     name: "a renewal whose first error ends the term",
-    file: "store/lease.ts",
+    file: "store/leadership/lease.ts",
     text: 'this.#log.debug("A lease renewal is tried again"',
     wrong:
       'this.#lose("an error"); this.#log.debug("A lease renewal is tried again"',
   },
   {
     name: "a renewal that no majority stands behind",
-    file: "store/etcd_keep_alive.ts",
+    file: "store/etcd/etcd_keep_alive.ts",
     text: "const terms = [reply.header.raft_term, await this.#confirmed];",
     wrong: "const terms = [reply.header.raft_term];",
   },
   {
     name: "a watch that resumes from now",
-    file: "store/etcd_watch.ts",
+    file: "store/etcd/etcd_watch.ts",
     text: "start_revision: this.#start.toString()",
     wrong: 'start_revision: "0"',
   },
   {
     name: "a watch that resumes at the last event",
-    file: "store/etcd_watch.ts",
+    file: "store/etcd/etcd_watch.ts",
     text: "BigInt(last.kv.mod_revision) + 1n",
     wrong: "BigInt(last.kv.mod_revision)",
   },
   {
     name: "a watch that resumes after the revision in the header",
-    file: "store/etcd_watch.ts",
+    file: "store/etcd/etcd_watch.ts",
     text: "this.#next = BigInt(last.kv.mod_revision) + 1n;",
     wrong: "this.#next = BigInt(response.header.revision) + 1n;",
   },
   {
     name: "a watch that overlooks its cancellation",
-    file: "store/etcd_watch.ts",
+    file: "store/etcd/etcd_watch.ts",
     text:
       "if (response.canceled) throw this.#cancellation(response);\n    const next",
     wrong: "const next",
   },
   {
     name: "a watch that waits for ever on a silent stream",
-    file: "store/watch_stream.ts",
+    file: "store/etcd/watch_stream.ts",
     text: "this.#isSilent = true;\n      this[Symbol.dispose]();",
     wrong: "",
   },

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { EtcdStore } from "../../src/store/etcd_store.ts";
+import { EtcdStore } from "../../src/store/etcd/etcd_store.ts";
 import {
   CompactedError,
   type WatchEvent,

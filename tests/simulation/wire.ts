@@ -5,12 +5,15 @@
  */
 
 import { status as Code } from "@grpc/grpc-js";
-import { EtcdCallError, toCallError } from "../../src/etcd/etcd_call_error.ts";
-import type { Connection } from "../../src/etcd/etcd_client.ts";
+import {
+  EtcdCallError,
+  toCallError,
+} from "../../src/etcd/client/etcd_call_error.ts";
+import type { Connection } from "../../src/etcd/client/etcd_client.ts";
 import {
   type DuplexCall,
   MessageStream,
-} from "../../src/etcd/message_stream.ts";
+} from "../../src/etcd/client/message_stream.ts";
 import type { EtcdCluster, Member } from "./etcd_cluster.ts";
 import { type Message, Refusal } from "./etcd_state.ts";
 import type { Process } from "./process.ts";

@@ -1,0 +1,109 @@
+/**
+ * Notices in time that a database nears its quota or a disk its end: once when
+ * it begins, once when it is over. It reads, and writes nothing.
+ *
+ * @module
+ */
+
+import { type Clock, systemClock } from "../../base/clock.ts";
+import { logger } from "../../base/log.ts";
+import { DEFAULT_QUOTA_BYTES } from "../../etcd/process/etcd_flags.ts";
+import {
+  ownErrors,
+  statusIfAnswering,
+} from "../../etcd/client/member_status.ts";
+import type { DiskSpace } from "../../base/disk_space.ts";
+import {
+  findSpaceTroubles,
+  type SpaceFacts,
+  type SpaceKind,
+  type SpaceTrouble,
+} from "../../cluster/space_rules.ts";
+
+/** Options of {@linkcode watchSpace}. */
+export interface WatchSpaceOptions {
+  /** The client URL of the node's own member. */
+  readonly endpoint: string;
+  /** Asks for the disk on which etcd's data lie. */
+  readonly diskSpace: () => Promise<DiskSpace | undefined>;
+  /** The quota that etcd was started with. @default {etcd's own} */
+  readonly quotaBytes?: number | undefined;
+  /** Told after every look what is short. */
+  readonly onLook?: ((troubles: readonly SpaceTrouble[]) => void) | undefined;
+  /** What time passes by. @default {systemClock} */
+  readonly clock?: Clock | undefined;
+  /** Ends the watch. */
+  readonly signal: AbortSignal;
+}
+
+/** The pause between two looks: one question to etcd, one to the kernel. */
+const LOOK_MS = 60_000;
+
+const WORDS: Readonly<
+  Record<SpaceKind, { readonly begins: string; readonly ends: string }>
+> = {
+  quota: {
+    begins: "The database nears its quota",
+    ends: "The database is well below its quota again",
+  },
+  nospace: {
+    begins: "The database is full",
+    ends: "The database takes writes again",
+  },
+  disk: {
+    begins: "The disk is nearly full",
+    ends: "The disk has room again",
+  },
+};
+
+/** Looks at once, and then every minute until the signal aborts. */
+export async function watchSpace(options: WatchSpaceOptions): Promise<void> {
+  const { clock = systemClock, onLook, signal } = options;
+  let known: readonly SpaceTrouble[] = [];
+  try {
+    while (!signal.aborted) {
+      known = await look(options, known);
+      onLook?.(known);
+      await clock.sleep(LOOK_MS, { signal });
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
+
+async function look(
+  { endpoint, diskSpace, quotaBytes = DEFAULT_QUOTA_BYTES, signal }:
+    WatchSpaceOptions,
+  before: readonly SpaceTrouble[],
+): Promise<readonly SpaceTrouble[]> {
+  const [status, disk] = await Promise.all([
+    statusIfAnswering(endpoint, { signal }),
+    diskSpace(),
+  ]);
+  const facts: SpaceFacts = {
+    quotaBytes,
+    ...status,
+    isFull: status && ownErrors(status).some((one) => /NOSPACE/.test(one)),
+    diskFreeBytes: disk?.freeBytes,
+  };
+  const kinds = new Set(before.map(({ kind }) => kind));
+  const found = findSpaceTroubles(facts, kinds);
+  // Of a member that does not answer nothing new is known.
+  const unknown = before.filter(({ kind }) =>
+    kind === "disk" ? disk === undefined : status === undefined
+  );
+  const now = [...found, ...unknown];
+  const log = logger("agent");
+  for (const { kind, why, advice } of now) {
+    if (kinds.has(kind)) continue;
+    const level = kind === "nospace" ? "error" : "warn";
+    log[level](WORDS[kind].begins, { reason: why, advice });
+  }
+  for (const { kind } of before) {
+    if (now.some((one) => one.kind === kind)) continue;
+    // What is full no longer just nears: one word is enough.
+    if (kind === "quota" && now.some((one) => one.kind === "nospace")) continue;
+    log.info(WORDS[kind].ends);
+  }
+  return now;
+}

@@ -1,0 +1,64 @@
+/**
+ * Notices when the store cannot be reached, says what is missing, and says
+ * when it is back.
+ *
+ * @module
+ */
+
+import { systemClock } from "../../base/clock.ts";
+import { logger } from "../../base/log.ts";
+import type { InitialMember } from "../../etcd/process/etcd_flags.ts";
+import { SCHEMA_VERSION_KEY } from "../../store/keys.ts";
+import { type StateStore, StoreError } from "../../store/state_store.ts";
+import { missingPeers } from "./missing_peers.ts";
+
+/** Options of {@linkcode watchStore}. */
+export interface ReachabilityOptions {
+  /** The node that looks. */
+  readonly nodeName: string;
+  /** The members of the cluster; none if somebody else runs them. */
+  readonly members: readonly InitialMember[];
+  /** Told after every look: for whom the store waits, or why it cannot be reached; `undefined` if it can. */
+  readonly onLook?: ((trouble: string | undefined) => void) | undefined;
+  /** Ends the watch. */
+  readonly signal: AbortSignal;
+}
+
+/** The pause between two looks: one read each, which etcd answers from memory. */
+const LOOK_MS = 5_000;
+/** How long an answer may take before the store counts as unreachable. */
+const ANSWER_MS = 3_000;
+
+/** Looks until the signal aborts; each change is logged once. */
+export async function watchStore(
+  store: StateStore,
+  { nodeName, members, onLook, signal }: ReachabilityOptions,
+): Promise<void> {
+  const log = logger("agent");
+  let said: string | undefined;
+  try {
+    while (true) {
+      await systemClock.sleep(LOOK_MS, { signal });
+      try {
+        await store.get(SCHEMA_VERSION_KEY, { signal, timeoutMs: ANSWER_MS });
+        if (said !== undefined) log.info("The store can be reached again");
+        said = undefined;
+        onLook?.(undefined);
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+        const missing = await missingPeers(members, { nodeName, signal });
+        const waitsFor = missing.join(", ");
+        if (waitsFor !== said) {
+          log.warn("The store cannot be reached", {
+            waitsFor: waitsFor === "" ? undefined : waitsFor,
+            reason: error.message,
+          });
+        }
+        said = waitsFor;
+        onLook?.(waitsFor === "" ? error.message : `waiting for ${waitsFor}`);
+      }
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}

@@ -1,0 +1,44 @@
+/**
+ * An agent on an etcd that somebody else runs.
+ *
+ * @module
+ */
+
+import { dropPermissions } from "../../base/drop_permissions.ts";
+import type { Report } from "../node_state.ts";
+import { StorePart } from "../parts/store_part.ts";
+
+/** Options of {@linkcode runExternal}. */
+export interface ExternalOptions {
+  /** Client URLs of the members. */
+  readonly endpoints: readonly string[];
+  /** The node's name, and its leader ID. */
+  readonly nodeName: string;
+  /** Sockets that the agent goes on to write to. */
+  readonly sockets: readonly string[];
+  /** Told how it goes. */
+  readonly report?: Report | undefined;
+  /** Ends the agent, in order. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Campaigns on the cluster at `endpoints` until told to stop. Waits for it if
+ * it cannot be reached.
+ *
+ * @throws {KatError} if the etcd there holds no cluster.
+ */
+export async function runExternal(
+  { endpoints, nodeName, sockets, report, signal }: ExternalOptions,
+): Promise<void> {
+  // There is no etcd to start, and the one that is there may take its time.
+  report?.({ isUp: true });
+  const members = [] as const;
+  using store = new StorePart({ endpoints, members });
+  report?.({ parts: [store] });
+  await dropPermissions({ sockets, after: [store] });
+  await store.serve(
+    { endpoints, nodeName, members, entry: { kind: "join" } },
+    { report, signal },
+  );
+}

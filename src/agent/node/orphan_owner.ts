@@ -1,0 +1,98 @@
+/**
+ * The main thread's hold on an etcd that an earlier agent left running: it
+ * alone may look at other processes and signal them.
+ *
+ * @module
+ */
+
+import { atHardExit } from "../../base/exit_hooks.ts";
+import { KatError } from "../../base/errors.ts";
+import type { AdoptionHost } from "../../etcd/process/adopt_etcd.ts";
+import { GRACE_MS } from "../../etcd/process/etcd_process.ts";
+import {
+  type WantedEtcd,
+  whyUnfit,
+} from "../../etcd/process/compare_orphan.ts";
+import {
+  endOrphan,
+  killOrphanNow,
+  type Orphan,
+  orphanLives,
+  signalOrphan,
+} from "../../etcd/process/orphan.ts";
+
+/**
+ * ```
+ *   found ──is what would be started──▶ adopted ──ends──▶ over
+ *     └────────── is not, or disposed ────────────────────▲
+ * ```
+ *
+ * Whatever becomes of the agent, short of its being killed, the etcd does not
+ * outlive it: disposing ends it in order, a hard exit at once.
+ */
+export class LeftEtcd implements AdoptionHost, AsyncDisposable {
+  readonly #orphan: Orphan;
+  readonly #lastAct: Disposable;
+  #isOver = false;
+
+  /** Takes hold of an orphan; it goes on undisturbed. */
+  constructor(orphan: Orphan) {
+    this.#orphan = orphan;
+    this.#lastAct = atHardExit(() => killOrphanNow(orphan));
+  }
+
+  /** Its pid. */
+  get pid(): number {
+    return this.#orphan.pid;
+  }
+
+  /**
+   * Whether it may go on in the place of the etcd that is wanted; otherwise it
+   * has ended when this resolves.
+   *
+   * @throws {KatError} if it cannot be ended.
+   */
+  async isFitOrEnds(wanted: WantedEtcd): Promise<boolean> {
+    const reason = await whyUnfit(this.#orphan, wanted);
+    if (reason === undefined) return true;
+    await this.#end(reason);
+    return false;
+  }
+
+  /** Whether it still runs; true as well while that cannot be known. */
+  readonly lives = async (): Promise<boolean> => {
+    if (this.#isOver) return false;
+    try {
+      if (await orphanLives(this.#orphan)) return true;
+    } catch (error) {
+      if (error instanceof KatError) return true;
+      throw error;
+    }
+    this.#finish();
+    return false;
+  };
+
+  /**
+   * Sends it a signal, if it still runs.
+   *
+   * @throws {KatError} if it may not be signalled.
+   */
+  readonly signal = async (signal: "SIGTERM" | "SIGKILL"): Promise<void> => {
+    if (!this.#isOver) await signalOrphan(this.#orphan, signal);
+  };
+
+  /** Ends it, if it still runs. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#isOver) await this.#end("this agent ends");
+  }
+
+  async #end(reason: string): Promise<void> {
+    await endOrphan(this.#orphan, { graceMs: GRACE_MS, reason });
+    this.#finish();
+  }
+
+  #finish(): void {
+    this.#isOver = true;
+    this.#lastAct[Symbol.dispose]();
+  }
+}

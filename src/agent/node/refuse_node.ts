@@ -1,0 +1,107 @@
+/**
+ * What a node refuses to become: another node, another cluster's, or one whose
+ * data does not fit. Looking changes nothing.
+ *
+ * @module
+ */
+
+import { KatError } from "../../base/errors.ts";
+import { compareSpecs } from "../../config/compare_specs.ts";
+import { inspectEtcdDataDir } from "../../etcd/data/etcd_data_dir.ts";
+import { checkWritable } from "../../etcd/data/writable_dir.ts";
+import {
+  type ClusterRecord,
+  ConfigChangeError,
+  refuseFixed,
+} from "../../cluster/cluster_record.ts";
+import { type DataPaths, dataPaths } from "../data_directory.ts";
+import type { NodeRecord } from "../node_record.ts";
+import type { WantedNode } from "./wanted_node.ts";
+
+/**
+ * The node must be the same one: etcd would silently keep its old identity.
+ * Until etcd has one nothing is fixed, and until the cluster is known its store
+ * has the say about the configuration.
+ *
+ * @throws {KatError} naming the setting with both values.
+ */
+export async function refuseAnotherNode(
+  known: NodeRecord,
+  wanted: WantedNode,
+  dataDir: string,
+): Promise<void> {
+  if (known.state === "ready") {
+    refuseFixed(compareSpecs(known.spec, wanted.spec));
+  } else {
+    const { kind } = await inspectEtcdDataDir(dataPaths(dataDir).etcd);
+    if (kind === "absent" || kind === "empty") return;
+  }
+  const membersOf = ({ initialCluster }: WantedNode) =>
+    initialCluster.map(({ name, peerUrl }) => `${name}=${peerUrl}`).sort()
+      .join(",");
+  const settings = [
+    ["metadata.name", known.clusterName, wanted.clusterName],
+    ["--node-name", known.nodeName, wanted.nodeName],
+    ["--advertise-address", known.advertiseAddress, wanted.advertiseAddress],
+    ["--initial-cluster", membersOf(known), membersOf(wanted)],
+  ] as const;
+  for (const [setting, before, now] of settings) {
+    if (before === now) continue;
+    const Refusal = setting === "metadata.name" ? ConfigChangeError : KatError;
+    throw new Refusal(
+      `Cannot use the data directory "${dataDir}": it was made with ${setting} "${before}", not "${now}"`,
+      {
+        hint:
+          "Give the same value again, or an empty directory with --data-dir; nothing was touched",
+      },
+    );
+  }
+}
+
+/**
+ * A store that came back empty, or is another's, must not be filled or followed.
+ *
+ * @throws {KatError} naming both clusters.
+ */
+export function refuseAnotherStore(
+  uid: string,
+  found: ClusterRecord | undefined,
+): void {
+  if (found?.uid === uid) return;
+  throw new KatError(
+    `Cannot serve: this node belongs to cluster ${uid}, and the store holds ${
+      found ? `cluster ${found.uid}` : "none"
+    }`,
+    {
+      hint: "Restore the store from a backup; nothing was changed in it",
+    },
+  );
+}
+
+/**
+ * Refuses an etcd directory that does not fit what the node remembers, or that
+ * etcd could not write to.
+ *
+ * @throws {KatError} with the reason.
+ */
+export async function refuseUnfitData(
+  record: NodeRecord,
+  paths: DataPaths,
+): Promise<void> {
+  const { kind, reasons } = await inspectEtcdDataDir(paths.etcd);
+  const lost = record.state === "ready" && kind !== "member";
+  if (kind === "foreign" || lost) {
+    const why = kind === "absent" || kind === "empty"
+      ? "etcd's data is gone"
+      : reasons.join(", ");
+    throw new KatError(
+      `Cannot use the data directory "${paths.etcd}": ${why}`,
+      {
+        hint: lost
+          ? "Restore it from a backup; nothing was touched"
+          : "Move away what does not belong there; nothing was touched",
+      },
+    );
+  }
+  await checkWritable(paths.etcd);
+}

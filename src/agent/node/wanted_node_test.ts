@@ -1,0 +1,104 @@
+import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
+import { UsageError } from "../../base/errors.ts";
+import { parseInitialCluster } from "../../config/node_settings.ts";
+import { parseClusterConfig } from "../../config/parse_cluster_config.ts";
+import { clientEndpoints, planMember, wantedPorts } from "./member_plan.ts";
+import { decodeNodeRecord, encodeNodeRecord } from "../node_record.ts";
+import { wantedNode } from "./wanted_node.ts";
+
+const CONFIG = parseClusterConfig(
+  `apiVersion: kat.dws.rip/v1alpha1
+kind: ClusterConfiguration
+metadata:
+  name: home
+spec:
+  clusterCIDR: 10.100.0.0/16
+  serviceCIDR: 10.200.0.0/16
+`,
+  { file: "cluster.kat", defaultDataDir: "/var/lib/kat" },
+);
+const THREE =
+  "n1=http://10.0.0.1:2380,n2=http://10.0.0.2:2380,n3=http://10.0.0.3:2380";
+
+function node(
+  nodeName: string,
+  initialCluster?: string,
+  advertiseAddress?: string,
+) {
+  return wantedNode(CONFIG, {
+    nodeName,
+    advertiseAddress,
+    initialCluster: initialCluster && parseInitialCluster(initialCluster) ||
+      undefined,
+    dataDir: "/data",
+  });
+}
+
+Deno.test("wantedNode() makes a node alone a cluster of one on loopback", () => {
+  const alone = node("n1");
+  strictEqual(alone.advertiseAddress, "127.0.0.1");
+  deepStrictEqual(alone.initialCluster, [
+    { name: "n1", peerUrl: "http://127.0.0.1:2380" },
+  ]);
+  strictEqual(alone.spec.dataDir, "/data");
+});
+
+Deno.test("wantedNode() takes its address from the initial cluster", () => {
+  strictEqual(node("n2", THREE).advertiseAddress, "10.0.0.2");
+});
+
+Deno.test("wantedNode() refuses flags that contradict each other", () => {
+  throws(() => node("n4", THREE), UsageError);
+  throws(() => node("n1", THREE, "10.0.0.9"), UsageError);
+  throws(() => node("n1", "n1=http://10.0.0.1:1234"), UsageError);
+});
+
+Deno.test("planMember() and its companions say where a member listens and who is asked", () => {
+  const second = node("n2", THREE);
+  const member = planMember(second, "/data/etcd");
+  strictEqual(member.peerUrl, "http://10.0.0.2:2380");
+  deepStrictEqual(member.clientUrls, ["http://10.0.0.2:2379"]);
+  strictEqual(member.initialCluster.length, 3);
+  deepStrictEqual(clientEndpoints(second), [
+    "http://10.0.0.2:2379",
+    "http://10.0.0.1:2379",
+    "http://10.0.0.3:2379",
+  ]);
+  deepStrictEqual(
+    wantedPorts(second).map(({ address, port }) => `${address}:${port}`),
+    ["10.0.0.2:2379", "127.0.0.1:2379", "10.0.0.2:2380"],
+  );
+});
+
+Deno.test("planMember() writes IPv6 addresses as URLs want them", () => {
+  const six = node("n1", "n1=http://[fd00::1]:2380");
+  strictEqual(planMember(six, "/d").peerUrl, "http://[fd00::1]:2380");
+  deepStrictEqual(clientEndpoints(six), ["http://[fd00::1]:2379"]);
+});
+
+Deno.test("decodeNodeRecord() reads what encodeNodeRecord() wrote", () => {
+  const record = {
+    ...node("n2", THREE),
+    state: "ready",
+    clusterUid: crypto.randomUUID(),
+  } as const;
+  deepStrictEqual(decodeNodeRecord(encodeNodeRecord(record), "x"), record);
+});
+
+Deno.test("decodeNodeRecord() refuses what is damaged or newer", () => {
+  const text = encodeNodeRecord({ ...node("n1"), state: "ready" });
+  const cases: [string, RegExp][] = [
+    ["", /it is no JSON/],
+    [text.slice(0, -20), /it is no JSON/],
+    ["{}", /is wrong/],
+    [text.replace('"ready"', '"other"'), /"state" is wrong/],
+    [
+      text.replace('"formatVersion": 1', '"formatVersion": 2'),
+      /format 2, and this kat-agent knows 1/,
+    ],
+    [text.replace('"clusterCIDR"', '"clusterCidr"'), /clusterCIDR/],
+  ];
+  for (const [damaged, says] of cases) {
+    throws(() => decodeNodeRecord(damaged, "/d/node.json"), says);
+  }
+});

@@ -1,0 +1,103 @@
+/**
+ * An agent's life on a store: it campaigns, sees who leads, and notices when
+ * the store cannot be reached.
+ *
+ * @module
+ */
+
+import { messageOf } from "../../base/errors.ts";
+import { logger } from "../../base/log.ts";
+import { runElection } from "../../election/election.ts";
+import type { TermBreak } from "../../election/term_canceller.ts";
+import { observeLeader } from "../../election/observe_leader.ts";
+import {
+  type Leadership,
+  type StateStore,
+  StoreError,
+} from "../../store/state_store.ts";
+import type { Report } from "../node_state.ts";
+import { watchSpace, type WatchSpaceOptions } from "../health/watch_space.ts";
+import { type ReachabilityOptions, watchStore } from "../health/watch_store.ts";
+
+/** Options of {@linkcode participate}. */
+export interface ParticipateOptions
+  extends Omit<ReachabilityOptions, "onLook"> {
+  /** The lease to ask for, in seconds. */
+  readonly leaseSeconds: number;
+  /** Where the node's own etcd is, and its disk; none if somebody else runs it. */
+  readonly space?: Omit<WatchSpaceOptions, "signal"> | undefined;
+  /** Ends a term from outside. */
+  readonly termBreak?: TermBreak | undefined;
+  /** Told each key that stands for this node in the election, before it is put. */
+  readonly onCandidacy?: ((key: string) => void) | undefined;
+  /** Told of each term when it begins, and with `undefined` once it is over. */
+  readonly onTerm?: ((term: Leadership | undefined) => void) | undefined;
+  /** Told how it goes. */
+  readonly report?: Report | undefined;
+}
+
+/** Takes part until the signal aborts; a bug in one part ends them all. */
+export async function participate(
+  store: StateStore,
+  options: ParticipateOptions,
+): Promise<void> {
+  const { nodeName: leaderId, leaseSeconds, onTerm, report, termBreak } =
+    options;
+  const failed = new AbortController();
+  const signal = AbortSignal.any([options.signal, failed.signal]);
+  await reportNamesake(store, leaderId, signal);
+  const parts = [
+    runElection(store, {
+      leaderId,
+      leaseTtlSeconds: leaseSeconds,
+      // What a leader of KAT does will be here; to lead is all there is so far.
+      duties: () => Promise.resolve(),
+      onCandidacy: options.onCandidacy,
+      onTerm,
+      termBreak,
+      signal,
+    }),
+    observeLeader(store, {
+      leaderId,
+      signal,
+      onLook: (leader) =>
+        report?.({ leader: leader === leaderId ? undefined : leader }),
+    }),
+    watchStore(store, {
+      ...options,
+      signal,
+      onLook: (trouble) => report?.({ look: { trouble } }),
+    }),
+    ...(options.space ? [watchSpace({ ...options.space, signal })] : []),
+  ];
+  const results = await Promise.allSettled(
+    parts.map((part) =>
+      part.catch((error) => {
+        failed.abort(error);
+        throw error;
+      })
+    ),
+  );
+  for (const result of results) {
+    if (result.status === "rejected") throw result.reason;
+  }
+}
+
+/** Says why a node may wait although only its own name stands in the election. */
+async function reportNamesake(
+  store: StateStore,
+  leaderId: string,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    if (await store.getLeader({ signal }) !== leaderId) return;
+    logger("agent").info(
+      "The election still holds a term under this node's name: waiting for its lease to end, or for another agent of that name",
+      { leaderId },
+    );
+  } catch (error) {
+    if (signal.aborted) return;
+    if (!(error instanceof StoreError)) throw error;
+    logger("agent").debug("Cannot see who leads", { reason: messageOf(error) });
+  }
+}

@@ -1,0 +1,208 @@
+/**
+ * `kat-agent etcd compact`, `defrag` and `disarm`: room for a full database.
+ *
+ * @module
+ */
+
+import { object } from "@optique/core/constructs";
+import { map, optional, withDefault } from "@optique/core/modifiers";
+import type { InferValue } from "@optique/core/parser";
+import { flag, option } from "@optique/core/primitives";
+import { integer } from "@optique/core/valueparser";
+import { byteText } from "../base/byte_text.ts";
+import { ExitCode, KatError } from "../base/errors.ts";
+import type { UpkeepStep } from "../etcd/client/compact_defrag.ts";
+import type { Command, Context } from "./command.ts";
+import { dataDirOption, endpointsOption, plainText } from "./options.ts";
+import { table } from "./table.ts";
+import { findTarget, type TargetFlags } from "./target.ts";
+
+/** How long the store may take to answer. */
+const ANSWER_MS = 3_000;
+
+const target = { dataDir: dataDirOption, endpoints: endpointsOption };
+
+const compactOptions = object({
+  ...target,
+  keep: withDefault(
+    option("--keep", integer({ metavar: "N", min: 0n, type: "bigint" }), {
+      description: plainText(
+        "How many revisions to keep besides the current one, for watches that were cut off. Default: 1000.",
+      ),
+    }),
+    1000n,
+  ),
+});
+
+const defragOptions = object({
+  ...target,
+  force: optional(flag("--force", {
+    description: plainText(
+      "Go on although a member is away and the cluster stops meanwhile.",
+    ),
+  })),
+});
+
+const disarmOptions = object(target);
+
+/** See `kat-agent help etcd compact`. */
+export const compactCommand: Command = {
+  name: "compact",
+  summary: "Forget what keys were before",
+  description:
+    "Makes etcd forget the history of keys but for the last revisions; what they are now stays. etcd does it by itself every 8 hours; this is for a database that is full before. The room becomes free inside the database, which keeps its size until kat-agent etcd defrag. Prints each member's database before and after.",
+  examples: [
+    "kat-agent etcd compact",
+    "kat-agent etcd compact --keep 0 --endpoints http://127.0.0.1:2379",
+  ],
+  parser: map(compactOptions, (flags) => (context) => compact(flags, context)),
+};
+
+/** See `kat-agent help etcd defrag`. */
+export const defragCommand: Command = {
+  name: "defrag",
+  summary: "Give free room inside the databases back to the disk",
+  description:
+    "Writes each member's database anew without its gaps: one member after the other, etcd's leader last. A member answers nobody meanwhile, about a second for each 50 MB; a cluster of one or two nodes stops for that time. Prints each member's database before and after.",
+  examples: ["kat-agent etcd defrag"],
+  parser: map(defragOptions, (flags) => (context) => defrag(flags, context)),
+};
+
+/** See `kat-agent help etcd disarm`. */
+export const disarmCommand: Command = {
+  name: "disarm",
+  summary: "Let etcd write again after its database was full",
+  description:
+    "Takes back the alarm that etcd raises when a database reaches its quota; until then it takes no writes. Refuses while a database is as large as its quota: run kat-agent etcd compact and kat-agent etcd defrag first.",
+  examples: ["kat-agent etcd disarm"],
+  parser: map(disarmOptions, (flags) => (context) => disarm(flags, context)),
+};
+
+async function compact(
+  { keep, ...flags }: InferValue<typeof compactOptions>,
+  context: Context,
+): Promise<ExitCode> {
+  const { compactHistory } = await import("../etcd/client/compact_defrag.ts");
+  const { endpoints } = await findTarget(flags, context);
+  const { signal, stdout } = context;
+  const { revision, isNew, members } = await answered(
+    "compact",
+    compactHistory({ endpoints, keep, signal }),
+  );
+  await stdout(
+    isNew
+      ? `Forgot the history before revision ${revision}\n\n${
+        sizes(members)
+      }\nThe room is free inside the databases: kat-agent etcd defrag gives it back\n`
+      : "Nothing to forget\n",
+  );
+  return ExitCode.ok;
+}
+
+async function defrag(
+  { force, ...flags }: InferValue<typeof defragOptions>,
+  context: Context,
+): Promise<ExitCode> {
+  const { defragmentMembers } = await import(
+    "../etcd/client/compact_defrag.ts"
+  );
+  const { logger } = await import("../base/log.ts");
+  const { startCommandLog } = await import("./logging.ts");
+  await using _log = await startCommandLog({}, context);
+  const { endpoints, nodeName, dataDir } = await findTarget(flags, context);
+  const { diskSpace } = await import("../base/disk_space.ts");
+  const steps: UpkeepStep[] = [];
+  await answered(
+    "defragment",
+    defragmentMembers({
+      endpoints,
+      force,
+      onPause: () =>
+        logger("cli").warn(
+          "The cluster has no member to spare and stops while one is defragmented",
+        ),
+      onStep: (step) => void steps.push(step),
+      freeBytesOf: async (name) =>
+        name === nodeName && dataDir !== undefined
+          ? (await diskSpace(dataDir))?.freeBytes
+          : undefined,
+      signal: context.signal,
+    }),
+  );
+  await context.stdout(sizes(steps));
+  return ExitCode.ok;
+}
+
+async function disarm(
+  flags: TargetFlags,
+  context: Context,
+): Promise<ExitCode> {
+  const { disarmNoSpace } = await import("../etcd/client/compact_defrag.ts");
+  const { endpoints } = await findTarget(flags, context);
+  const { signal, stdout } = context;
+  const quotaBytes = await answered("disarm", storedQuota(endpoints, signal));
+  const { disarmed, corrupt } = await answered(
+    "disarm",
+    disarmNoSpace({ endpoints, quotaBytes, signal }),
+  );
+  await stdout(
+    disarmed.length === 0
+      ? "No alarm for space stands\n"
+      : disarmed.map((name) => `Disarmed ${name}\n`).join(""),
+  );
+  if (corrupt.length === 0) return ExitCode.ok;
+  throw new KatError(
+    `Cannot disarm ${
+      corrupt.join(", ")
+    }: its data differs from the other members'`,
+    { hint: "Stop that node and restore its data from a backup" },
+  );
+}
+
+/** The quota that the cluster's configuration sets; `undefined` if the store holds none. */
+async function storedQuota(
+  endpoints: readonly string[],
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  const { readCluster } = await import("../cluster/cluster_record.ts");
+  const { DEFAULT_QUOTA_BYTES } = await import("../etcd/process/etcd_flags.ts");
+  const { EtcdStore } = await import("../store/etcd/etcd_store.ts");
+  await using store = new EtcdStore({ endpoints });
+  const cluster = await readCluster(store, {
+    signal,
+    timeoutMs: ANSWER_MS,
+  });
+  return cluster &&
+    (cluster.spec.etcd.quotaBackendBytes ?? DEFAULT_QUOTA_BYTES);
+}
+
+/** What etcd's refusal means to somebody who typed a command. */
+async function answered<T>(what: string, call: Promise<T>): Promise<T> {
+  const { EtcdCallError } = await import("../etcd/client/etcd_call_error.ts");
+  const { StoreError } = await import("../store/state_store.ts");
+  return await call.catch((error: unknown) => {
+    if (!(error instanceof EtcdCallError || error instanceof StoreError)) {
+      throw error;
+    }
+    throw new KatError(`Cannot ${what}: ${error.message}`, {
+      cause: error,
+      hint:
+        "See with kat-agent status which members answer: more than half must",
+    });
+  });
+}
+
+function sizes(steps: readonly UpkeepStep[]): string {
+  return table([
+    ["MEMBER", "URL", "SIZE", "IN USE", "SIZE NOW", "IN USE NOW"],
+    ...steps.map(({ before, after }) => [
+      before.name || "-",
+      before.url,
+      ...[before, after].flatMap(({ status }) =>
+        status === undefined
+          ? ["-", "-"]
+          : [byteText(status.dbBytes), byteText(status.dbBytesInUse)]
+      ),
+    ]),
+  ]);
+}

@@ -1,0 +1,214 @@
+/**
+ * What makes a store a cluster: its UID and configuration, put there once by
+ * whoever comes first and compared by everybody after.
+ *
+ * @module
+ */
+
+import { Backoff } from "../base/backoff.ts";
+import { systemClock } from "../base/clock.ts";
+import { ExitCode, KatError } from "../base/errors.ts";
+import { logger } from "../base/log.ts";
+import type { ClusterSpec } from "../config/cluster_config.ts";
+import { compareSpecs, type SpecDifference } from "../config/compare_specs.ts";
+import { decodeSpec, encodeSpec } from "../config/stored_spec.ts";
+import {
+  CLUSTER_CONFIG_KEY,
+  CLUSTER_UID_KEY,
+  SCHEMA_VERSION,
+  SCHEMA_VERSION_KEY,
+} from "../store/keys.ts";
+import {
+  type KV,
+  OutcomeUnknownError,
+  type StateStore,
+  StoreUnavailableError,
+} from "../store/state_store.ts";
+
+/** A cluster as its store has it. */
+export interface ClusterRecord {
+  /** The cluster's UUID. */
+  readonly uid: string;
+  /** Its configuration; `dataDir` is that of the node that made it. */
+  readonly spec: ClusterSpec;
+}
+
+/** A setting of a running cluster was changed that may not change. */
+export class ConfigChangeError extends KatError {
+  /** 78: cluster.kat is what must change. */
+  override readonly exitCode: ExitCode = ExitCode.config;
+}
+
+interface Stored {
+  readonly uid: KV | undefined;
+  readonly config: KV | undefined;
+}
+
+/** Options of the calls here. */
+export interface RecordOptions {
+  /** Ends the wait for the store. */
+  readonly signal: AbortSignal;
+  /** How long each question to it may take, in milliseconds. */
+  readonly timeoutMs?: number | undefined;
+}
+
+const encoder = new TextEncoder();
+
+/**
+ * Makes the cluster in an empty store, or finds it there.
+ *
+ * @throws {KatError} if what is there was written by something this agent does not know.
+ */
+export async function establishCluster(
+  store: StateStore,
+  spec: ClusterSpec,
+  options: RecordOptions,
+): Promise<ClusterRecord & { readonly created: boolean }> {
+  const uid = crypto.randomUUID();
+  const put = (key: string, value: string) =>
+    ({ type: "put", key, value: encoder.encode(value) }) as const;
+  return await untilAnswered(options, async () => {
+    // Once more does no harm: only the first to come is let in.
+    await store.doTransaction(
+      [{ key: CLUSTER_UID_KEY, expectedVersion: 0n }],
+      [
+        put(SCHEMA_VERSION_KEY, SCHEMA_VERSION),
+        put(CLUSTER_UID_KEY, uid),
+        put(CLUSTER_CONFIG_KEY, encodeSpec(spec)),
+      ],
+      [],
+      options,
+    );
+    const record = await readCluster(store, options);
+    if (!record) throw new StoreUnavailableError("The cluster's UID vanished");
+    return { ...record, created: record.uid === uid };
+  });
+}
+
+/**
+ * Reads the cluster; `undefined` if the store holds none.
+ *
+ * @throws {KatError} if what is there was written by something this agent does not know.
+ */
+export async function readCluster(
+  store: StateStore,
+  options: RecordOptions,
+): Promise<ClusterRecord | undefined> {
+  const { uid, config } = await readStored(store, options);
+  if (uid === undefined) return undefined;
+  if (config === undefined) {
+    throw new KatError(
+      `Cannot read the cluster: ${CLUSTER_CONFIG_KEY} is missing from the store`,
+      { hint: "Restore the store from a backup" },
+    );
+  }
+  return { uid: decode(uid), spec: decodeSpec(decode(config)) };
+}
+
+/**
+ * Brings the stored configuration in line with the wanted one, as far as a
+ * running cluster may change.
+ *
+ * @throws {ConfigChangeError} naming each setting that may not change, with both values.
+ */
+export async function applySpec(
+  store: StateStore,
+  wanted: ClusterSpec,
+  options: RecordOptions,
+): Promise<void> {
+  const changed = await untilAnswered(options, async () => {
+    const { config } = await readStored(store, options);
+    if (config === undefined) return [];
+    const stored = decodeSpec(decode(config));
+    const differences = compareSpecs(stored, wanted);
+    refuseFixed(differences);
+    if (differences.length === 0) return [];
+    const value = encodeSpec({ ...wanted, dataDir: stored.dataDir });
+    const applied = await store.doTransaction(
+      [{ key: CLUSTER_CONFIG_KEY, expectedVersion: config.version }],
+      [{ type: "put", key: CLUSTER_CONFIG_KEY, value: encoder.encode(value) }],
+      [],
+      options,
+    );
+    if (applied) return differences;
+    throw new StoreUnavailableError("Another node changed it meanwhile");
+  });
+  for (const { field, stored, wanted } of changed) {
+    logger("agent").info("Changed a setting of the cluster", {
+      field: `spec.${field}`,
+      from: stored,
+      to: wanted,
+    });
+  }
+}
+
+/**
+ * Refuses differences that a running cluster cannot take.
+ *
+ * @throws {ConfigChangeError} naming each of them.
+ */
+export function refuseFixed(differences: readonly SpecDifference[]): void {
+  const fixed = differences.filter(({ mayChange }) => !mayChange);
+  if (fixed.length === 0) return;
+  const lines = fixed.map(({ field, stored, wanted }) =>
+    `spec.${field}: the cluster has "${stored}", cluster.kat says "${wanted}"`
+  );
+  throw new ConfigChangeError(
+    `Cannot change what the cluster was made with: ${lines.join("; ")}`,
+    {
+      hint:
+        "Put the cluster's own values back into cluster.kat, or make a new cluster in an empty data directory",
+    },
+  );
+}
+
+/** Repeats what may be repeated until the store has answered, or the signal aborts. */
+export async function untilAnswered<T>(
+  { signal }: RecordOptions,
+  call: () => Promise<T>,
+): Promise<T> {
+  const pauses = new Backoff({ firstMs: 50, maxMs: 2_000 });
+  while (true) {
+    try {
+      return await call();
+    } catch (error) {
+      const again = error instanceof OutcomeUnknownError ||
+        error instanceof StoreUnavailableError;
+      if (!again) throw error;
+      const level = pauses.attempts === 0 ? "warn" : "debug";
+      logger("agent")[level]("Waiting for the store", {
+        reason: error.message,
+      });
+      await systemClock.sleep(pauses.nextMs(), { signal });
+    }
+  }
+}
+
+async function readStored(
+  store: StateStore,
+  options: RecordOptions,
+): Promise<Stored> {
+  const results: (KV | undefined)[] = [];
+  await store.doTransaction(
+    [],
+    [SCHEMA_VERSION_KEY, CLUSTER_UID_KEY, CLUSTER_CONFIG_KEY].map((key) => ({
+      type: "get",
+      key,
+    })),
+    [],
+    { ...options, results },
+  );
+  const [schema, uid, config] = results;
+  const version = schema && decode(schema);
+  if (version !== undefined && version !== SCHEMA_VERSION) {
+    throw new KatError(
+      `Cannot use the store: its schema is version "${version}", and this kat-agent knows ${SCHEMA_VERSION}`,
+      { hint: "Use the kat-agent that wrote it, or a newer one" },
+    );
+  }
+  return { uid, config };
+}
+
+function decode({ value }: KV): string {
+  return new TextDecoder().decode(value);
+}

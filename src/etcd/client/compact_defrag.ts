@@ -1,0 +1,279 @@
+/**
+ * Giving a full database room again, safely: compact, defragment, disarm, in
+ * this order.
+ *
+ * @module
+ */
+
+import { Deadline } from "../../base/abortable.ts";
+import { byteText } from "../../base/byte_text.ts";
+import { systemClock } from "../../base/clock.ts";
+import { KatError } from "../../base/errors.ts";
+import { EtcdCallError } from "./etcd_call_error.ts";
+import { defragmentMember, EtcdMaintenance } from "./etcd_maintenance.ts";
+import {
+  memberText,
+  statusIfAnswering,
+  type SurveyedMember,
+  surveyMembers,
+} from "./member_status.ts";
+
+/** Options of the functions here. */
+export interface UpkeepOptions {
+  /** Client URLs of the cluster. */
+  readonly endpoints: readonly string[];
+  /** Ends the wait; a step that was begun is finished by etcd. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A member before and after a step. */
+export interface UpkeepStep {
+  /** Before. */
+  readonly before: SurveyedMember;
+  /** After. */
+  readonly after: SurveyedMember;
+}
+
+/** How long a member may take to serve again once it was defragmented. */
+const BACK_MS = 60_000;
+/** etcd takes no larger one; with less room than that, the alarm would soon be back. */
+const LARGEST_REQUEST_BYTES = 1.5 * 1024 ** 2;
+/** The pause between two looks at it. */
+const LOOK_MS = 50;
+
+/** What {@linkcode compactHistory} did. */
+export interface Compaction {
+  /** The revision that is now the oldest one known. */
+  readonly revision: bigint;
+  /** Whether there was anything to forget. */
+  readonly isNew: boolean;
+  /** Each member before and after. */
+  readonly members: readonly UpkeepStep[];
+}
+
+/**
+ * Forgets the history of the store but for its last `keep` revisions; current
+ * values stay. A watch that is further behind than that ends, and says so.
+ *
+ * @throws {EtcdCallError} if the cluster does not answer.
+ */
+export async function compactHistory(
+  { keep, ...options }: UpkeepOptions & {
+    /** How many revisions before the current one stay readable. */
+    readonly keep: bigint;
+  },
+): Promise<Compaction> {
+  const before = await surveyMembers(options);
+  const revisions = before.map(({ status }) => status?.revision ?? 0n);
+  const current = revisions.reduce((a, b) => a > b ? a : b, 0n);
+  const revision = current - keep;
+  const isNew = revision > 0n && await compact(revision, options);
+  const after = isNew ? await surveyMembers(options) : before;
+  return {
+    revision: revision > 0n ? revision : 0n,
+    isNew,
+    members: pair(before, after),
+  };
+}
+
+/** Whether that was news to etcd. */
+async function compact(
+  revision: bigint,
+  { endpoints, signal }: UpkeepOptions,
+): Promise<boolean> {
+  using maintenance = new EtcdMaintenance(endpoints);
+  try {
+    await maintenance.compact(revision, { signal });
+    return true;
+  } catch (error) {
+    if (error instanceof EtcdCallError && error.failure === "compacted") {
+      return false;
+    }
+    throw error;
+  }
+}
+
+/** Options of {@linkcode defragmentMembers}. */
+export interface DefragmentOptions extends UpkeepOptions {
+  /** Goes on although the cluster stops for as long as a member is away. */
+  readonly force?: boolean | undefined;
+  /** Told before the first step if the cluster has no member to spare. */
+  readonly onPause?: (() => void) | undefined;
+  /** Told after each member. */
+  readonly onStep?: ((step: UpkeepStep) => void) | undefined;
+  /** The space left where the named member keeps its data, if that is known. */
+  readonly freeBytesOf?:
+    | ((member: string) => Promise<number | undefined>)
+    | undefined;
+}
+
+/**
+ * Writes the databases anew without their gaps: one member after the other, for
+ * none answers meanwhile, etcd's leader last, and each only when the one before
+ * serves again.
+ *
+ * @throws {KatError} before the first step if that would stop a cluster one of
+ * whose members is away, or if there is no room for the copy.
+ * @throws {EtcdCallError} if the cluster does not answer.
+ */
+export async function defragmentMembers(
+  options: DefragmentOptions,
+): Promise<void> {
+  const { signal, force = false, onPause, onStep, freeBytesOf } = options;
+  const members = await surveyMembers(options);
+  const present = members.filter(({ status }) => status !== undefined);
+  const away = members.filter(({ status }) => status === undefined);
+  const majority = Math.floor(members.length / 2) + 1;
+  if (present.length - 1 < majority) {
+    if (away.length > 0 && !force) {
+      throw new KatError(
+        `Cannot defragment: ${
+          away.map(memberText).join(", ")
+        } does not answer, so that the cluster would stop while another member is defragmented`,
+        {
+          hint:
+            "Start the missing agents first, or give --force if the cluster may stop for that time",
+        },
+      );
+    }
+    onPause?.();
+  }
+  for (const member of present) {
+    const free = await freeBytesOf?.(member.name);
+    const needed = member.status?.dbBytesInUse ?? 0;
+    if (free === undefined || free > needed) continue;
+    throw new KatError(
+      `Cannot defragment: the disk of ${memberText(member)} has ${
+        byteText(free)
+      } left, and the copy of its database needs ${byteText(needed)}`,
+      { hint: "Free space on that disk first" },
+    );
+  }
+  const leads = ({ status }: SurveyedMember) =>
+    Number(status?.leaderId === status?.memberId);
+  for (const before of present.toSorted((a, b) => leads(a) - leads(b))) {
+    await defragmentMember(before.url, { signal });
+    onStep?.({ before, after: await untilBack(before, signal) });
+  }
+}
+
+/** Waits until the member serves again, so that there is never more than one away. */
+async function untilBack(
+  member: SurveyedMember,
+  signal: AbortSignal | undefined,
+): Promise<SurveyedMember> {
+  using deadline = new Deadline(
+    BACK_MS,
+    () =>
+      new KatError(
+        `Cannot go on: ${
+          memberText(member)
+        } was defragmented and does not serve again`,
+        {
+          hint:
+            "Look at the log of its agent; the members left were not touched",
+        },
+      ),
+    [signal],
+  );
+  while (true) {
+    const status = await statusIfAnswering(member.url, {
+      signal: deadline.signal,
+    });
+    if (status !== undefined && status.leaderId !== "0") {
+      return { ...member, status };
+    }
+    await systemClock.sleep(LOOK_MS, { signal: deadline.signal });
+  }
+}
+
+/** Options of {@linkcode disarmNoSpace}. */
+export interface DisarmOptions extends UpkeepOptions {
+  /** The quota of members that do not tell theirs, in bytes; etcd tells it since 3.6. */
+  readonly quotaBytes?: number | undefined;
+}
+
+/** What {@linkcode disarmNoSpace} did. */
+export interface Disarming {
+  /** The members whose alarm for space was taken back. */
+  readonly disarmed: readonly string[];
+  /** The members whose data differ: no command mends that. */
+  readonly corrupt: readonly string[];
+}
+
+/**
+ * Takes back the alarms of members that were full and are no longer.
+ *
+ * @throws {KatError} if one still is, or its size cannot be known; nothing is
+ * then taken back.
+ * @throws {EtcdCallError} if the cluster does not answer.
+ */
+export async function disarmNoSpace(
+  { quotaBytes, endpoints, signal }: DisarmOptions,
+): Promise<Disarming> {
+  using maintenance = new EtcdMaintenance(endpoints);
+  const alarms = await maintenance.alarms({ signal });
+  const members = await surveyMembers({ endpoints, signal });
+  const memberOf = (id: string) =>
+    members.find(({ memberId }) => memberId === id);
+  const nameOf = (id: string) => {
+    const member = memberOf(id);
+    return member ? memberText(member) : `member ${id}, which was removed`;
+  };
+  const full = alarms.filter(({ kind }) => kind === "nospace");
+  for (const { memberId } of full) {
+    const member = memberOf(memberId);
+    if (member) refuseIfFull(member, quotaBytes);
+  }
+  for (const alarm of full) await maintenance.disarm(alarm, { signal });
+  return {
+    disarmed: full.map(({ memberId }) => nameOf(memberId)),
+    corrupt: alarms.filter(({ kind }) => kind === "corrupt")
+      .map(({ memberId }) => nameOf(memberId)),
+  };
+}
+
+function refuseIfFull(
+  member: SurveyedMember,
+  quotaBytes: number | undefined,
+): void {
+  const { status } = member;
+  if (status === undefined) {
+    throw new KatError(
+      `Cannot disarm: ${
+        memberText(member)
+      } does not answer, so that its size is unknown`,
+      { hint: "Start its agent first" },
+    );
+  }
+  const quota = status.quotaBytes ?? quotaBytes;
+  if (quota === undefined) {
+    throw new KatError(
+      `Cannot disarm: ${
+        memberText(member)
+      } does not tell its quota, and the store holds no cluster that would`,
+      { hint: "Use etcdctl alarm disarm once its database is below the quota" },
+    );
+  }
+  if (status.dbBytes + LARGEST_REQUEST_BYTES <= quota) return;
+  throw new KatError(
+    `Cannot disarm: the database of ${memberText(member)} has ${
+      byteText(status.dbBytes)
+    }, and its quota is ${byteText(quota)}`,
+    {
+      hint: status.dbBytesInUse + LARGEST_REQUEST_BYTES <= quota
+        ? "Run kat-agent etcd compact and then kat-agent etcd defrag first, or raise spec.etcd.quotaBackendBytes"
+        : "Delete keys or run kat-agent etcd compact --keep 0, and then kat-agent etcd defrag; or raise spec.etcd.quotaBackendBytes",
+    },
+  );
+}
+
+function pair(
+  before: readonly SurveyedMember[],
+  after: readonly SurveyedMember[],
+): UpkeepStep[] {
+  return before.map((one) => ({
+    before: one,
+    after: after.find(({ memberId }) => memberId === one.memberId) ?? one,
+  }));
+}

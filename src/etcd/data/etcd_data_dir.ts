@@ -1,0 +1,256 @@
+/**
+ * What is in the directory that etcd is to work in, and whether it can: looked
+ * at before etcd starts, without changing anything in it.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import { systemClock } from "../../base/clock.ts";
+import { KatError } from "../../base/errors.ts";
+import { logger } from "../../base/log.ts";
+import {
+  processesByOpenFile,
+  type ProcessInfo,
+  programName,
+} from "../../base/process_table.ts";
+
+const log = logger("etcd");
+
+/**
+ * What a directory is to etcd: `member` holds one; `half-made` holds a part of
+ * one, left by a first start that was cut off, or by damage; `foreign` holds
+ * something else.
+ */
+export type EtcdDataDirKind =
+  | "absent"
+  | "empty"
+  | "member"
+  | "half-made"
+  | "foreign";
+
+/** What {@linkcode inspectEtcdDataDir} found. */
+export interface EtcdDataDirState {
+  /** What the directory is to etcd. */
+  readonly kind: EtcdDataDirKind;
+  /** Why it is `half-made` or `foreign`: each a clause such as `"member/wal" holds no log`. */
+  readonly reasons: readonly string[];
+}
+
+/** `lost+found` is at the root of a file system of its own. */
+const IGNORED_NAMES: readonly string[] = ["lost+found"];
+/** How many strange names a reason lists. */
+const NAMED = 3;
+
+/**
+ * Tells what is at `path`, following a symbolic link. It reads names and
+ * sizes: that the files are whole, only etcd can tell.
+ *
+ * Whether a `half-made` directory may be completed depends on what else is
+ * known of it: etcd, given a database without its log, serves an older state
+ * or not at all.
+ *
+ * @throws {KatError} if it may not be read.
+ */
+export async function inspectEtcdDataDir(
+  path: string,
+): Promise<EtcdDataDirState> {
+  try {
+    const entry = await lstat(path);
+    if (entry === undefined) return { kind: "absent", reasons: [] };
+    const target = await stat(path);
+    if (target === undefined) {
+      return foreign("it is a symbolic link to nothing");
+    }
+    if (!target.isDirectory) return foreign("it is not a directory");
+    const names = await namesIn(path);
+    const strange = names.filter((name) => name !== "member");
+    if (strange.length > 0) {
+      const some = strange.slice(0, NAMED).map((name) => JSON.stringify(name));
+      const more = strange.length > NAMED
+        ? ` and ${strange.length - NAMED} more`
+        : "";
+      return foreign(`it holds ${some.join(", ")}${more}`);
+    }
+    return names.length === 0
+      ? { kind: "empty", reasons: [] }
+      : await inspectMember(path);
+  } catch (error) {
+    throw new KatError(
+      `Cannot look into the data directory ${JSON.stringify(path)}`,
+      {
+        cause: error,
+        hint: "Run kat-agent as the owner of that directory",
+      },
+    );
+  }
+}
+
+async function inspectMember(path: string): Promise<EtcdDataDirState> {
+  const member = await stat(join(path, "member"));
+  if (!member?.isDirectory) return foreign('"member" is not a directory');
+  const reasons: string[] = [];
+  const wal = join(path, "member", "wal");
+  const logs = await stat(wal) === undefined
+    ? []
+    : (await namesIn(wal)).filter((name) => name.endsWith(".wal"));
+  const sizes = await Promise.all(logs.map((name) => stat(join(wal, name))));
+  if (!sizes.some((log) => log !== undefined && log.size > 0)) {
+    reasons.push('"member/wal" holds no log');
+  }
+  for (const name of logs) {
+    if (await beginsWithZeros(join(wal, name))) {
+      reasons.push(`${JSON.stringify(`member/wal/${name}`)} begins with zeros`);
+    }
+  }
+  const db = await stat(databaseIn(path));
+  if (db === undefined) reasons.push('"member/snap/db" is missing');
+  else if (!db.isFile) reasons.push('"member/snap/db" is not a file');
+  else if (db.size === 0) reasons.push('"member/snap/db" is empty');
+  return { kind: reasons.length === 0 ? "member" : "half-made", reasons };
+}
+
+/**
+ * A log begins with the length of its first record. etcd takes zeros there for
+ * the end of the log, and erases what follows before it finds that something
+ * is missing.
+ */
+async function beginsWithZeros(path: string): Promise<boolean> {
+  using file = await Deno.open(path);
+  const bytes = new Uint8Array(8);
+  const count = await file.read(bytes);
+  return count !== null && bytes.every((byte) => byte === 0);
+}
+
+/**
+ * Makes the directory, mode 0700 from its first moment, and the missing ones
+ * above it. One that is there already is closed to others if it was open.
+ *
+ * @throws {KatError} if it cannot be made.
+ */
+export async function createDataDir(path: string): Promise<void> {
+  try {
+    await Deno.mkdir(path, { recursive: true, mode: 0o700 });
+    const { mode } = await Deno.stat(path);
+    if (mode !== null && (mode & 0o077) !== 0) {
+      log.warn("Closing the data directory to other users", {
+        path,
+        mode: (mode & 0o777).toString(8),
+      });
+    }
+    // A umask may also have taken away too much.
+    if (mode !== null && (mode & 0o777) !== 0o700) {
+      await Deno.chmod(path, 0o700);
+    }
+  } catch (error) {
+    throw new KatError(
+      `Cannot make the data directory ${JSON.stringify(path)}`,
+      { cause: error, hint: "Choose another with --data-dir" },
+    );
+  }
+}
+
+/** How long a killed process may take to let go of its files; a thread of it may wait for the disk. */
+const LETTING_GO_MS = 3_000;
+const LOOK_AGAIN_MS = 50;
+
+/**
+ * Refuses a directory that a running etcd has locked; a second one would wait
+ * for ever. A lock whose holder nothing shows is waited for a moment: a process
+ * that is being killed has it to its end, but no longer says what it has open.
+ *
+ * @throws {KatError} naming the process where that can be known.
+ */
+export async function assertUnlocked(path: string): Promise<void> {
+  const endMs = systemClock.nowMs() + LETTING_GO_MS;
+  let holder: ProcessInfo | undefined;
+  while (true) {
+    if (!await isLocked(path)) return;
+    holder = await findLockHolder(path);
+    if (holder !== undefined || systemClock.nowMs() >= endMs) break;
+    await systemClock.sleep(LOOK_AGAIN_MS);
+  }
+  const who = holder === undefined
+    ? "another etcd"
+    : `process ${holder.pid} (${programName(holder)})`;
+  throw new KatError(
+    `Cannot use the data directory ${JSON.stringify(path)}: ${who} uses it`,
+    { hint: "End that process, or choose another directory with --data-dir" },
+  );
+}
+
+/** Options of {@linkcode findLockHolder}. */
+export interface FindLockHolderOptions {
+  /** A process that may have it open. */
+  readonly except?: number | undefined;
+}
+
+/** Finds the process that has the database open; undefined where that cannot be known. */
+export async function findLockHolder(
+  path: string,
+  { except }: FindLockHolderOptions = {},
+): Promise<ProcessInfo | undefined> {
+  for await (const holder of databaseHolders(path)) {
+    if (holder.pid !== except) return holder;
+  }
+  return undefined;
+}
+
+/** Finds all that have the database open, not all of which need to be etcds. */
+export async function* databaseHolders(
+  path: string,
+): AsyncGenerator<ProcessInfo> {
+  const database = await Deno.realPath(databaseIn(path))
+    .catch(() => undefined);
+  if (database !== undefined) yield* processesByOpenFile(database);
+}
+
+/**
+ * Whether a running etcd has the directory locked: its database library holds
+ * flock(2) on the file as long as it is open.
+ *
+ * @throws {KatError} if the directory may not be read.
+ */
+export async function isLocked(path: string): Promise<boolean> {
+  try {
+    using file = await Deno.open(databaseIn(path), { read: true });
+    // Shared, so that two who ask do not see each other; freed with the file.
+    return !await file.tryLock(false);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    if (error instanceof Deno.errors.NotADirectory) return false;
+    throw new KatError(
+      `Cannot look into the data directory ${JSON.stringify(path)}`,
+      { cause: error, hint: "Run kat-agent as the owner of that directory" },
+    );
+  }
+}
+
+function databaseIn(path: string): string {
+  return join(path, "member", "snap", "db");
+}
+
+function foreign(reason: string): EtcdDataDirState {
+  return { kind: "foreign", reasons: [reason] };
+}
+
+async function namesIn(path: string): Promise<string[]> {
+  const entries = await Array.fromAsync(Deno.readDir(path));
+  return entries.map(({ name }) => name)
+    .filter((name) => !IGNORED_NAMES.includes(name)).sort();
+}
+
+function stat(path: string): Promise<Deno.FileInfo | undefined> {
+  return Deno.stat(path).catch(undefinedIfMissing);
+}
+
+function lstat(path: string): Promise<Deno.FileInfo | undefined> {
+  return Deno.lstat(path).catch(undefinedIfMissing);
+}
+
+/** A file where a directory is expected means that what is below it is missing, too. */
+function undefinedIfMissing(error: unknown): undefined {
+  if (error instanceof Deno.errors.NotFound) return undefined;
+  if (error instanceof Deno.errors.NotADirectory) return undefined;
+  throw error;
+}

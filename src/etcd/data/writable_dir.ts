@@ -1,0 +1,138 @@
+/**
+ * Whether etcd can write where it is to store its data: asked before it
+ * starts, without creating anything.
+ *
+ * @module
+ */
+
+import { access, constants, statfs } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { KatError } from "../../base/errors.ts";
+
+/** etcd's first act is to reserve a log segment of this size; without it, it panics. */
+const NEW_MEMBER_BYTES = 64_000_000;
+/** A member that has its log writes a few pages while it starts. */
+const OLD_MEMBER_BYTES = 1_000_000;
+
+/**
+ * Refuses a data directory that etcd could not write to: not a directory, a
+ * symbolic link to nothing, on a read-only file system, of another owner,
+ * without permission, or without space. Of a directory that is not there yet,
+ * the nearest one above it is asked.
+ *
+ * @throws {KatError} saying which.
+ */
+export async function checkWritable(path: string): Promise<void> {
+  try {
+    const { directory, info } = await nearest(path);
+    if (!info.isDirectory) {
+      throw refusal(
+        path,
+        directory === path
+          ? "it is not a directory"
+          : `${JSON.stringify(directory)} is not a directory`,
+      );
+    }
+    const uid = Deno.uid();
+    if (directory === path && info.uid !== null && info.uid !== uid) {
+      throw refusal(
+        path,
+        `it belongs to user ${info.uid}, and kat-agent runs as user ${uid}`,
+        "Run kat-agent as that user, or give the directory to yours",
+      );
+    }
+    await assertWriteable(directory, path);
+    await assertSpace(directory, path);
+  } catch (error) {
+    if (error instanceof KatError) throw error;
+    throw refusal(path, String(error), undefined, error);
+  }
+}
+
+/** The directory itself, or the nearest that exists above it. */
+async function nearest(
+  path: string,
+): Promise<{ readonly directory: string; readonly info: Deno.FileInfo }> {
+  for (let at = path;; at = dirname(at)) {
+    try {
+      return { directory: at, info: await Deno.stat(at) };
+    } catch (error) {
+      if (
+        !(error instanceof Deno.errors.NotFound ||
+          error instanceof Deno.errors.NotADirectory) || at === dirname(at)
+      ) {
+        throw error;
+      }
+    }
+    if (await Deno.lstat(at).then(() => true, () => false)) {
+      throw refusal(
+        path,
+        `${JSON.stringify(at)} is a symbolic link to nothing`,
+      );
+    }
+  }
+}
+
+async function assertWriteable(directory: string, path: string): Promise<void> {
+  try {
+    await access(directory, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw refusal(
+      path,
+      `no permission to write to ${JSON.stringify(directory)}`,
+      "Run kat-agent as the owner of that directory, or choose another with --data-dir",
+      error,
+    );
+  }
+  // Permissions do not tell that a file system is mounted read-only. Renaming
+  // what is not there does: the kernel looks at the mount first, and nothing
+  // changes. Where it looks at the name first, etcd's own error has to do.
+  const nothing = join(directory, crypto.randomUUID());
+  try {
+    await Deno.rename(nothing, `${nothing}.new`);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    throw refusal(path, "it is on a read-only file system", undefined, error);
+  }
+}
+
+async function assertSpace(directory: string, path: string): Promise<void> {
+  const isOld = await Deno.stat(join(path, "member", "wal"))
+    .then(() => true, () => false);
+  const needed = isOld ? OLD_MEMBER_BYTES : NEW_MEMBER_BYTES;
+  const { bavail, bsize, files, ffree } = await statfs(directory);
+  const free = bavail * bsize;
+  if (free < needed) {
+    throw refusal(
+      path,
+      `its disk has ${megabytes(free)} MB left, and etcd needs ${
+        megabytes(needed)
+      } MB`,
+      "Free space on that disk, or choose another with --data-dir",
+    );
+  }
+  // Some file systems have no fixed number of files and report none at all.
+  if (files > 0 && ffree === 0) {
+    throw refusal(
+      path,
+      "its disk can hold no more files",
+      "Delete files on that disk, or choose another with --data-dir",
+    );
+  }
+}
+
+function megabytes(bytes: number): number {
+  return Math.floor(bytes / 1_000_000);
+}
+
+function refusal(
+  path: string,
+  why: string,
+  hint = "Choose another directory with --data-dir",
+  cause?: unknown,
+): KatError {
+  return new KatError(
+    `Cannot use the data directory ${JSON.stringify(path)}: ${why}`,
+    { hint, cause },
+  );
+}

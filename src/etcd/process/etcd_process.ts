@@ -1,0 +1,336 @@
+/**
+ * The etcd child: started, waited for, stopped. Restarting is left to those
+ * who know whether that helps.
+ *
+ * @module
+ */
+
+import { abortable, Deadline } from "../../base/abortable.ts";
+import { atHardExit } from "../../base/exit_hooks.ts";
+import { systemClock } from "../../base/clock.ts";
+import { logger } from "../../base/log.ts";
+import {
+  diagnoseMismatch,
+  explainExit,
+  explainSilence,
+} from "./explain_exit.ts";
+import {
+  etcdFlags,
+  type EtcdMember,
+  hostOf,
+  isLoopback,
+} from "./etcd_flags.ts";
+import { hearFrom, isServing } from "../client/etcd_health.ts";
+import { EtcdLogFile } from "./etcd_log_file.ts";
+import { writePidFile } from "./etcd_pid_file.ts";
+import type { EtcdExit, EtcdProcessError } from "./etcd_process_error.ts";
+import { type EtcdVersion, versionText } from "../etcd_version.ts";
+import { type SpawnedEtcd, spawnEtcd } from "./spawn_etcd.ts";
+
+const log = logger("etcd");
+
+/** Options of {@linkcode startEtcd}. */
+export interface EtcdProcessOptions {
+  /** The etcd to run. */
+  readonly binary: string;
+  /** Its version, which decides the arguments. */
+  readonly version: EtcdVersion;
+  /** The member it is. */
+  readonly member: EtcdMember;
+  /** Where its log goes; its directory exists. */
+  readonly logFile: string;
+  /** Where the child is remembered while it runs; its directory exists. */
+  readonly pidFile: string;
+  /** The size from which the log is cut, in bytes. @default {16777216} */
+  readonly logLimitBytes?: number | undefined;
+  /** How often the log's size is looked at, in milliseconds. @default {120000} */
+  readonly logCheckMs?: number | undefined;
+}
+
+/** Options of {@linkcode startEtcd}. */
+export interface StartEtcdOptions {
+  /** Cancels the starting; it does not stop what has been started. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Options of {@linkcode EtcdProcess.waitUntilServing}. */
+export interface WaitUntilServingOptions {
+  /** Ends the wait; etcd runs on. */
+  readonly signal?: AbortSignal | undefined;
+  /** How long to wait, in milliseconds. @default {30000} */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** Options of {@linkcode EtcdProcess.stop}. */
+export interface StopOptions {
+  /** How long etcd may take after SIGTERM before SIGKILL, in milliseconds. @default {10000} */
+  readonly graceMs?: number | undefined;
+}
+
+/** What an {@linkcode EtcdProcess} is doing. */
+export type EtcdProcessState = "starting" | "serving" | "stopping" | "exited";
+
+/**
+ * etcd takes 0.1 s alone. With peers it first tries to hand leadership over, for
+ * up to 5 s and an election timeout where several stop at once; 10 s is a hung
+ * disk.
+ */
+export const GRACE_MS = 10_000;
+/** A single member serves within 1 s; a WAL of many segments and a check of all data take longer. */
+const SERVING_MS = 30_000;
+/** The pause after a refused connection or "not yet": etcd starts in a few of them. */
+const RETRY_MS = 10;
+/** etcd listens early and answers when it is ready; a longer silence is asked about anew, at once. */
+const REQUEST_MS = 5_000;
+/** etcd writes a few lines a minute; even at 100 a second the log grows by 4 MB between two looks. */
+const LOG_CHECK_MS = 120_000;
+
+/**
+ * Starts etcd in a session of its own, with an environment of its own and its
+ * output in a file. It is running, not yet serving, when this resolves.
+ *
+ * The caller has looked at the data directory and the ports, and ended an
+ * orphan, for etcd itself answers these badly.
+ *
+ * @throws {KatError} if the binary cannot be run on this machine, or the log
+ * cannot be written.
+ * @throws {KatError} if the pid file cannot be written; etcd is then stopped.
+ */
+export async function startEtcd(
+  options: EtcdProcessOptions,
+  { signal }: StartEtcdOptions = {},
+): Promise<EtcdProcess> {
+  const { binary, version, member, pidFile } = options;
+  const logFile = await EtcdLogFile.open(options.logFile, {
+    limitBytes: options.logLimitBytes,
+  });
+  signal?.throwIfAborted();
+  const { dataDir } = member;
+  const args = etcdFlags(member, version);
+  const childId = crypto.randomUUID();
+  const spawned = await spawnEtcd(binary, { args, dataDir, childId, logFile });
+  const etcd = new EtcdProcess({ ...spawned, logFile, options });
+  log.info("etcd started", {
+    pid: etcd.pid,
+    version: versionText(options.version),
+  });
+  try {
+    await writePidFile(pidFile, { pid: etcd.pid, childId });
+    // Its end, if it came meanwhile, found no file to remove.
+    if (etcd.state === "exited") await Deno.remove(pidFile).catch(() => {});
+    signal?.throwIfAborted();
+    return etcd;
+  } catch (error) {
+    await etcd.stop();
+    throw error;
+  }
+}
+
+/**
+ * A running etcd, from its start to its end. Dispose of it in any case: an
+ * etcd that has ended by itself leaves nothing running either, but only then
+ * is all of its bookkeeping over.
+ *
+ * ```text
+ *              health: true            stop()
+ *  starting ───────────────► serving ─────────► stopping
+ *     │  │                      │                  │
+ *     │  └──────── stop() ──────┼────────────────► │
+ *     │                         │                  │
+ *     └── ends by itself ───────┴───► exited ◄─────┘ ends
+ * ```
+ */
+export class EtcdProcess implements AsyncDisposable {
+  /** Its pid; another's once {@linkcode exited} has resolved. */
+  readonly pid: number;
+  /** Resolves with how it ended, as soon as it has; rejects never. */
+  readonly exited: Promise<EtcdExit>;
+  readonly #logFile: EtcdLogFile;
+  readonly #options: EtcdProcessOptions;
+  readonly #logTimer: ReturnType<typeof setInterval>;
+  readonly #ended = new AbortController();
+  readonly #lastAct: Disposable;
+  readonly #kill: SpawnedEtcd["kill"];
+  #rotation: Promise<void> = Promise.resolve();
+  #state: EtcdProcessState = "starting";
+  #exit: EtcdExit | undefined;
+  #killTimer: ReturnType<typeof setTimeout> | undefined;
+
+  /** Takes charge of an etcd that runs; use {@linkcode startEtcd} or `adoptEtcd`. */
+  constructor(
+    { pid, exited, kill, logFile, options }: SpawnedEtcd & {
+      readonly logFile: EtcdLogFile;
+      readonly options: EtcdProcessOptions;
+    },
+  ) {
+    this.pid = pid;
+    this.#logFile = logFile;
+    this.#options = options;
+    this.#kill = kill;
+    this.#lastAct = atHardExit(() => kill("SIGKILL"));
+    this.exited = exited.then((exit) => {
+      this.#onExit(exit);
+      return exit;
+    });
+    this.#logTimer = setInterval(
+      () => this.#boundLog(),
+      options.logCheckMs ?? LOG_CHECK_MS,
+    );
+  }
+
+  /** What it is doing. */
+  get state(): EtcdProcessState {
+    return this.#state;
+  }
+
+  /**
+   * Resolves once the member answers that it serves, which needs a leader and
+   * so a majority of the members.
+   *
+   * @throws {EtcdProcessError} at once if etcd ends, or when the time is over;
+   * etcd then runs on.
+   */
+  async waitUntilServing(
+    { signal, timeoutMs = SERVING_MS }: WaitUntilServingOptions = {},
+  ): Promise<void> {
+    const late = Symbol("late");
+    using deadline = new Deadline(timeoutMs, () => late, [
+      signal,
+      this.#ended.signal,
+    ]);
+    const url = this.#localUrl();
+    try {
+      while (!await this.#asks(url, deadline.signal)) {
+        await systemClock.sleep(RETRY_MS, { signal: deadline.signal });
+      }
+    } catch (error) {
+      if (signal?.aborted) throw signal.reason;
+      if (this.#exit !== undefined) throw await this.explainExit();
+      if (error !== late) throw error;
+      const { member } = this.#options;
+      throw await explainSilence(this.#logFile, {
+        pid: this.pid,
+        member,
+        timeoutMs,
+      });
+    }
+    if (this.#state === "starting") this.#transition("serving");
+  }
+
+  /** Why its peers refuse it, if its log says that they do; it goes on trying for ever. */
+  async whyRefused(): Promise<string | undefined> {
+    return diagnoseMismatch(await this.#logFile.lines())?.why;
+  }
+
+  /** Whether the member answers at all before the signal aborts, with a majority or without. */
+  async answers(
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<boolean> {
+    try {
+      await abortable(hearFrom(this.#localUrl(), { signal }), signal);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Whether the member says that it serves before the signal aborts. */
+  async serves({ signal }: { readonly signal: AbortSignal }): Promise<boolean> {
+    return await this.#asks(this.#localUrl(), signal).catch(() => false);
+  }
+
+  /**
+   * Waits until etcd has ended and says why, from its log: for who restarts it,
+   * or gives up.
+   */
+  async explainExit(): Promise<EtcdProcessError> {
+    return await explainExit(await this.exited, this.#logFile);
+  }
+
+  /**
+   * Ends etcd: SIGTERM, the grace time, SIGKILL; resolves when it has ended.
+   * Legal in any state and any number of times; the first call's grace holds.
+   */
+  async stop({ graceMs = GRACE_MS }: StopOptions = {}): Promise<void> {
+    if (this.#state !== "stopping" && this.#state !== "exited") {
+      this.#transition("stopping");
+      this.#send("SIGTERM");
+      this.#killTimer = setTimeout(() => {
+        log.warn("etcd did not stop in time and is killed", { graceMs });
+        this.#send("SIGKILL");
+      }, graceMs);
+    }
+    await this.exited;
+    await this.#rotation;
+  }
+
+  /** Stops etcd with the usual grace time. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  /** The one place that changes the state. */
+  #transition(state: Exclude<EtcdProcessState, "starting">): void {
+    const from = this.#state;
+    this.#state = state;
+    const { pid } = this;
+    const fields = { pid, ...this.#exit };
+    if (state === "serving") log.info("etcd serves", fields);
+    else if (state === "stopping") log.info("Stopping etcd", fields);
+    else if (from === "stopping") log.info("etcd stopped", fields);
+    else log.warn("etcd ended by itself", fields);
+  }
+
+  #send(signal: "SIGTERM" | "SIGKILL"): void {
+    // If not, it has ended this moment, and the news is on its way.
+    if (!this.#kill(signal)) log.debug("etcd took no signal", { signal });
+  }
+
+  #onExit(exit: EtcdExit): void {
+    this.#lastAct[Symbol.dispose]();
+    clearTimeout(this.#killTimer);
+    clearInterval(this.#logTimer);
+    this.#exit = exit;
+    this.#transition("exited");
+    try {
+      // At once, before anyone can start the next etcd and remember that.
+      Deno.removeSync(this.#options.pidFile);
+    } catch {
+      // Never written, or gone; a stale one names a child that nobody is.
+    }
+    this.#ended.abort();
+  }
+
+  #boundLog(): void {
+    this.#rotation = this.#rotation
+      .then(() => this.#logFile.rotate())
+      .catch((error) =>
+        log.warn("Cannot bound the log of etcd", { error: String(error) })
+      );
+  }
+
+  /** Whether the member serves; false as well if it does not answer. Throws the signal's reason. */
+  async #asks(url: string, signal: AbortSignal): Promise<boolean> {
+    signal.throwIfAborted();
+    using request = new Deadline(REQUEST_MS, () => new Error("No answer"), [
+      signal,
+    ]);
+    try {
+      return await abortable(
+        isServing(url, { signal: request.signal }),
+        request.signal,
+      );
+    } catch {
+      signal.throwIfAborted();
+      return false;
+    }
+  }
+
+  /** An URL it listens on, loopback if there is one. */
+  #localUrl(): string {
+    const { clientUrls: [first, ...rest], listenClientUrls } =
+      this.#options.member;
+    const urls = listenClientUrls ?? [first, ...rest];
+    return urls.find((url) => isLoopback(hostOf(url))) ?? urls[0] ?? first;
+  }
+}

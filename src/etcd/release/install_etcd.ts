@@ -1,0 +1,252 @@
+/**
+ * Brings a release of etcd into the cache: whole, checked and durable, or not
+ * at all.
+ *
+ * Everything is made under a temporary name beside the final one. Only what
+ * came out of an archive with the right SHA-256, and says that it is the right
+ * version, is made executable and gets its final name.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import { syncDirectory } from "../../base/atomic_file.ts";
+import { KatError, messageOf } from "../../base/errors.ts";
+import { logger } from "../../base/log.ts";
+import { lockCache } from "./cache_lock.ts";
+import { download } from "./download.ts";
+import { DownloadError, shownUrl } from "./download_error.ts";
+import type { DownloadLimits, DownloadProgress } from "./download_limits.ts";
+import { askVersion, type EtcdBinaries, PROGRAMS } from "./etcd_binaries.ts";
+import {
+  cacheRoot,
+  inspectRelease,
+  releaseDirectory,
+  sealRelease,
+} from "./etcd_cache.ts";
+import {
+  archiveDirectory,
+  archiveName,
+  type EtcdRelease,
+} from "./etcd_release.ts";
+import { compareEtcdVersions, versionText } from "../etcd_version.ts";
+import { unpackArchive } from "./unpack_archive.ts";
+
+/** Options of {@linkcode installEtcd}. */
+export interface InstallEtcdOptions {
+  /** The cache, absolute; made if need be. */
+  readonly cacheDir: string;
+  /** What to install. */
+  readonly release: EtcdRelease;
+  /** Where its archive is, in the order in which to try. */
+  readonly urls: readonly URL[];
+  /** Told after every piece of the archive. */
+  readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
+  /** Ends the work; the promise then rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** Bounds of the download other than the usual ones. */
+  readonly limits?: Partial<DownloadLimits> | undefined;
+}
+
+/** What temporary directories begin with; nothing else in the cache does. */
+const TEMPORARY_PREFIX = ".new-";
+
+/**
+ * Returns the release from the cache, downloading it first if it is not there
+ * or damaged. Several agents may do so at once: one downloads, the others wait.
+ *
+ * @throws {KatError} if it cannot be had; the cache then holds no part of it.
+ */
+export async function installEtcd(
+  options: InstallEtcdOptions,
+): Promise<EtcdBinaries> {
+  const { cacheDir, release, signal } = options;
+  const root = cacheRoot(cacheDir);
+  try {
+    const before = await inspectRelease(cacheDir, release, { signal });
+    if (before.kind === "intact") return before.binaries;
+    await Deno.mkdir(root, { recursive: true, mode: 0o755 });
+    using _lock = await lockCache(join(root, ".lock"), { signal });
+    await removeLeftovers(root);
+    const state = await inspectRelease(cacheDir, release, { signal });
+    if (state.kind === "intact") return state.binaries;
+    return await (state.kind === "damaged"
+      ? replaceDamaged(state.reason, options)
+      : install(options));
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (!isOfFileSystem(error)) throw error;
+    throw new KatError(
+      `Cannot keep etcd in "${root}": ${messageOf(error)}`,
+      {
+        hint:
+          "Make sure that this directory can be written and has 100 MB to spare",
+        cause: error,
+      },
+    );
+  }
+}
+
+/** What is damaged stays where it is until there is something better, and is never run. */
+async function replaceDamaged(
+  reason: string,
+  options: InstallEtcdOptions,
+): Promise<EtcdBinaries> {
+  const directory = releaseDirectory(options.cacheDir, options.release);
+  logger("etcd").warning("Replacing the damaged etcd in the cache", {
+    directory,
+    reason,
+  });
+  try {
+    return await install(options);
+  } catch (error) {
+    if (!(error instanceof KatError)) throw error;
+    throw new KatError(
+      `${error.message}; the one in "${directory}" is damaged: ${reason}`,
+      { hint: error.hint, cause: error },
+    );
+  }
+}
+
+/** Downloads, unpacks, checks, renames. To be called under the lock. */
+async function install(options: InstallEtcdOptions): Promise<EtcdBinaries> {
+  const { cacheDir, release, signal } = options;
+  const root = cacheRoot(cacheDir);
+  const temporary = await Deno.makeTempDir({
+    dir: root,
+    prefix: TEMPORARY_PREFIX,
+  });
+  try {
+    const archive = join(temporary, archiveName(release));
+    await downloadFromFirst(archive, options);
+    const made = join(temporary, "release");
+    await Deno.mkdir(made, { mode: 0o755 });
+    const seals = await unpackArchive(archive, {
+      directory: archiveDirectory(release),
+      names: PROGRAMS,
+      into: made,
+      signal,
+    });
+    if (!seals.has("etcd")) throw unusable(release, "there is no etcd in it");
+    for (const name of seals.keys()) await makeExecutable(join(made, name));
+    await assertVersion(join(made, "etcd"), options);
+    await sealRelease(made, { release, seals });
+    await replaceDirectory(releaseDirectory(cacheDir, release), {
+      by: made,
+      old: join(temporary, "old"),
+    });
+    await syncDirectory(root);
+  } finally {
+    // What cannot be removed now is removed by the next who takes the lock.
+    await Deno.remove(temporary, { recursive: true }).catch(() => {});
+  }
+  const state = await inspectRelease(cacheDir, release, { signal });
+  if (state.kind !== "intact") {
+    const reason = state.kind === "damaged" ? state.reason : "it is gone";
+    throw new KatError(
+      `Cannot keep etcd in "${root}": right after it was written, ${reason}`,
+      { hint: "Check the disk, and whether another program changes the cache" },
+    );
+  }
+  return { ...state.binaries, source: "download" };
+}
+
+/** Tries one place after the other. */
+async function downloadFromFirst(
+  archive: string,
+  { release, urls, onProgress, signal, limits }: InstallEtcdOptions,
+): Promise<void> {
+  const log = logger("etcd");
+  const version = versionText(release.version);
+  const failures: DownloadError[] = [];
+  for (const url of urls) {
+    log.info("Fetching etcd", { version, url: shownUrl(url) });
+    try {
+      await download(url, {
+        to: archive,
+        sha256: release.sha256,
+        onProgress,
+        signal,
+        limits,
+      });
+      return;
+    } catch (error) {
+      if (!(error instanceof DownloadError)) throw error;
+      failures.push(error);
+      log.debug("Could not fetch etcd from here", {
+        url: error.url,
+        reason: error.reason,
+      });
+    }
+  }
+  const reasons = failures.map(({ url, reason }) => `"${url}": ${reason}`);
+  throw new KatError(
+    `Cannot download etcd ${version}: ${reasons.join("; ")}`,
+    { hint: failures[0]?.hint, cause: failures[0] },
+  );
+}
+
+async function makeExecutable(path: string): Promise<void> {
+  await Deno.chmod(path, 0o755);
+  using file = await Deno.open(path);
+  await file.sync();
+}
+
+async function assertVersion(
+  etcd: string,
+  { release, signal }: InstallEtcdOptions,
+): Promise<void> {
+  let found;
+  try {
+    found = await askVersion(etcd, { signal });
+  } catch (error) {
+    if (!(error instanceof KatError)) throw error;
+    throw unusable(release, error.message, error);
+  }
+  if (compareEtcdVersions(found, release.version) !== 0) {
+    throw unusable(release, `its etcd is ${versionText(found)}`);
+  }
+}
+
+/** A directory cannot be renamed onto another, so the old one steps aside first. */
+async function replaceDirectory(
+  directory: string,
+  { by, old }: { readonly by: string; readonly old: string },
+): Promise<void> {
+  await Deno.rename(directory, old).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
+  await Deno.rename(by, directory);
+}
+
+/** Removes what interrupted runs left. To be called under the lock: others' work looks the same. */
+async function removeLeftovers(root: string): Promise<void> {
+  for await (const { name } of Deno.readDir(root)) {
+    if (name.startsWith(TEMPORARY_PREFIX)) {
+      await Deno.remove(join(root, name), { recursive: true });
+    }
+  }
+}
+
+function unusable(
+  release: EtcdRelease,
+  reason: string,
+  cause?: unknown,
+): KatError {
+  return new KatError(
+    `Cannot use ${
+      archiveName(release)
+    }, although its SHA-256 is right: ${reason}`,
+    {
+      hint:
+        "Check that spec.etcd.version and spec.etcd.sha256 are those of one archive for this machine",
+      cause,
+    },
+  );
+}
+
+/** Errors of the operating system carry its number for them, whatever their class. */
+function isOfFileSystem(error: unknown): boolean {
+  return error instanceof Error && !(error instanceof KatError) &&
+    /\(os error \d+\)/.test(error.message);
+}

@@ -1,0 +1,81 @@
+/**
+ * Whether a file can be run here at all, seen from its first bytes.
+ *
+ * Asking the kernel is not enough: a file it refuses, such as a program for
+ * another processor, is handed to the shell, which runs it as a script.
+ *
+ * @module
+ */
+
+import { KatError } from "../../base/errors.ts";
+
+const MACHINES: Readonly<Record<number, string>> = {
+  0x3e: "x86_64",
+  0xb7: "aarch64",
+};
+/** Mach-O for one processor, and for several. */
+const MACH_O: readonly number[] = [0xcffaedfe, 0xcafebabe];
+/** As far as an ELF header's e_machine. */
+const HEADER_BYTES = 20;
+
+/**
+ * Refuses what is no program for this machine. Scripts are let through: one
+ * that starts etcd must replace itself (`exec etcd "$@"`), or stopping it
+ * would not stop etcd.
+ *
+ * @throws {KatError} if the file is missing, not a file, not executable, or
+ * made for another system.
+ */
+export async function assertRunnable(path: string): Promise<void> {
+  const header = new DataView(new ArrayBuffer(HEADER_BYTES));
+  try {
+    const { isFile, mode } = await Deno.stat(path);
+    if (!isFile) throw refusal(path, "it is not a file");
+    if (mode !== null && (mode & 0o111) === 0) {
+      throw refusal(path, "it is not executable", `Try: chmod +x ${path}`);
+    }
+    using file = await Deno.open(path);
+    await file.read(new Uint8Array(header.buffer));
+  } catch (error) {
+    if (error instanceof KatError) throw error;
+    const why = error instanceof Deno.errors.NotFound
+      ? "there is no such file"
+      : error instanceof Deno.errors.PermissionDenied
+      ? "no permission to read it"
+      : String(error);
+    throw refusal(path, why, undefined, error);
+  }
+  const why = whyForeign(header);
+  if (why !== undefined) throw refusal(path, why);
+}
+
+function whyForeign(header: DataView): string | undefined {
+  if (header.getUint16(0) === 0x2321) return undefined; // "#!"
+  const magic = header.getUint32(0);
+  const { os, arch } = Deno.build;
+  if (magic === 0x7f454c46) { // "\x7fELF"
+    if (os !== "linux") return "it is a program for Linux";
+    const machine = header.getUint16(18, true);
+    const name = MACHINES[machine] ?? `another processor (${machine})`;
+    return name === arch
+      ? undefined
+      : `it is a program for ${name}, and this machine is ${arch}`;
+  }
+  if (MACH_O.includes(magic)) {
+    return os === "darwin" ? undefined : "it is a program for macOS";
+  }
+  return "it is not a program";
+}
+
+function refusal(
+  path: string,
+  why: string,
+  hint =
+    "Name another with --etcd-binary, or leave it out to have etcd fetched",
+  cause?: unknown,
+): KatError {
+  return new KatError(`Cannot run ${JSON.stringify(path)}: ${why}`, {
+    hint,
+    cause,
+  });
+}

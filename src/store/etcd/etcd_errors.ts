@@ -1,0 +1,81 @@
+/**
+ * What etcd's refusals mean to the users of a store.
+ *
+ * @module
+ */
+
+import { EtcdCallError } from "../../etcd/client/etcd_call_error.ts";
+import {
+  CompactedError,
+  OutcomeUnknownError,
+  StoreError,
+  StoreRequestError,
+  StoreUnavailableError,
+} from "../state_store.ts";
+
+const QUOTA_HINT =
+  "The etcd database is at its quota: raise spec.etcd.quotaBackendBytes, or delete keys, then compact and defragment with etcdctl";
+
+/**
+ * Turns what a call to etcd threw into a {@linkcode StoreError}; an abort
+ * reason and a bug stay as they are.
+ *
+ * `what` says what could not be done, as `put "/a"`.
+ */
+export function toStoreError(error: unknown, what: string): unknown {
+  if (!(error instanceof EtcdCallError)) return error;
+  const message = `Cannot ${what}: ${error.message}`;
+  const hint = error.failure === "no-space" ? QUOTA_HINT : undefined;
+  const options = { cause: error, hint };
+  if (error.outcome === "unknown") {
+    return new OutcomeUnknownError(message, options);
+  }
+  switch (error.failure) {
+    case "unavailable":
+      return new StoreUnavailableError(message, options);
+    case "compacted":
+      return new CompactedError(message, 0n, error);
+    case "no-space":
+      return new StoreError(message, options);
+    case "no-lease":
+    case "too-many":
+    case "too-large":
+    case "refused":
+      return new StoreRequestError(message, options);
+  }
+}
+
+/**
+ * As {@linkcode toStoreError} for a read, or a write that may be repeated: a
+ * missing answer leaves nothing open, so it means that the store was unavailable.
+ */
+export function toRepeatableError(error: unknown, what: string): unknown {
+  const mapped = toStoreError(error, what);
+  if (!(mapped instanceof OutcomeUnknownError)) return mapped;
+  const { message, hint } = mapped;
+  return new StoreUnavailableError(message, { cause: error, hint });
+}
+
+/** Runs what {@linkcode toRepeatableError} speaks of. */
+export async function askingAgain<T>(
+  what: string,
+  call: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw toRepeatableError(error, what);
+  }
+}
+
+/** Runs a write whose missing answer leaves open whether it was done. */
+export async function askingOnce<T>(
+  what: string,
+  call: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw toStoreError(error, what);
+  }
+}

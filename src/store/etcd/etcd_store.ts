@@ -1,0 +1,264 @@
+/**
+ * The store on an etcd cluster.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import type {
+  ICompare,
+  IRangeRequest,
+  IRangeResponse,
+  IRequestOp,
+  ITxnResponse,
+} from "etcd3/lib/rpc.js";
+import { type Clock, systemClock } from "../../base/clock.ts";
+import {
+  EtcdClient,
+  type EtcdClientOptions,
+} from "../../etcd/client/etcd_client.ts";
+import { Candidate } from "../leadership/candidate.ts";
+import { EtcdElectionPort } from "./etcd_election_port.ts";
+import { EtcdCalls } from "./etcd_calls.ts";
+import { askingAgain, askingOnce } from "./etcd_errors.ts";
+import { listRange } from "./etcd_list.ts";
+import { keyBytes, prefixRange, toKV } from "./etcd_range.ts";
+import { EtcdWatch } from "./etcd_watch.ts";
+import { ELECTION_PREFIX, leaseOfElectionKey } from "../keys.ts";
+import {
+  type CandidacyOptions,
+  type Compare,
+  type KV,
+  type Leadership,
+  type Listing,
+  type Op,
+  type StateStore,
+  StoreClosedError,
+  type StoreOptions,
+  type TransactionOptions,
+  type Watch,
+  type WatchOptions,
+} from "../state_store.ts";
+
+/** What an {@linkcode EtcdStore} is made from. */
+export interface EtcdStoreInit {
+  /** Client URLs of the members, the nearest first. */
+  readonly endpoints: readonly string[];
+  /** The clock that leases end by and calls wait by. @default {systemClock} */
+  readonly clock?: Clock;
+  /** The way to a member; tests take another. @default {gRPC} */
+  readonly connect?: EtcdClientOptions["connect"];
+}
+
+/** {@linkcode StateStore} on etcd 3.4 to 3.7. */
+export class EtcdStore implements StateStore {
+  readonly #client: EtcdClient;
+  readonly #clock: Clock;
+  readonly #port: EtcdElectionPort;
+  readonly #calls: EtcdCalls;
+  readonly #candidate: Candidate;
+  readonly #closed = new AbortController();
+  #closing: Promise<void> | undefined;
+
+  /** A store on the members at `endpoints`; nothing is sent yet. */
+  constructor({ endpoints, clock = systemClock, connect }: EtcdStoreInit) {
+    this.#client = new EtcdClient(endpoints, { clock, connect });
+    this.#clock = clock;
+    this.#port = new EtcdElectionPort(this.#client);
+    this.#candidate = new Candidate(this, this.#port, clock);
+    this.#calls = new EtcdCalls(this.#client, clock);
+  }
+
+  /** The connection underneath, for what concerns members and not state. */
+  get client(): EtcdClient {
+    return this.#client;
+  }
+
+  async put(
+    key: string,
+    value: Uint8Array,
+    options?: StoreOptions,
+  ): Promise<bigint> {
+    return await this.#calls.put(key, value, options);
+  }
+
+  async get(key: string, options?: StoreOptions): Promise<KV | undefined> {
+    this.#throwIfClosed();
+    // What an election looks at must not stand in a queue.
+    return await (key.startsWith(ELECTION_PREFIX)
+      ? this.#calls.getAtOnce(key, options)
+      : this.#calls.get(key, options));
+  }
+
+  async delete(key: string, options?: StoreOptions): Promise<void> {
+    await this.#calls.delete(key, options);
+  }
+
+  async list(prefix: string, options?: StoreOptions): Promise<Listing> {
+    return await listRange(
+      prefixRange(prefix),
+      (request) => this.#range(`list "${prefix}"`, request, options),
+    );
+  }
+
+  async watch(
+    keyOrPrefix: string,
+    { startRevision = 0n, signal }: WatchOptions = {},
+  ): Promise<Watch> {
+    this.#throwIfClosed();
+    signal?.throwIfAborted();
+    // "Now" is the cluster's, not that of a member that may lag behind it.
+    const start = startRevision > 0n
+      ? startRevision
+      : await this.#revision({ signal }) + 1n;
+    return await EtcdWatch.open({
+      client: this.#client,
+      clock: this.#clock,
+      keyOrPrefix,
+      startRevision: start,
+      signal: AbortSignal.any([
+        this.#closed.signal,
+        ...(signal ? [signal] : []),
+      ]),
+    });
+  }
+
+  async campaign(
+    leaderId: string,
+    leaseTtlSeconds: number,
+    options: CandidacyOptions = {},
+  ): Promise<Leadership> {
+    return await this.#candidate.campaign(leaderId, {
+      leaseTtlSeconds,
+      ...options,
+    });
+  }
+
+  /**
+   * Ends the candidacy or the term of a process that has ended: gives its lease
+   * back. Returns false if its key is gone, or has another's value. Only for who
+   * knows that nobody acts by that key any more.
+   *
+   * @throws {StoreError} if no member answers in time.
+   */
+  async endCandidacy(
+    key: string,
+    { leaderId, ...options }: StoreOptions & { readonly leaderId: string },
+  ): Promise<boolean> {
+    const leaseId = leaseOfElectionKey(key);
+    const kv = leaseId === undefined ? undefined : await this.get(key, options);
+    if (leaseId === undefined || kv === undefined) return false;
+    if (new TextDecoder().decode(kv.value) !== leaderId) return false;
+    await this.#port.revokeLease(leaseId, options);
+    return true;
+  }
+
+  async resign(options?: StoreOptions): Promise<void> {
+    await this.#candidate.resign(options);
+  }
+
+  async getLeader(options?: StoreOptions): Promise<string | undefined> {
+    const { kvs } = await this.#range("read the leader", {
+      ...prefixRange(ELECTION_PREFIX),
+      sort_order: "Ascend",
+      sort_target: "Create",
+      limit: 1,
+    }, options);
+    return kvs[0]?.value.toString();
+  }
+
+  async doTransaction(
+    checks: readonly Compare[],
+    onSuccess: readonly Op[],
+    onFailure: readonly Op[],
+    { results, ...options }: TransactionOptions = {},
+  ): Promise<boolean> {
+    this.#throwIfClosed();
+    const request = {
+      compare: checks.map(toCompare),
+      success: onSuccess.map(toRequest),
+      failure: onFailure.map(toRequest),
+    };
+    const { succeeded, responses } = await askingOnce(
+      "do a transaction",
+      () => this.#client.once<ITxnResponse>("KV", "txn", request, options),
+    );
+    const branch = succeeded ? onSuccess : onFailure;
+    branch.forEach(({ type }, index) => {
+      if (type !== "get") return;
+      const kv = responses[index]?.response_range.kvs[0];
+      results?.push(kv && toKV(kv));
+    });
+    return succeeded;
+  }
+
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  /** Ends the store as {@linkcode StateStore.close} does. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(): Promise<void> {
+    await this.#candidate.close();
+    this.#closed.abort(new StoreClosedError());
+    this.#calls.close();
+    this.#client[Symbol.dispose]();
+  }
+
+  async #range(
+    what: string,
+    request: IRangeRequest,
+    options: StoreOptions | undefined,
+  ): Promise<IRangeResponse> {
+    this.#throwIfClosed();
+    try {
+      return await askingAgain(
+        what,
+        () => this.#client.repeatable("KV", "range", request, options),
+      );
+    } catch (error) {
+      this.#throwIfClosed();
+      throw error;
+    }
+  }
+
+  /** The cluster's revision now. */
+  async #revision(options: StoreOptions): Promise<bigint> {
+    const { header } = await this.#range("read the revision", {
+      key: keyBytes(ELECTION_PREFIX),
+      limit: 1,
+      keys_only: true,
+    }, options);
+    return BigInt(header.revision);
+  }
+
+  /** While it is closing, the resignation still goes through. */
+  #throwIfClosed(): void {
+    if (this.#closed.signal.aborted) throw new StoreClosedError();
+  }
+}
+
+function toCompare({ key, expectedVersion }: Compare): ICompare {
+  // A missing key has modification revision 0 in a comparison.
+  return {
+    key: keyBytes(key),
+    target: "Mod",
+    result: "Equal",
+    mod_revision: expectedVersion.toString(),
+  };
+}
+
+function toRequest(op: Op): IRequestOp {
+  const key = keyBytes(op.key);
+  switch (op.type) {
+    case "put":
+      return { request_put: { key, value: Buffer.from(op.value) } };
+    case "delete":
+      return { request_delete_range: { key } };
+    case "get":
+      return { request_range: { key } };
+  }
+}

@@ -1,0 +1,236 @@
+/**
+ * Taking part in the election of one store: a place in the queue, the wait for
+ * whoever is ahead, and the term that follows.
+ *
+ * The queue is etcd's own (Go's `clientv3/concurrency`): each candidate puts a
+ * key under its lease, and the one with the lowest create revision leads.
+ *
+ * @module
+ */
+
+import { Backoff } from "../../base/backoff.ts";
+import type { Clock } from "../../base/clock.ts";
+import { messageOf } from "../../base/errors.ts";
+import { logger } from "../../base/log.ts";
+import { electionKey } from "../keys.ts";
+import { Lease, type LeasePort } from "./lease.ts";
+import {
+  type CandidacyOptions,
+  type Leadership,
+  LeadershipLostError,
+  type StateStore,
+  StoreClosedError,
+  StoreError,
+  type StoreOptions,
+} from "../state_store.ts";
+import { Term } from "./term.ts";
+
+/** Who stands before a candidate. */
+export type Ahead =
+  /** Nobody: the candidate leads. */
+  | { readonly place: "first" }
+  /** Another candidate's key, and the revision that this answer shows. */
+  | {
+    readonly place: "behind";
+    readonly key: string;
+    readonly revision: bigint;
+    /** Whether a lease ends the key some time: a candidate's always does. */
+    readonly hasLease: boolean;
+  }
+  /** The candidate's own key is gone or was changed by somebody else. */
+  | { readonly place: "gone" };
+
+/** What an election needs of a backend, besides {@linkcode StateStore}. */
+export interface ElectionPort extends LeasePort {
+  /**
+   * Creates the candidate's key under its lease and returns the create
+   * revision; finds it there if an earlier try had been done after all.
+   */
+  enter(
+    key: string,
+    leaderId: string,
+    options: StoreOptions & { readonly leaseId: bigint },
+  ): Promise<bigint>;
+  /** Looks, in one step, whether the own key still stands and who is before it. */
+  ahead(key: string, rank: bigint, options: StoreOptions): Promise<Ahead>;
+}
+
+/** The part of a store that an election uses. */
+export type ElectionStore = Pick<StateStore, "get" | "watch" | "doTransaction">;
+
+/** Options of {@linkcode Candidate.campaign}. */
+export interface CampaignOptions extends CandidacyOptions {
+  /** What the candidate asks for; what the store grants counts. */
+  readonly leaseTtlSeconds: number;
+}
+
+/** A store's part in the election. */
+export class Candidate {
+  readonly #store: ElectionStore;
+  readonly #port: ElectionPort;
+  readonly #clock: Clock;
+  readonly #closed = new AbortController();
+  readonly #log = logger("store");
+  #campaign: Promise<unknown> | undefined;
+  #term: Term | undefined;
+
+  /** A candidate that does nothing yet. */
+  constructor(store: ElectionStore, port: ElectionPort, clock: Clock) {
+    this.#store = store;
+    this.#port = port;
+    this.#clock = clock;
+  }
+
+  /** See {@linkcode StateStore.campaign}. */
+  async campaign(
+    leaderId: string,
+    options: CampaignOptions,
+  ): Promise<Leadership> {
+    if (this.#closed.signal.aborted) throw new StoreClosedError();
+    if (this.#campaign || (this.#term && !this.#term.signal.aborted)) {
+      throw new StoreError("Cannot campaign: this store already takes part");
+    }
+    const signal = AbortSignal.any([
+      this.#closed.signal,
+      ...(options.signal ? [options.signal] : []),
+    ]);
+    const campaign = this.#untilElected(leaderId, {
+      ...options,
+      signal,
+    });
+    this.#campaign = campaign.catch(() => {});
+    try {
+      return this.#term = await campaign;
+    } finally {
+      this.#campaign = undefined;
+    }
+  }
+
+  /** See {@linkcode StateStore.resign}. */
+  async resign(options: StoreOptions = {}): Promise<void> {
+    const term = this.#term;
+    await term?.resign(options);
+    // The next campaign may have been won meanwhile.
+    if (this.#term === term) this.#term = undefined;
+  }
+
+  /** Ends a campaign and resigns a term. */
+  async close(): Promise<void> {
+    this.#closed.abort(new StoreClosedError());
+    await this.#campaign;
+    await this.resign();
+  }
+
+  async #untilElected(
+    leaderId: string,
+    { leaseTtlSeconds, ...options }: CampaignOptions & { signal: AbortSignal },
+  ): Promise<Term> {
+    const pauses = new Backoff({ firstMs: 100, maxMs: 2_000 });
+    const { signal } = options;
+    while (true) {
+      let lease: Lease | undefined;
+      try {
+        lease = await Lease.grant(this.#port, leaseTtlSeconds, {
+          signal,
+          clock: this.#clock,
+        });
+        return await this.#contest(leaderId, lease, options);
+      } catch (error) {
+        await lease?.release();
+        signal.throwIfAborted();
+        const expected = error instanceof StoreError ||
+          error instanceof LeadershipLostError;
+        if (!expected) throw error;
+        const report = pauses.attempts === 0 ? "warn" : "debug";
+        this.#log[report]("The campaign is tried again", {
+          reason: messageOf(error),
+        });
+        await this.#clock.sleep(pauses.nextMs(), { signal });
+      }
+    }
+  }
+
+  /** Queues with one lease until elected; rejects when the lease or the key is lost. */
+  async #contest(
+    leaderId: string,
+    lease: Lease,
+    options: CandidacyOptions & { signal: AbortSignal },
+  ): Promise<Term> {
+    const signal = AbortSignal.any([options.signal, lease.signal]);
+    const key = electionKey(lease.id);
+    options.onCandidacy?.(key);
+    const rank = await this.#port.enter(key, leaderId, {
+      signal,
+      leaseId: lease.id,
+    });
+    let stray: string | undefined;
+    while (true) {
+      const ahead = await this.#port.ahead(key, rank, { signal });
+      // The answer may have been long on its way: the lease's own clock has the last word.
+      lease.signal.throwIfAborted();
+      switch (ahead.place) {
+        case "gone":
+          throw new LeadershipLostError("its election key is gone");
+        case "first":
+          return new Term(this.#store, {
+            clock: this.#clock,
+            lease,
+            leaderId,
+            key,
+            fence: rank,
+          });
+        case "behind":
+          if (!ahead.hasLease && stray !== ahead.key) {
+            stray = ahead.key;
+            this.#reportStray(ahead.key);
+          }
+          await this.#deletion(ahead.key, ahead.revision + 1n, {
+            signal,
+            pollMs: Math.max(1_000, lease.ttlMs / 2),
+          });
+      }
+    }
+  }
+
+  /** Somebody put it by hand: no candidate's end ends it, and it is not ours to delete. */
+  #reportStray(key: string): void {
+    this.#log.warn(
+      "Nobody can lead while an election key without a lease stands",
+      // Anybody may have named it, and this is made to be pasted into a shell.
+      { key, advice: `etcdctl del '${key.replaceAll("'", "'\\''")}'` },
+    );
+  }
+
+  /**
+   * Waits until a key is deleted, or long enough that it should be looked at
+   * again: old servers may lose an event, so a watch alone decides nothing.
+   */
+  async #deletion(
+    key: string,
+    startRevision: bigint,
+    { signal, pollMs }: { signal: AbortSignal; pollMs: number },
+  ): Promise<void> {
+    const enough = new AbortController();
+    const scope = AbortSignal.any([signal, enough.signal]);
+    const poll = this.#clock.sleep(pollMs, { signal: scope })
+      .then(() => enough.abort(), () => {});
+    try {
+      const watch = await this.#store.watch(key, {
+        startRevision,
+        signal: scope,
+      });
+      for await (const event of watch) {
+        if (event.type === "delete") return;
+      }
+    } catch (error) {
+      signal.throwIfAborted();
+      if (enough.signal.aborted) return;
+      if (!(error instanceof StoreError)) throw error;
+      // The next look at the queue says more than a broken watch does, but not at once.
+      await this.#clock.sleep(Math.min(pollMs, 250), { signal });
+    } finally {
+      enough.abort();
+      await poll;
+    }
+  }
+}

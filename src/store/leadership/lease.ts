@@ -1,0 +1,222 @@
+/**
+ * A lease that is kept alive, and known to be over before the store can say so.
+ *
+ * @module
+ */
+
+import { abortable, Deadline } from "../../base/abortable.ts";
+import { Backoff } from "../../base/backoff.ts";
+import type { Clock } from "../../base/clock.ts";
+import { messageOf } from "../../base/errors.ts";
+import { logger } from "../../base/log.ts";
+import {
+  type ClockReading,
+  type LeaseValidity,
+  marginMs,
+  readClocks,
+  validFrom,
+  whyOver,
+} from "./lease_validity.ts";
+import {
+  LeadershipLostError,
+  type StoreOptions,
+  StoreUnavailableError,
+} from "../state_store.ts";
+
+/** What a backend grants. */
+export interface GrantedLease {
+  /** Names the lease. */
+  readonly id: bigint;
+  /** Its time to live as granted, in milliseconds; not always what was asked for. */
+  readonly ttlMs: number;
+}
+
+/** One stream of renewals. */
+export interface KeepAlive extends Disposable {
+  /** Asks for a renewal. */
+  beat(): void;
+  /**
+   * Resolves with the TTL that holds from when the renewal was asked for, 0 if
+   * the lease is gone; rejects if that is not certain, or the stream broke.
+   */
+  next(): Promise<number>;
+}
+
+/** What a lease needs of a backend. */
+export interface LeasePort {
+  /** Makes a lease. Once more does no harm: an unused one expires. */
+  grantLease(ttlSeconds: number, options: StoreOptions): Promise<GrantedLease>;
+  /** Ends a lease and deletes its keys. */
+  revokeLease(id: bigint, options: StoreOptions): Promise<void>;
+  /** Opens a stream of renewals, preferably to another member than one that just failed. */
+  openKeepAlive(id: bigint, options: StoreOptions): Promise<KeepAlive>;
+  /** Called when a stream seemed stuck. */
+  moveOn(): void;
+}
+
+/** Options of {@linkcode Lease.grant}. */
+export interface LeaseOptions {
+  /** Ends the wait for the grant. */
+  readonly signal?: AbortSignal | undefined;
+  /** The clock that the lease ends by. */
+  readonly clock: Clock;
+}
+
+/** How long giving a lease back may take; later it expires by itself. */
+const RELEASE_MS = 1_000;
+
+/**
+ * A lease with its renewal.
+ *
+ * ```
+ *  granted ──reply──▶ valid until sent + TTL − margin ──reply──▶ … later
+ *                        │ clock passes it, machine was suspended, store says "gone"
+ *                        ▼
+ *                       lost (for ever; a new campaign takes a new lease)
+ * ```
+ *
+ * The time of validity is counted from before the request that was answered
+ * was *sent*. The backend counts from when it handled that request, which is
+ * later, so this clock runs out first. That clock stands still in suspend, so
+ * another one, which does not, is asked whether there was one: see
+ * {@linkcode whyOver}.
+ */
+export class Lease {
+  /** Names the lease in the store. */
+  readonly id: bigint;
+  /** The granted time to live, in milliseconds. */
+  readonly ttlMs: number;
+  readonly #port: LeasePort;
+  readonly #clock: Clock;
+  readonly #lost = new AbortController();
+  readonly #ended = new AbortController();
+  readonly #log = logger("store");
+  readonly #loops: Promise<unknown>;
+  #validity: LeaseValidity;
+
+  private constructor(
+    port: LeasePort,
+    clock: Clock,
+    granted: GrantedLease & { readonly sent: ClockReading },
+  ) {
+    this.id = granted.id;
+    this.ttlMs = granted.ttlMs;
+    this.#port = port;
+    this.#clock = clock;
+    this.#validity = validFrom(granted.sent, granted.ttlMs);
+    this.#loops = Promise.all([this.#renew(), this.#expire()]);
+  }
+
+  /**
+   * Takes a lease and starts to renew it.
+   *
+   * @throws {StoreError} if none is granted.
+   */
+  static async grant(
+    port: LeasePort,
+    ttlSeconds: number,
+    { clock, signal }: LeaseOptions,
+  ): Promise<Lease> {
+    const sent = readClocks(clock);
+    const granted = await port.grantLease(ttlSeconds, { signal });
+    return new Lease(port, clock, { ...granted, sent });
+  }
+
+  /**
+   * Aborts with a {@linkcode LeadershipLostError} when the lease must be taken
+   * for lost. Reading it looks at the clocks, for timers may be late.
+   */
+  get signal(): AbortSignal {
+    if (!this.#lost.signal.aborted) {
+      const reason = whyOver(this.#validity, readClocks(this.#clock));
+      if (reason !== undefined) this.#lose(reason);
+    }
+    return this.#lost.signal;
+  }
+
+  /** Stops renewing and gives the lease back, as far as the store can be reached. */
+  async release(
+    { signal, timeoutMs = RELEASE_MS }: StoreOptions = {},
+  ): Promise<void> {
+    this.#ended.abort();
+    await this.#loops;
+    try {
+      await this.#port.revokeLease(this.id, { signal, timeoutMs });
+    } catch (error) {
+      this.#log.debug("A lease was left to expire", {
+        reason: messageOf(error),
+      });
+    }
+  }
+
+  async #renew(): Promise<void> {
+    const signal = AbortSignal.any([this.#ended.signal, this.#lost.signal]);
+    const replyMs = Math.min(1_000, this.ttlMs / 5);
+    const pauses = new Backoff({ firstMs: 50, maxMs: this.ttlMs / 10 });
+    while (!signal.aborted) {
+      let opened = false;
+      try {
+        using stream = await this.#port.openKeepAlive(this.id, {
+          signal,
+          timeoutMs: replyMs,
+        });
+        opened = true;
+        while (await this.#beat(stream, replyMs, signal)) {
+          pauses.reset();
+          await this.#clock.sleep(this.ttlMs / 3, { signal });
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#log.debug("A lease renewal is tried again", {
+          reason: messageOf(error),
+        });
+        // Where no stream could be opened, another member is next already.
+        if (opened) this.#port.moveOn();
+        await this.#clock.sleep(pauses.nextMs(), { signal }).catch(() => {});
+      }
+    }
+  }
+
+  /** One renewal; returns false once the lease is lost. */
+  async #beat(
+    stream: KeepAlive,
+    replyMs: number,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const sent = readClocks(this.#clock);
+    stream.beat();
+    using deadline = new Deadline(
+      replyMs,
+      () => new StoreUnavailableError("A lease renewal was not answered"),
+      [signal],
+      this.#clock,
+    );
+    const ttlMs = await abortable(stream.next(), deadline.signal);
+    if (!Number.isFinite(ttlMs)) {
+      throw new StoreUnavailableError(
+        "A lease renewal was answered in riddles",
+      );
+    }
+    if (ttlMs <= 0) this.#lose("the store no longer knows its lease");
+    // An answer may come after the end, and must not put it off.
+    if (this.signal.aborted) return false;
+    this.#validity = validFrom(sent, ttlMs);
+    return true;
+  }
+
+  async #expire(): Promise<void> {
+    const signal = AbortSignal.any([this.#ended.signal, this.#lost.signal]);
+    // Renewals move the end, and a timer may fire early: look again each time.
+    // A timer, too, stands still in suspend, so it is a short one.
+    while (!this.signal.aborted && !signal.aborted) {
+      const restMs = this.#validity.untilMs - this.#clock.nowMs();
+      const lookMs = Math.min(restMs, marginMs(this.ttlMs));
+      await this.#clock.sleep(lookMs, { signal }).catch(() => {});
+    }
+  }
+
+  #lose(reason: string): void {
+    if (this.#lost.signal.aborted || this.#ended.signal.aborted) return;
+    this.#lost.abort(new LeadershipLostError(reason));
+  }
+}

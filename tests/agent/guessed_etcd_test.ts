@@ -1,0 +1,46 @@
+import { ok, rejects, strictEqual } from "node:assert/strict";
+import { dirname, join } from "node:path";
+import { releaseDirectory } from "../../src/etcd/release/etcd_cache.ts";
+import { etcdRelease } from "../../src/etcd/release/etcd_release.ts";
+import { startAgent } from "../machine/agent_process.ts";
+import { initArgs, writeClusterFile } from "../machine/cluster_file.ts";
+import { etcdBinaries } from "../machine/tested_etcd.ts";
+import { startRawHttpServer } from "../fakes/raw_http_server.ts";
+import { tempDir } from "../machine/temp_dir.ts";
+
+Deno.test("an agent whose etcd turns out to be another than it looked like runs the one that was checked, and nothing else", async () => {
+  await using dir = await tempDir();
+  await using mirror = startRawHttpServer((_request, { send }) =>
+    send("404 Not Found")
+  );
+  // By its name the release in the cache; by its bytes somebody else's program.
+  const cache = join(dir.path, "cache");
+  const release = releaseDirectory(cache, etcdRelease());
+  const trace = join(dir.path, "was-run");
+  await Deno.mkdir(release, { recursive: true });
+  await Deno.writeTextFile(
+    join(release, "etcd"),
+    `#!/bin/sh\n: > '${trace}'\nexec '${etcdBinaries.etcd}' "$@"\n`,
+    { mode: 0o755 },
+  );
+  const file = await writeClusterFile(dir.path, {
+    spec: { etcd: `{ mirror: "${mirror.url}" }` },
+  });
+  await using agent = startAgent(initArgs(file, join(dir.path, "data")), {
+    env: {
+      KAT_ETCD_BINARY: "",
+      KAT_CACHE_DIR: cache,
+      PATH: dirname(etcdBinaries.etcd),
+    },
+  });
+  await agent.logged("Became leader");
+  ok(
+    agent.lines.some(({ message }) =>
+      message.startsWith("Using the etcd on PATH")
+    ),
+  );
+  await rejects(Deno.lstat(trace), Deno.errors.NotFound);
+  const { code } = await agent.stop();
+  strictEqual(code, 0);
+  await rejects(Deno.lstat(trace), Deno.errors.NotFound);
+});
