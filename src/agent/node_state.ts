@@ -4,7 +4,23 @@
  * @module
  */
 
-import type { WatchedEtcd, WatchedPart } from "./health/watchdog.ts";
+import type { EtcdProcess } from "../etcd/process/etcd_process.ts";
+
+/** What of an etcd is looked at. */
+export type WatchedEtcd = Pick<
+  EtcdProcess,
+  "pid" | "state" | "answers" | "serves"
+>;
+
+/** What of a part of the agent is looked at. */
+export interface WatchedPart {
+  /** What the part is called. */
+  readonly name: string;
+  /** Whether its event loop turns: whether it answers before the signal aborts. */
+  readonly turns: (
+    options: { readonly signal: AbortSignal },
+  ) => Promise<boolean>;
+}
 
 /** A term that this node leads in. */
 export interface TermState {

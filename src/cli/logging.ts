@@ -32,7 +32,7 @@ export async function startCommandLog(
   { logFormat, logLevel }: LoggingFlags,
   context: Context,
 ): Promise<AsyncDisposable> {
-  const { startLogging } = await import("../base/log.ts");
+  const { startLogging } = await import("../base/logging/start_logging.ts");
   const { isStderrJournal } = await import("../base/systemd/journal.ts");
   const { NO_COLOR, TERM } = context.env;
   return await startLogging({

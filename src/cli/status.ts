@@ -45,10 +45,13 @@ async function status(
 ): Promise<ExitCode> {
   const { readStatus } = await import("../cluster/cluster_status.ts");
   const { endpoints, nodeName, dataDir } = await findTarget(flags, context);
+  const { dataPaths } = await import("../agent/data_directory.ts");
   const found = await readStatus({
     endpoints,
     nodeName,
-    dataDir,
+    local: dataDir === undefined
+      ? undefined
+      : { dataDir, etcdLog: dataPaths(dataDir).etcdLog },
     signal: context.signal,
   });
   await context.stdout(

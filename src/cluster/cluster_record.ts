@@ -212,3 +212,23 @@ async function readStored(
 function decode({ value }: KV): string {
   return new TextDecoder().decode(value);
 }
+
+/**
+ * A store that came back empty, or is another's, must not be filled or followed.
+ *
+ * @throws {KatError} naming both clusters.
+ */
+export function refuseAnotherStore(
+  uid: string,
+  found: ClusterRecord | undefined,
+): void {
+  if (found?.uid === uid) return;
+  throw new KatError(
+    `Cannot serve: this node belongs to cluster ${uid}, and the store holds ${
+      found ? `cluster ${found.uid}` : "none"
+    }`,
+    {
+      hint: "Restore the store from a backup; nothing was changed in it",
+    },
+  );
+}

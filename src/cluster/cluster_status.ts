@@ -20,7 +20,6 @@ import { EtcdStore } from "../store/etcd/etcd_store.ts";
 import { type KV, StoreError } from "../store/state_store.ts";
 import { readCluster } from "./cluster_record.ts";
 import { readTiming } from "./cluster_timing.ts";
-import { dataPaths } from "../agent/data_directory.ts";
 import { type DiskSpace, diskSpace } from "../base/disk_space.ts";
 import { findSpaceTroubles } from "./space_rules.ts";
 import { describeTiming, type TimingStatus } from "./timing_status.ts";
@@ -70,24 +69,32 @@ export interface ClusterStatus {
 /** How long each question may take. */
 const ANSWER_MS = 3_000;
 
+/** Files of a node on this machine. */
+export interface LocalNode {
+  /** Its data directory. */
+  readonly dataDir: string;
+  /** What its etcd has written. */
+  readonly etcdLog: string;
+}
+
 /** Options of {@linkcode readStatus}. */
 export interface StatusOptions {
   /** Client URLs to ask. */
   readonly endpoints: readonly string[];
   /** The node in whose name is asked. */
   readonly nodeName?: string | undefined;
-  /** The node's data directory, if it is on this machine. */
-  readonly dataDir?: string | undefined;
+  /** The node's own files, if it is on this machine. */
+  readonly local?: LocalNode | undefined;
   /** Ends the asking. */
   readonly signal: AbortSignal;
 }
 
 /** Asks a cluster how it is. What cannot be known is left out and named among the problems. */
 export async function readStatus(
-  { endpoints, nodeName, dataDir, signal }: StatusOptions,
+  { endpoints, nodeName, local, signal }: StatusOptions,
 ): Promise<ClusterStatus> {
   await using store = new EtcdStore({ endpoints });
-  const disk = dataDir === undefined ? undefined : await diskSpace(dataDir);
+  const disk = local && await diskSpace(local.dataDir);
   const node = {
     ...(nodeName === undefined ? {} : { node: nodeName }),
     ...(disk ? { disk } : {}),
@@ -95,9 +102,9 @@ export async function readStatus(
   const options = { signal, timeoutMs: ANSWER_MS };
   const problems: string[] = [];
   const ownProblems = (members: readonly MemberStatus[]) =>
-    dataDir === undefined
+    local === undefined
       ? []
-      : etcdProblems(dataDir, members, { nodeName, url: endpoints[0] });
+      : etcdProblems(local, members, { nodeName, url: endpoints[0] });
   try {
     const cluster = await readCluster(store, options);
     const timing = await readTiming(store, options);
@@ -211,7 +218,7 @@ function memberProblems(members: readonly MemberStatus[]): string[] {
 
 /** Why the etcd of the node on this machine gave up, if it does not answer. */
 async function etcdProblems(
-  dataDir: string,
+  { etcdLog }: LocalNode,
   members: readonly MemberStatus[],
   own: {
     readonly nodeName: string | undefined;
@@ -222,9 +229,9 @@ async function etcdProblems(
     name === own.nodeName || url === own.url
   );
   if (member?.answers !== false) return [];
-  const end = explainLastEnd(await readLogTail(dataPaths(dataDir).etcdLog));
+  const end = explainLastEnd(await readLogTail(etcdLog));
   if (end === undefined) return [];
-  const { why, hint = `read ${dataPaths(dataDir).etcdLog}` } = end;
+  const { why, hint = `read ${etcdLog}` } = end;
   return [`The etcd of node "${own.nodeName}" gave up: ${why}: ${hint}`];
 }
 

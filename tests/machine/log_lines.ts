@@ -4,7 +4,7 @@
  * @module
  */
 
-import { startLogging } from "../../src/base/log.ts";
+import { startLogging } from "../../src/base/logging/start_logging.ts";
 
 /** One line, with its fields beside these. */
 export interface LogLine extends Readonly<Record<string, unknown>> {

@@ -4,14 +4,11 @@
  * @module
  */
 
+import { hostOf, portOf } from "../../base/url.ts";
 import { Deadline } from "../../base/abortable.ts";
 import { systemClock } from "../../base/clock.ts";
 import { logger } from "../../base/log.ts";
-import {
-  hostOf,
-  type InitialMember,
-  portOf,
-} from "../../etcd/process/etcd_flags.ts";
+import { type InitialMember } from "../../etcd/process/etcd_flags.ts";
 
 /** Options of the functions here. */
 export interface PeerOptions {

@@ -9,8 +9,7 @@
 
 import { Deadline } from "../../base/abortable.ts";
 import { type Clock, systemClock } from "../../base/clock.ts";
-import type { EtcdProcess } from "../../etcd/process/etcd_process.ts";
-import type { NodeState } from "../node_state.ts";
+import type { NodeState, WatchedEtcd } from "../node_state.ts";
 
 /** Options of {@linkcode Wellness.whatIsWrong}. */
 export interface WellnessOptions {
@@ -26,22 +25,6 @@ const LAY_DOWN_MS = 10_000;
 const LOOK_MS = 60_000;
 /** How long the store may be out of reach of the agent alone. */
 const APART_MS = 60_000;
-
-/** What of an etcd is looked at. */
-export type WatchedEtcd = Pick<
-  EtcdProcess,
-  "pid" | "state" | "answers" | "serves"
->;
-
-/** What of a part of the agent is looked at. */
-export interface WatchedPart {
-  /** What the part is called. */
-  readonly name: string;
-  /** Whether its event loop turns: whether it answers before the signal aborts. */
-  readonly turns: (
-    options: { readonly signal: AbortSignal },
-  ) => Promise<boolean>;
-}
 
 /** What of a node is looked at. */
 export type WatchedNode = Pick<NodeState, "etcd" | "look" | "parts" | "term">;

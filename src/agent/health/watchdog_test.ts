@@ -1,6 +1,7 @@
 import { strictEqual } from "node:assert/strict";
 import { FakeClock } from "../../../tests/fakes/fake_clock.ts";
-import { type WatchedEtcd, type WatchedNode, Wellness } from "./watchdog.ts";
+import { type WatchedNode, Wellness } from "./watchdog.ts";
+import type { WatchedEtcd } from "../node_state.ts";
 
 /** An etcd that is as the test says. */
 class FakeEtcd implements WatchedEtcd {

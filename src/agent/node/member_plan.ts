@@ -4,8 +4,9 @@
  * @module
  */
 
-import { type EtcdMember, isLoopback } from "../../etcd/process/etcd_flags.ts";
+import { type EtcdMember } from "../../etcd/process/etcd_flags.ts";
 import { chooseTiming, deriveTiming } from "../../etcd/etcd_timing.ts";
+import { isLoopback, urlOf } from "../../base/url.ts";
 import type { WantedPort } from "../../etcd/process/port_holder.ts";
 import type { NodeRecord } from "../node_record.ts";
 
@@ -71,10 +72,4 @@ export function wantedPorts(
   return isLoopback(advertiseAddress)
     ? [client, peer]
     : [client, { ...client, address: "127.0.0.1" }, peer];
-}
-
-/** The URL of a port at an IP address. */
-export function urlOf(address: string, port: number): string {
-  const host = address.includes(":") ? `[${address}]` : address;
-  return `http://${host}:${port}`;
 }

@@ -10,7 +10,6 @@ import { compareSpecs } from "../../config/compare_specs.ts";
 import { inspectEtcdDataDir } from "../../etcd/data/etcd_data_dir.ts";
 import { checkWritable } from "../../etcd/data/writable_dir.ts";
 import {
-  type ClusterRecord,
   ConfigChangeError,
   refuseFixed,
 } from "../../cluster/cluster_record.ts";
@@ -56,26 +55,6 @@ export async function refuseAnotherNode(
       },
     );
   }
-}
-
-/**
- * A store that came back empty, or is another's, must not be filled or followed.
- *
- * @throws {KatError} naming both clusters.
- */
-export function refuseAnotherStore(
-  uid: string,
-  found: ClusterRecord | undefined,
-): void {
-  if (found?.uid === uid) return;
-  throw new KatError(
-    `Cannot serve: this node belongs to cluster ${uid}, and the store holds ${
-      found ? `cluster ${found.uid}` : "none"
-    }`,
-    {
-      hint: "Restore the store from a backup; nothing was changed in it",
-    },
-  );
 }
 
 /**

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { isLoopback } from "../../base/url.ts";
 import { dropPermissions } from "../../base/drop_permissions.ts";
 import { KatError } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
@@ -16,7 +17,6 @@ import {
   assertUnlocked,
   createDataDir,
 } from "../../etcd/data/etcd_data_dir.ts";
-import { isLoopback } from "../../etcd/process/etcd_flags.ts";
 import { findOrphan } from "../../etcd/process/etcd_pid_file.ts";
 import { deriveTiming } from "../../etcd/etcd_timing.ts";
 import { versionText } from "../../etcd/etcd_version.ts";

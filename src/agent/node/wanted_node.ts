@@ -4,10 +4,10 @@
  * @module
  */
 
+import { urlOf } from "../../base/url.ts";
 import { UsageError } from "../../base/errors.ts";
 import type { ClusterConfig } from "../../config/cluster_config.ts";
 import type { InitialMember } from "../../config/node_settings.ts";
-import { urlOf } from "./member_plan.ts";
 import type { NodeRecord } from "../node_record.ts";
 
 /** A node as flags and cluster.kat want it. */

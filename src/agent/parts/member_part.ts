@@ -26,7 +26,7 @@ import type { Identity } from "../identity/identity.ts";
 import type { NodeRecord } from "../node_record.ts";
 import type { NodeState, Report } from "../node_state.ts";
 import { hostsOf } from "./store_part.ts";
-import type { WatchedEtcd, WatchedPart } from "../health/watchdog.ts";
+import type { WatchedEtcd, WatchedPart } from "../node_state.ts";
 import { workerUrl } from "./worker_url.ts";
 
 /** The member of a node. */

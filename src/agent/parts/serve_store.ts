@@ -22,6 +22,7 @@ import {
   type ClusterRecord,
   establishCluster,
   readCluster,
+  refuseAnotherStore,
   untilAnswered,
 } from "../../cluster/cluster_record.ts";
 import { agreeOnTiming } from "../../cluster/cluster_timing.ts";
@@ -29,7 +30,6 @@ import type { DiskSpace } from "../../base/disk_space.ts";
 import { checkPosition, IdentityKeeper } from "../identity/keep_identity.ts";
 import type { TermState } from "../node_state.ts";
 import { participate } from "./participate.ts";
-import { refuseAnotherStore } from "../node/refuse_node.ts";
 import type {
   OwnMember,
   StoreCalls,

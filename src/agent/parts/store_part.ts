@@ -6,22 +6,20 @@
  * @module
  */
 
+import { authorityOf } from "../../base/url.ts";
 import {
   ConfinedPart,
   type Permissions,
 } from "../../base/worker/sandboxed_worker.ts";
 import type { ClusterSpec } from "../../config/cluster_config.ts";
 import type { DiskProbe } from "../../etcd/disk_probe.ts";
-import {
-  authorityOf,
-  type InitialMember,
-} from "../../etcd/process/etcd_flags.ts";
+import { type InitialMember } from "../../etcd/process/etcd_flags.ts";
 import type { ClusterRecord } from "../../cluster/cluster_record.ts";
 import type { DiskSpace } from "../../base/disk_space.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { NodeState, Report } from "../node_state.ts";
 import type { ClusterTiming } from "../../cluster/timing_schema.ts";
-import type { WatchedPart } from "../health/watchdog.ts";
+import type { WatchedPart } from "../node_state.ts";
 import { workerUrl } from "./worker_url.ts";
 
 /** What a node is in the cluster. */

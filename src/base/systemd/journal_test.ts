@@ -3,7 +3,8 @@ import { fstatSync } from "node:fs";
 import { receiveDatagrams } from "../../../tests/fakes/datagram_receiver.ts";
 import { eventually } from "../../../tests/machine/eventually.ts";
 import { isStderrJournal, journalEntry } from "./journal.ts";
-import { logger, startLogging } from "../log.ts";
+import { logger } from "../log.ts";
+import { startLogging } from "../logging/start_logging.ts";
 
 const decoder = new TextDecoder();
 

@@ -10,7 +10,7 @@ import { eventually } from "../../../tests/machine/eventually.ts";
 import { ConfinedPart } from "./sandboxed_worker.ts";
 import { ExitCode, KatError, ShutdownRequested } from "../errors.ts";
 import { actBeforeHardExit } from "../exit_hooks.ts";
-import { startLogging } from "../log.ts";
+import { startLogging } from "../logging/start_logging.ts";
 
 function start(hasLastActs = false): ConfinedPart<EchoCalls> {
   return ConfinedPart.start<EchoCalls>({

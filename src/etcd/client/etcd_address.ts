@@ -10,8 +10,8 @@
  * @module
  */
 
+import { authorityOf } from "../../base/url.ts";
 import { experimental } from "@grpc/grpc-js";
-import { authorityOf } from "../process/etcd_flags.ts";
 
 const SCHEME = "etcd";
 

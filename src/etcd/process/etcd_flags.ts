@@ -7,6 +7,7 @@
  * @module
  */
 
+import { hostOf, isLoopback, portOf } from "../../base/url.ts";
 import type { EtcdVersion } from "../etcd_version.ts";
 
 /** A member as the cluster is first made of. */
@@ -95,26 +96,6 @@ export function etcdFlags(member: EtcdMember, version: EtcdVersion): string[] {
       : "--feature-gates=InitialCorruptCheck=true",
   );
   return flags;
-}
-
-/** Whether `host`, as {@linkcode hostOf} returns it, is this machine only. */
-export function isLoopback(host: string): boolean {
-  return host.startsWith("127.") || host === "::1";
-}
-
-/** Returns the host of a URL; an IPv6 address without its brackets, as etcd compares it. */
-export function hostOf(url: string): string {
-  return new URL(url).hostname.replace(/^\[|\]$/g, "");
-}
-
-/** Returns the port of a URL; 80 is the one that a URL does not keep. */
-export function portOf(url: string): number {
-  return Number(new URL(url).port || 80);
-}
-
-/** Returns host and port of a URL, as permissions name them: a host alone would mean all its ports. */
-export function authorityOf(url: string): string {
-  return `${new URL(url).hostname}:${portOf(url)}`;
 }
 
 /** What was set wins; what is left follows from the other, or from having peers. */

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { hostOf, isLoopback } from "../../base/url.ts";
 import { abortable, Deadline } from "../../base/abortable.ts";
 import { atHardExit } from "../../base/exit_hooks.ts";
 import { systemClock } from "../../base/clock.ts";
@@ -14,12 +15,7 @@ import {
   explainExit,
   explainSilence,
 } from "./explain_exit.ts";
-import {
-  etcdFlags,
-  type EtcdMember,
-  hostOf,
-  isLoopback,
-} from "./etcd_flags.ts";
+import { etcdFlags, type EtcdMember } from "./etcd_flags.ts";
 import { hearFrom, isServing } from "../client/etcd_health.ts";
 import { EtcdLogFile } from "./etcd_log_file.ts";
 import { writePidFile } from "./etcd_pid_file.ts";

@@ -7,7 +7,7 @@ import {
 } from "../../../tests/fakes/raw_http_server.ts";
 import { tempDir } from "../../../tests/machine/temp_dir.ts";
 import { KatError } from "../../base/errors.ts";
-import { startLogging } from "../../base/log.ts";
+import { startLogging } from "../../base/logging/start_logging.ts";
 import { versionText } from "../etcd_version.ts";
 import { fetchEtcd, findEtcd, type FindEtcdOptions } from "./find_etcd.ts";
 

@@ -1,5 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { startLogging } from "../../base/log.ts";
+import { startLogging } from "../../base/logging/start_logging.ts";
 import { showProgress } from "./show_progress.ts";
 
 class TestClock {

@@ -1,5 +1,6 @@
 import { deepStrictEqual, match, ok } from "node:assert/strict";
-import { logger, startLogging } from "./log.ts";
+import { logger } from "../log.ts";
+import { startLogging } from "./start_logging.ts";
 
 function collector() {
   const chunks: string[] = [];

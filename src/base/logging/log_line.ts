@@ -1,0 +1,121 @@
+/**
+ * A record of the log as one line, or as an entry of systemd's journal: pure.
+ *
+ * @module
+ */
+
+import { escapeControls } from "../escape_controls.ts";
+import type { LogLevel, LogRecord } from "../log.ts";
+import { type JournalLine, prefixed } from "../systemd/journal.ts";
+
+/** How log lines look. */
+export type LogFormat = "text" | "json";
+
+/** A line of the log. */
+export interface Line {
+  /** As it is written to stderr. */
+  readonly text: string;
+  /** As it is sent to the journal instead, if that takes it. */
+  readonly entry?: JournalLine;
+}
+
+/** What decides how lines look. */
+export interface LineFormatOptions {
+  /** Text or JSON. */
+  readonly format: LogFormat;
+  /** Whether text lines are coloured. */
+  readonly colors: boolean;
+  /** Whether stderr is the journal. */
+  readonly isJournal: boolean;
+}
+
+/** Returns what makes lines of records. */
+export function lineFormat(
+  { format, colors, isJournal }: LineFormatOptions,
+): (record: LogRecord) => Line {
+  const prefix = (level: LogLevel, text: string) =>
+    isJournal ? prefixed(level, text) : text;
+  if (format === "json") {
+    return (record) => ({ text: prefix(record.level, formatJson(record)) });
+  }
+  if (!isJournal) return (record) => ({ text: formatText(record, colors) });
+  return (record) => {
+    const { level, properties: fields } = record;
+    const message = sentenceText(record) + fieldsText(record);
+    const entry = { level, room: roomOf(record), message, fields };
+    return { text: prefix(level, message), entry };
+  };
+}
+
+const COLORS: Readonly<Record<LogLevel, string>> = {
+  trace: "\x1b[2m",
+  debug: "\x1b[2m",
+  info: "\x1b[32m",
+  warning: "\x1b[33m",
+  error: "\x1b[31m",
+  fatal: "\x1b[31m",
+};
+const RESET = "\x1b[0m";
+const DIM = "\x1b[2m";
+
+/** One line for people: time, level, room, sentence, then the fields. */
+export function formatText(record: LogRecord, colors: boolean): string {
+  const time = new Date(record.timestamp).toISOString();
+  const level = record.level.toUpperCase().padEnd(7);
+  const room = roomOf(record).padEnd(8);
+  const fields = fieldsText(record);
+  const sentence = sentenceText(record);
+  return colors
+    ? `${DIM}${time}${RESET} ${
+      COLORS[record.level]
+    }${level}${RESET} ${DIM}${room}${RESET} ${sentence}${DIM}${fields}${RESET}`
+    : `${time} ${level} ${room} ${sentence}${fields}`;
+}
+
+function roomOf({ category }: LogRecord): string {
+  return category.at(-1) ?? "";
+}
+
+/** The sentence, on one line. */
+function sentenceText(record: LogRecord): string {
+  return escapeControls(messageText(record));
+}
+
+/** The fields that the sentence does not say, each after a space. */
+function fieldsText({ rawMessage, properties }: LogRecord): string {
+  const template = String(rawMessage);
+  return Object.entries(properties)
+    .filter(([name, value]) =>
+      value !== undefined && !template.includes(`{${name}}`)
+    )
+    .map(([name, value]) => ` ${name}=${plain(value)}`)
+    .join("");
+}
+
+/** One JSON object: `time`, `level`, `room`, `message`, then the fields. */
+export function formatJson(record: LogRecord): string {
+  return JSON.stringify({
+    time: new Date(record.timestamp).toISOString(),
+    level: record.level,
+    room: record.category.at(-1),
+    message: messageText(record),
+    ...record.properties,
+  }, (_, value) => typeof value === "bigint" ? value.toString() : value);
+}
+
+/** The sentence with its values as they are; LogTape's own formatters would quote them. */
+function messageText(record: LogRecord): string {
+  return record.message.map(String).join("");
+}
+
+/** A field's value on one line; quoted where a reader could not tell where it ends. */
+function plain(value: unknown): string {
+  const text = typeof value === "string"
+    ? value
+    : typeof value === "object"
+    ? JSON.stringify(value)
+    : String(value);
+  return typeof value === "string" && !/^[^\s"=\p{Cc}\p{Cf}]+$/u.test(text)
+    ? escapeControls(JSON.stringify(text))
+    : text;
+}
