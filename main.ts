@@ -8,7 +8,7 @@
  */
 
 import { ExitCode, ShutdownRequested } from "./src/base/errors.ts";
-import { actBeforeHardExit } from "./src/base/exit_hooks.ts";
+import { runExitHooks } from "./src/base/exit_hooks.ts";
 import { hideEnvironment } from "./src/base/hide_environment.ts";
 import { putOffSegmenter } from "./src/base/late_segmenter.ts";
 
@@ -62,14 +62,14 @@ try {
 
 /** Ends now, with what must be done even then. */
 function exitHard(code: number): never {
-  actBeforeHardExit();
+  runExitHooks();
   Deno.exit(code);
 }
 
 async function reportBug(error: unknown): Promise<never> {
   const stack = error instanceof Error ? error.stack : String(error);
   // First, for saying it may take as long as somebody needs to read it.
-  actBeforeHardExit();
+  runExitHooks();
   await writeError(`kat-agent: this is a bug, please report it\n${stack}\n`);
   Deno.exit(ExitCode.bug);
 }

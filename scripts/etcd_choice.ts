@@ -8,14 +8,14 @@ import { join } from "node:path";
 import { PINNED_ETCD_VERSION } from "../src/config/pinned_etcd.ts";
 
 /** The ways to get an etcd, in the order in which they are tried. */
-export const WAYS = ["release", "go", "distribution"] as const;
-/** One of {@linkcode WAYS}. */
-export type Way = typeof WAYS[number];
+export const SOURCES = ["release", "go", "distribution"] as const;
+/** One of {@linkcode SOURCES}. */
+export type EtcdSource = typeof SOURCES[number];
 
 /** What `bin` leads to, kept in a file beside it. */
-export interface Got {
+export interface EtcdChoice {
   /** What was asked for: a way, or `any`. */
-  readonly wanted: Way | "any";
+  readonly wanted: EtcdSource | "any";
   /** The version that was pinned then. */
   readonly pinned: string;
   /** Where `bin` leads. */
@@ -26,16 +26,18 @@ export interface Got {
   readonly what: string;
 }
 
-/** The name of the file that holds a {@linkcode Got}. */
-export const GOT = "bin.json";
+/** The name of the file that holds a {@linkcode EtcdChoice}. */
+export const CHOICE_FILE = "bin.json";
 
 /** Returns what was got before if it is still right, looking at lengths only. */
-export async function whatIsThere(
+export async function readChoice(
   store: string,
-  wanted: Way | "any",
-): Promise<Got | undefined> {
+  wanted: EtcdSource | "any",
+): Promise<EtcdChoice | undefined> {
   try {
-    const got: Got = JSON.parse(await Deno.readTextFile(join(store, GOT)));
+    const got: EtcdChoice = JSON.parse(
+      await Deno.readTextFile(join(store, CHOICE_FILE)),
+    );
     if (got.wanted !== wanted || got.pinned !== PINNED_ETCD_VERSION) {
       return undefined;
     }
@@ -55,6 +57,6 @@ export async function whatIsThere(
 }
 
 /** Says whether `KAT_DEV_ETCD` may hold this text, `any` standing for nothing. */
-export function isWanted(text: string): text is Way | "any" {
-  return text === "any" || WAYS.some((way) => way === text);
+export function isWanted(text: string): text is EtcdSource | "any" {
+  return text === "any" || SOURCES.some((way) => way === text);
 }

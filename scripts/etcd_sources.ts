@@ -15,12 +15,17 @@ import { supportOf, versionText } from "../src/etcd/etcd_version.ts";
 import { installEtcd } from "../src/etcd/release/install_etcd.ts";
 import { showProgress } from "../src/etcd/release/show_progress.ts";
 import { runProgram } from "./run_program.ts";
-import { GOT, type Got, type Way, WAYS } from "./etcd_choice.ts";
+import {
+  CHOICE_FILE,
+  type EtcdChoice,
+  type EtcdSource,
+  SOURCES,
+} from "./etcd_choice.ts";
 
 /** Options of {@linkcode getEtcd}. */
 export interface GetEtcdOptions {
   /** The way to use; `any` tries one after the other. */
-  readonly wanted: Way | "any";
+  readonly wanted: EtcdSource | "any";
   /** Tells people what goes on, a line at a time. */
   readonly say: (text: string) => void;
 }
@@ -28,12 +33,12 @@ export interface GetEtcdOptions {
 /** Makes a directory with etcd's programs in the store, and returns it. */
 type WayFunction = (store: string) => Promise<string>;
 
-const WAY_FUNCTIONS: Readonly<Record<Way, WayFunction>> = {
+const WAY_FUNCTIONS: Readonly<Record<EtcdSource, WayFunction>> = {
   release: fromRelease,
   go: fromGo,
   distribution: fromDistribution,
 };
-const WAY_NAMES: Readonly<Record<Way, string>> = {
+const WAY_NAMES: Readonly<Record<EtcdSource, string>> = {
   release: "the release of its makers",
   go: "built with Go from its modules",
   distribution: "from the distribution's packages",
@@ -50,11 +55,11 @@ const TEMPORARY_PREFIX = ".getting-";
 export async function getEtcd(
   store: string,
   { wanted, say }: GetEtcdOptions,
-): Promise<Got | undefined> {
+): Promise<EtcdChoice | undefined> {
   await Deno.mkdir(store, { recursive: true });
   using _lock = await lockCache(join(store, ".getting.lock"));
   await removeLeftovers(store);
-  for (const way of wanted === "any" ? WAYS : [wanted]) {
+  for (const way of wanted === "any" ? SOURCES : [wanted]) {
     try {
       say(`Getting etcd: ${WAY_NAMES[way]}`);
       const directory = await WAY_FUNCTIONS[way](store);
@@ -94,14 +99,17 @@ async function sizesIn(directory: string): Promise<Record<string, number>> {
 }
 
 /** Turns the link `bin` at one stroke, unless somebody made it a directory. */
-async function lead(store: string, got: Got): Promise<void> {
+async function lead(store: string, got: EtcdChoice): Promise<void> {
   const bin = join(store, "bin");
   const old = await Deno.lstat(bin).catch(() => undefined);
   if (old?.isDirectory) await Deno.remove(bin, { recursive: true });
   const link = join(store, `${TEMPORARY_PREFIX}${crypto.randomUUID()}`);
   await Deno.symlink(got.directory, link);
   await Deno.rename(link, bin);
-  await Deno.writeTextFile(join(store, GOT), JSON.stringify(got, null, 2));
+  await Deno.writeTextFile(
+    join(store, CHOICE_FILE),
+    JSON.stringify(got, null, 2),
+  );
 }
 
 async function removeLeftovers(store: string): Promise<void> {

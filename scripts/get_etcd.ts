@@ -11,7 +11,7 @@
 import { fileURLToPath } from "node:url";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { isWanted, WAYS, whatIsThere } from "./etcd_choice.ts";
+import { isWanted, readChoice, SOURCES } from "./etcd_choice.ts";
 
 if (import.meta.main) Deno.exitCode = await main();
 
@@ -32,13 +32,13 @@ async function main(): Promise<number> {
   if (!isWanted(wanted)) {
     say(
       `Cannot get etcd by the way "${wanted}" in KAT_DEV_ETCD: there are ${
-        WAYS.join(", ")
+        SOURCES.join(", ")
       }`,
     );
     return 2;
   }
   const store = join(cache, "etcd");
-  let got = await whatIsThere(store, wanted);
+  let got = await readChoice(store, wanted);
   if (got === undefined) {
     // Only now: what is needed to fetch takes longer to load than to look.
     const { getEtcd } = await import("./etcd_sources.ts");

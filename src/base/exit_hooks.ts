@@ -5,22 +5,22 @@
  * @module
  */
 
-const lastActs = new Set<() => void>();
+const hooks = new Set<() => void>();
 
 /** Registers a synchronous last act until it is disposed. */
-export function atHardExit(act: () => void): Disposable {
-  lastActs.add(act);
-  return { [Symbol.dispose]: () => void lastActs.delete(act) };
+export function addExitHook(act: () => void): Disposable {
+  hooks.add(act);
+  return { [Symbol.dispose]: () => void hooks.delete(act) };
 }
 
 /** Does all that is registered, once. The caller exits right after. */
-export function actBeforeHardExit(): void {
-  for (const act of lastActs) {
+export function runExitHooks(): void {
+  for (const act of hooks) {
     try {
       act();
     } catch {
       // The next one matters no less.
     }
   }
-  lastActs.clear();
+  hooks.clear();
 }

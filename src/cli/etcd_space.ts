@@ -11,7 +11,7 @@ import { flag, option } from "@optique/core/primitives";
 import { integer } from "@optique/core/valueparser";
 import { byteText } from "../base/byte_text.ts";
 import { ExitCode, KatError } from "../base/errors.ts";
-import type { UpkeepStep } from "../etcd/client/compact_defrag.ts";
+import type { DefragmentStep } from "../etcd/client/compact_defrag.ts";
 import type { Command, Context } from "./command.ts";
 import { dataDirOption, endpointsOption, plainText } from "./options.ts";
 import { table } from "./table.ts";
@@ -111,7 +111,7 @@ async function defrag(
   await using _log = await startCommandLog({}, context);
   const { endpoints, nodeName, dataDir } = await findTarget(flags, context);
   const { diskSpace } = await import("../base/disk_space.ts");
-  const steps: UpkeepStep[] = [];
+  const steps: DefragmentStep[] = [];
   await answered(
     "defragment",
     defragmentMembers({
@@ -192,7 +192,7 @@ async function answered<T>(what: string, call: Promise<T>): Promise<T> {
   });
 }
 
-function sizes(steps: readonly UpkeepStep[]): string {
+function sizes(steps: readonly DefragmentStep[]): string {
   return table([
     ["MEMBER", "URL", "SIZE", "IN USE", "SIZE NOW", "IN USE NOW"],
     ...steps.map(({ before, after }) => [

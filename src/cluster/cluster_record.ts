@@ -67,7 +67,7 @@ export async function establishCluster(
   const uid = crypto.randomUUID();
   const put = (key: string, value: string) =>
     ({ type: "put", key, value: encoder.encode(value) }) as const;
-  return await untilAnswered(options, async () => {
+  return await retryUntilAvailable(options, async () => {
     // Once more does no harm: only the first to come is let in.
     await store.doTransaction(
       [{ key: CLUSTER_UID_KEY, expectedVersion: 0n }],
@@ -116,7 +116,7 @@ export async function applySpec(
   wanted: ClusterSpec,
   options: RecordOptions,
 ): Promise<void> {
-  const changed = await untilAnswered(options, async () => {
+  const changed = await retryUntilAvailable(options, async () => {
     const { config } = await readStored(store, options);
     if (config === undefined) return [];
     const stored = decodeSpec(decode(config));
@@ -163,7 +163,7 @@ export function refuseFixed(differences: readonly SpecDifference[]): void {
 }
 
 /** Repeats what may be repeated until the store has answered, or the signal aborts. */
-export async function untilAnswered<T>(
+export async function retryUntilAvailable<T>(
   { signal }: RecordOptions,
   call: () => Promise<T>,
 ): Promise<T> {

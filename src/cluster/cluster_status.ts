@@ -9,11 +9,11 @@ import { explainLastEnd } from "../etcd/process/explain_exit.ts";
 import { DEFAULT_QUOTA_BYTES } from "../etcd/process/etcd_flags.ts";
 import { readLogTail } from "../etcd/process/etcd_log_file.ts";
 import {
+  type ListedMember,
+  listMembersWithStatus,
   memberText,
   ownErrors,
   statusIfAnswering,
-  type SurveyedMember,
-  surveyMembers,
 } from "../etcd/client/member_status.ts";
 import { ELECTION_PREFIX } from "../store/keys.ts";
 import { EtcdStore } from "../store/etcd/etcd_store.ts";
@@ -112,7 +112,7 @@ export async function readStatus(
     const leader = oldest(candidates);
     const quotaBytes = cluster &&
       (cluster.spec.etcd.quotaBackendBytes ?? DEFAULT_QUOTA_BYTES);
-    const members = (await surveyMembers({ endpoints, ...options }))
+    const members = (await listMembersWithStatus({ endpoints, ...options }))
       .map((member) => describeMember(member, quotaBytes));
     if (cluster === undefined) {
       problems.push(
@@ -169,7 +169,7 @@ function oldest(candidates: readonly KV[]): KV | undefined {
 
 /** What can be said of a member; `quotaBytes` is its quota, if it does not tell. */
 function describeMember(
-  { name, url, status }: Pick<SurveyedMember, "name" | "url" | "status">,
+  { name, url, status }: Pick<ListedMember, "name" | "url" | "status">,
   quotaBytes?: number,
 ): MemberStatus {
   if (status === undefined) {

@@ -17,7 +17,7 @@ import {
   type StateStore,
   StoreUnavailableError,
 } from "../store/state_store.ts";
-import { type RecordOptions, untilAnswered } from "./cluster_record.ts";
+import { type RecordOptions, retryUntilAvailable } from "./cluster_record.ts";
 import { type ClusterTiming, TimingSchema } from "./timing_schema.ts";
 
 /** Options of {@linkcode settleTiming}. */
@@ -47,7 +47,7 @@ export async function settleTiming(
   store: StateStore,
   options: SettleOptions,
 ): Promise<ClusterTiming> {
-  return await untilAnswered(options, async () => {
+  return await retryUntilAvailable(options, async () => {
     const kv = await store.get(TIMING_KEY, options);
     const stored = kv && decodeTiming(kv);
     const next = mergeTiming(stored, options);

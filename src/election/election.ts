@@ -14,7 +14,7 @@ import {
   ResignedError,
   type StateStore,
 } from "../store/state_store.ts";
-import type { TermBreak } from "./term_canceller.ts";
+import type { TermCanceller } from "./term_canceller.ts";
 
 /**
  * What a leader does. It ends soon after `signal` aborts, which happens when
@@ -40,7 +40,7 @@ export interface ElectionOptions {
   /** Told each key that stands for the candidate, before it is put. */
   readonly onCandidacy?: ((key: string) => void) | undefined;
   /** Ends a term from outside. */
-  readonly termBreak?: TermBreak | undefined;
+  readonly termCanceller?: TermCanceller | undefined;
   /** The clock of its pauses. @default {systemClock} */
   readonly clock?: Clock | undefined;
   /** Ends the loop, after an orderly resignation. */
@@ -111,7 +111,7 @@ async function lead(
   options: ElectionOptions,
 ): Promise<boolean> {
   const { leaderId, duties, onTerm, clock = systemClock, signal } = options;
-  const broken = options.termBreak?.signal ?? NEVER;
+  const broken = options.termCanceller?.signal ?? NEVER;
   const log = logger("election");
   const { fence } = leadership;
   const over = AbortSignal.any([signal, leadership.signal, broken]);

@@ -7,7 +7,7 @@ import { MemoryDatabase } from "../store/memory/memory_database.ts";
 import { MemoryStore } from "../store/memory/memory_store.ts";
 import { type Leadership, ResignedError } from "../store/state_store.ts";
 import { runElection } from "./election.ts";
-import { TermBreak } from "./term_canceller.ts";
+import { TermCanceller } from "./term_canceller.ts";
 
 /** Duties that say when they begin and end, and end when the test lets them. */
 function scriptedDuties() {
@@ -121,18 +121,18 @@ Deno.test("runElection() campaigns again after a lost term, with a higher fence"
 
 Deno.test("runElection() ends a term when it is told to from outside, and campaigns again", async () => {
   await using store = new MemoryStore();
-  const termBreak = new TermBreak();
+  const termCanceller = new TermCanceller();
   const stop = new AbortController();
   const terms: bigint[] = [];
   let reason: unknown;
   await runElection(store, {
     leaderId: "n1",
     leaseTtlSeconds: 60,
-    termBreak,
+    termCanceller,
     duties: async ({ fence }, signal) => {
       terms.push(fence);
       if (terms.length === 2) return stop.abort(new Error("stop"));
-      termBreak.end(new Error("its etcd ended"));
+      termCanceller.end(new Error("its etcd ended"));
       reason = signal.reason;
       await aborted(signal);
     },

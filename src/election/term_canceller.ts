@@ -5,7 +5,7 @@
  */
 
 /** Held by who may end terms, and by the election that has them. */
-export class TermBreak {
+export class TermCanceller {
   #current = new AbortController();
 
   /** Aborts with the reason when the term that is under way now is ended. */

@@ -15,7 +15,7 @@ import {
   defragmentMembers,
   disarmNoSpace,
 } from "../../src/etcd/client/compact_defrag.ts";
-import { surveyMembers } from "../../src/etcd/client/member_status.ts";
+import { listMembersWithStatus } from "../../src/etcd/client/member_status.ts";
 import { EtcdStore } from "../../src/store/etcd/etcd_store.ts";
 import { StoreError } from "../../src/store/state_store.ts";
 import { runAgent, startAgent } from "../machine/agent_process.ts";
@@ -175,9 +175,9 @@ Deno.test("defrag takes etcd's leader last, and no member while another is away"
     const rows = result.stdout.match(/^n\d/gm) ?? [];
     return { ...result, rows };
   };
-  const leader = (await surveyMembers({ endpoints })).find(({ status }) =>
-    status?.leaderId === status?.memberId
-  );
+  const leader = (await listMembersWithStatus({ endpoints })).find((
+    { status },
+  ) => status?.leaderId === status?.memberId);
 
   const all = await defrag();
   strictEqual(all.code, 0, all.stderr);

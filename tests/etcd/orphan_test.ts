@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { assertUnlocked } from "../../src/etcd/data/etcd_data_dir.ts";
 import {
   differingSettings,
-  whyUnfit,
+  orphanMismatch,
 } from "../../src/etcd/process/compare_orphan.ts";
 import { versionText } from "../../src/etcd/etcd_version.ts";
 import { etcdFlags } from "../../src/etcd/process/etcd_flags.ts";
@@ -143,7 +143,7 @@ if (HAS_PROC) {
   });
 }
 
-Deno.test("whyUnfit() finds nothing wrong with an orphan that is what would be started", async () => {
+Deno.test("orphanMismatch() finds nothing wrong with an orphan that is what would be started", async () => {
   await using member = await testMember();
   const { pidFile, member: { dataDir }, version } = member.options;
   {
@@ -155,30 +155,33 @@ Deno.test("whyUnfit() finds nothing wrong with an orphan that is what would be s
     [Symbol.asyncDispose]: () => endOrphan(orphan, { graceMs: 200 }),
   };
 
-  strictEqual(await whyUnfit(orphan, member.options), undefined);
+  strictEqual(await orphanMismatch(orphan, member.options), undefined);
   const other = { ...member.options.member, electionTimeoutMs: 700 };
   strictEqual(
-    await whyUnfit(orphan, { ...member.options, member: other }),
+    await orphanMismatch(orphan, { ...member.options, member: other }),
     "it runs with other --heartbeat-interval, --election-timeout",
   );
   strictEqual(
-    await whyUnfit(orphan, { ...member.options, binary: "/usr/bin/etcd" }),
+    await orphanMismatch(orphan, {
+      ...member.options,
+      binary: "/usr/bin/etcd",
+    }),
     "it runs with other program",
   );
   const newer = { ...version, patch: version.patch + 1 };
   strictEqual(
-    await whyUnfit(orphan, { ...member.options, version: newer }),
+    await orphanMismatch(orphan, { ...member.options, version: newer }),
     `it is etcd ${versionText(version)}`,
   );
   Deno.kill(orphan.pid, "SIGSTOP");
   strictEqual(
-    await whyUnfit(orphan, member.options),
+    await orphanMismatch(orphan, member.options),
     "it does not answer",
   );
 });
 
 if (HAS_PROC) {
-  Deno.test("whyUnfit() notices that the program of an orphan was replaced", async () => {
+  Deno.test("orphanMismatch() notices that the program of an orphan was replaced", async () => {
     await using member = await testMember();
     const binary = `${member.dir}/etcd-program`;
     await Deno.copyFile(member.options.binary, binary);
@@ -191,13 +194,13 @@ if (HAS_PROC) {
     await using _ending = {
       [Symbol.asyncDispose]: () => endOrphan(orphan, { graceMs: 10_000 }),
     };
-    strictEqual(await whyUnfit(orphan, options), undefined);
+    strictEqual(await orphanMismatch(orphan, options), undefined);
 
     await Deno.copyFile(member.options.binary, `${binary}.new`);
     await Deno.rename(`${binary}.new`, binary);
 
     strictEqual(
-      await whyUnfit(orphan, options),
+      await orphanMismatch(orphan, options),
       "its program has been replaced since",
     );
   });

@@ -64,13 +64,13 @@ class LeaseOffice {
 
   openKeepAlive() {
     return Promise.resolve({
-      beat: () => this.#beat(),
+      renew: () => this.#renew(),
       next: () => this.#pending.promise,
       [Symbol.dispose]: () => {},
     });
   }
 
-  moveOn() {}
+  preferNextMember() {}
 
   answerLate(): void {
     this.answers = true;
@@ -83,7 +83,7 @@ class LeaseOffice {
     this.#isGone = true;
   }
 
-  #beat(): void {
+  #renew(): void {
     this.#pending = Promise.withResolvers();
     if (this.isCutOff) return;
     const nowMs = this.#clock.nowMs();

@@ -62,5 +62,8 @@ for (const [name, { scenario, seenBy }] of Object.entries(CASES)) {
 
 Deno.test("plantBug() fails when the text to replace is there no more", async () => {
   const bug = { ...PLANTED_BUGS.m1, find: "this text is nowhere" };
-  await rejects(plantBug(bug), /its text is 0 times in src\/store\/term\.ts/);
+  await rejects(
+    plantBug(bug),
+    /its text is 0 times in src\/store\/leadership\/term\.ts/,
+  );
 });

@@ -1,11 +1,11 @@
 /**
- * A Worker for the tests of {@linkcode ConfinedPart}.
+ * A Worker for the tests of {@linkcode SandboxedWorker}.
  *
  * @module
  */
 
 import { ExitCode, KatError } from "../../src/base/errors.ts";
-import { atHardExit } from "../../src/base/exit_hooks.ts";
+import { addExitHook } from "../../src/base/exit_hooks.ts";
 import { logger } from "../../src/base/log.ts";
 import { serveCalls } from "../../src/base/worker/serve_calls.ts";
 import { aborted } from "../../src/base/abortable.ts";
@@ -86,7 +86,7 @@ serveCalls<EchoCalls>(() =>
       return Promise.resolve();
     },
     promise(numbers) {
-      atHardExit(() => Atomics.store(numbers, 0, 7));
+      addExitHook(() => Atomics.store(numbers, 0, 7));
       return Promise.resolve();
     },
   })

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { actBeforeHardExit } from "../../src/base/exit_hooks.ts";
+import { runExitHooks } from "../../src/base/exit_hooks.ts";
 import { startEtcd } from "../../src/etcd/process/etcd_process.ts";
 
 if (import.meta.main) {
@@ -24,7 +24,7 @@ if (import.meta.main) {
 
   const second = await startEtcd(options);
   await second.waitUntilServing();
-  actBeforeHardExit();
+  runExitHooks();
   const exits = [await first.exited, await second.exited];
 
   const result = {

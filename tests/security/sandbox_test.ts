@@ -3,8 +3,8 @@ import { fileURLToPath } from "node:url";
 import { memberPermissions } from "../../src/agent/parts/member_part.ts";
 import { storePermissions } from "../../src/agent/parts/store_part.ts";
 import {
-  ConfinedPart,
   type Permissions,
+  SandboxedWorker,
 } from "../../src/base/worker/sandboxed_worker.ts";
 import { etcdBinaries } from "../machine/tested_etcd.ts";
 import type { Probe } from "../programs/probe.ts";
@@ -34,7 +34,7 @@ async function tryInPart(
   permissions: Permissions,
   probes: readonly Probe[],
 ): Promise<readonly (readonly [Probe, string])[]> {
-  using part = ConfinedPart.start<ProbeCalls>({
+  using part = SandboxedWorker.start<ProbeCalls>({
     module: new URL("../programs/probe_worker.ts", import.meta.url),
     permissions,
   });

@@ -68,11 +68,11 @@ export const MUTATIONS: readonly Mutation[] = [
     wrong: "await Promise.resolve({",
   },
   {
-    name: "a candidate that goes before those ahead",
+    name: "a candidate that goes before its predecessor",
     file: "store/leadership/candidate.ts",
-    text: "await this.#deletion(ahead.key, ahead.revision + 1n, {",
+    text: "await this.#deletion(predecessor.key, predecessor.revision + 1n, {",
     wrong:
-      'await this.#port.revokeLease(BigInt(`0x${ahead.key.split("/").pop()}`), {}); await this.#deletion(ahead.key, ahead.revision + 1n, {',
+      'await this.#port.revokeLease(BigInt(`0x${predecessor.key.split("/").pop()}`), {}); await this.#deletion(predecessor.key, predecessor.revision + 1n, {',
   },
   {
     name: "a renewal whose first error ends the term",

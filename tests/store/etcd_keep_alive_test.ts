@@ -55,7 +55,7 @@ Deno.test("EtcdKeepAlive trusts no leader whom nobody follows, who still renews 
     ILeaseKeepAliveRequest,
     ILeaseKeepAliveResponse
   >("Lease", "leaseKeepAlive", ANSWER);
-  renewals.beat();
+  renewals.renew();
   strictEqual(await renewals.next(), ttlMs);
 
   const others = nodes.filter((node) => node !== leader);
@@ -63,7 +63,7 @@ Deno.test("EtcdKeepAlive trusts no leader whom nobody follows, who still renews 
   try {
     bare.write({ ID: id.toString() });
     const alone = await bare.next();
-    renewals.beat();
+    renewals.renew();
     const trusted = renewals.next();
 
     strictEqual(Number(alone?.TTL) * 1_000, ttlMs);
@@ -95,7 +95,7 @@ Deno.test("EtcdKeepAlive reads nothing from a member without others, whose datab
   using renewals = await EtcdKeepAlive.open(client, id, ANSWER);
 
   for (let beat = 0; beat < 3; beat++) {
-    renewals.beat();
+    renewals.renew();
     strictEqual(await renewals.next(), ttlMs);
   }
 

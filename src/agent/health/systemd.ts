@@ -12,7 +12,7 @@ import { logger } from "../../base/log.ts";
 import { ServiceManager } from "../../base/systemd/service_manager.ts";
 import { socketPath } from "../../base/systemd/unix_datagram.ts";
 import { describeNode, type NodeState, type Report } from "../node_state.ts";
-import { Wellness } from "./watchdog.ts";
+import { Watchdog } from "./watchdog.ts";
 
 /** Options of {@linkcode underSystemd}. */
 export interface SystemdOptions {
@@ -79,7 +79,7 @@ class Service implements AsyncDisposable {
   readonly #manager: ServiceManager;
   readonly #signal: AbortSignal;
   readonly #ended = new AbortController();
-  readonly #wellness = new Wellness();
+  readonly #wellness = new Watchdog();
   readonly #beating: Promise<void>;
   #state: NodeState = {};
   #termSince = new Date();
@@ -150,7 +150,7 @@ class Service implements AsyncDisposable {
     if (watchdogMs === undefined) return;
     const { signal } = this.#ended;
     while (!signal.aborted) {
-      const wrong = await this.#wellness.whatIsWrong(this.#state, {
+      const wrong = await this.#wellness.unhealthyReason(this.#state, {
         answerMs: watchdogMs / 4,
         signal,
       });

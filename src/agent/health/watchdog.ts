@@ -11,8 +11,8 @@ import { Deadline } from "../../base/abortable.ts";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import type { NodeState, WatchedEtcd } from "../node_state.ts";
 
-/** Options of {@linkcode Wellness.whatIsWrong}. */
-export interface WellnessOptions {
+/** Options of {@linkcode Watchdog.unhealthyReason}. */
+export interface WatchdogOptions {
   /** How long etcd may take to answer, in milliseconds. */
   readonly answerMs: number;
   /** Ends the wait for its answer; what is then said means nothing. */
@@ -20,11 +20,11 @@ export interface WellnessOptions {
 }
 
 /** How long a leader's work may go on after its term. */
-const LAY_DOWN_MS = 10_000;
+const DUTIES_GRACE_MS = 10_000;
 /** A look at the store and the pause after it take 10 s at most; this is a lost answer that nobody missed. */
 const LOOK_MS = 60_000;
 /** How long the store may be out of reach of the agent alone. */
-const APART_MS = 60_000;
+const UNREACHABLE_MS = 60_000;
 
 /** What of a node is looked at. */
 export type WatchedNode = Pick<NodeState, "etcd" | "look" | "parts" | "term">;
@@ -38,7 +38,7 @@ export type WatchedNode = Pick<NodeState, "etcd" | "look" | "parts" | "term">;
  * - looks at the store neither succeed nor fail any more;
  * - the agent cannot reach the store, and its etcd says that it serves.
  */
-export class Wellness {
+export class Watchdog {
   readonly #clock: Clock;
   #heardPid: number | undefined;
   #look: WatchedNode["look"];
@@ -53,9 +53,9 @@ export class Wellness {
   }
 
   /** Says what is wrong now; `undefined` if the node is well. */
-  async whatIsWrong(
+  async unhealthyReason(
     node: WatchedNode,
-    options: WellnessOptions,
+    options: WatchdogOptions,
   ): Promise<string | undefined> {
     const wrong = this.#ofTerm(node) ?? this.#ofLooks(node);
     if (wrong !== undefined) return wrong;
@@ -77,7 +77,7 @@ export class Wellness {
       this.#overdueTerm = term;
       this.#overdueSinceMs = nowMs;
     }
-    return nowMs - this.#overdueSinceMs < LAY_DOWN_MS
+    return nowMs - this.#overdueSinceMs < DUTIES_GRACE_MS
       ? undefined
       : "the leader's work goes on after its term";
   }
@@ -97,7 +97,7 @@ export class Wellness {
 
   async #ofEtcd(
     { etcd }: WatchedNode,
-    { answerMs, signal: ended }: WellnessOptions,
+    { answerMs, signal: ended }: WatchdogOptions,
   ): Promise<string | undefined> {
     if (etcd === undefined || hasEnded(etcd)) return undefined;
     using deadline = new Deadline(answerMs, () => new Error("No answer"), [
@@ -111,7 +111,7 @@ export class Wellness {
     const apartMs = this.#apartSinceMs === undefined
       ? 0
       : this.#clock.nowMs() - this.#apartSinceMs;
-    return apartMs >= APART_MS && await etcd.serves({ signal })
+    return apartMs >= UNREACHABLE_MS && await etcd.serves({ signal })
       ? "the store cannot be reached although etcd serves"
       : undefined;
   }
@@ -131,7 +131,7 @@ function hasEnded({ state }: WatchedEtcd): boolean {
 
 async function ofParts(
   { parts = [] }: WatchedNode,
-  { answerMs, signal: ended }: WellnessOptions,
+  { answerMs, signal: ended }: WatchdogOptions,
 ): Promise<string | undefined> {
   using deadline = new Deadline(answerMs, () => new Error("No answer"), [
     ended,

@@ -1,6 +1,6 @@
 import { strictEqual } from "node:assert/strict";
 import { FakeClock } from "../../../tests/fakes/fake_clock.ts";
-import { type WatchedNode, Wellness } from "./watchdog.ts";
+import { Watchdog, type WatchedNode } from "./watchdog.ts";
 import type { WatchedEtcd } from "../node_state.ts";
 
 /** An etcd that is as the test says. */
@@ -21,52 +21,52 @@ const OVERDUE = "the leader's work goes on after its term";
 
 function setUp() {
   const clock = new FakeClock();
-  const wellness = new Wellness(clock);
-  const whatIsWrong = (node: WatchedNode) =>
-    wellness.whatIsWrong(node, { answerMs: 1_000 });
-  return { clock, whatIsWrong };
+  const wellness = new Watchdog(clock);
+  const unhealthyReason = (node: WatchedNode) =>
+    wellness.unhealthyReason(node, { answerMs: 1_000 });
+  return { clock, unhealthyReason };
 }
 
-Deno.test("Wellness finds a node well that nothing is known of", async () => {
-  strictEqual(await setUp().whatIsWrong({}), undefined);
+Deno.test("Watchdog finds a node well that nothing is known of", async () => {
+  strictEqual(await setUp().unhealthyReason({}), undefined);
 });
 
-Deno.test("Wellness finds a silent etcd only once it has answered", async () => {
-  const { whatIsWrong } = setUp();
+Deno.test("Watchdog finds a silent etcd only once it has answered", async () => {
+  const { unhealthyReason } = setUp();
   const first = new FakeEtcd();
   first.state = "starting";
   first.isAnswering = false;
   const node = { etcd: first };
-  strictEqual(await whatIsWrong(node), undefined, "still starting");
+  strictEqual(await unhealthyReason(node), undefined, "still starting");
   first.isAnswering = true;
-  strictEqual(await whatIsWrong(node), undefined);
+  strictEqual(await unhealthyReason(node), undefined);
   first.isAnswering = false;
-  strictEqual(await whatIsWrong(node), SILENT);
+  strictEqual(await unhealthyReason(node), SILENT);
   first.state = "exited";
-  strictEqual(await whatIsWrong(node), undefined, "it is started again");
+  strictEqual(await unhealthyReason(node), undefined, "it is started again");
   const second = new FakeEtcd();
   second.state = "starting";
   second.isAnswering = false;
-  strictEqual(await whatIsWrong({ etcd: second }), undefined);
+  strictEqual(await unhealthyReason({ etcd: second }), undefined);
   second.state = "serving";
-  strictEqual(await whatIsWrong({ etcd: second }), SILENT);
+  strictEqual(await unhealthyReason({ etcd: second }), SILENT);
 });
 
-Deno.test("Wellness finds a node without a majority well, however long that lasts", async () => {
-  const { clock, whatIsWrong } = setUp();
+Deno.test("Watchdog finds a node without a majority well, however long that lasts", async () => {
+  const { clock, unhealthyReason } = setUp();
   const etcd = new FakeEtcd();
   etcd.isServing = false;
   for (let minute = 0; minute < 600; minute++) {
     const node = { etcd, look: { trouble: "waiting for n2" } };
-    strictEqual(await whatIsWrong(node), undefined);
+    strictEqual(await unhealthyReason(node), undefined);
     clock.jump(9_000);
-    strictEqual(await whatIsWrong(node), undefined);
+    strictEqual(await unhealthyReason(node), undefined);
     clock.jump(51_000 - 9_000);
   }
 });
 
-Deno.test("Wellness finds a part of the agent that stands still, whatever etcd does", async () => {
-  const { whatIsWrong } = setUp();
+Deno.test("Watchdog finds a part of the agent that stands still, whatever etcd does", async () => {
+  const { unhealthyReason } = setUp();
   const isTurning = { store: true, member: true };
   const part = (name: keyof typeof isTurning) => ({
     name,
@@ -75,19 +75,22 @@ Deno.test("Wellness finds a part of the agent that stands still, whatever etcd d
   const etcd = new FakeEtcd();
   etcd.state = "exited";
   const node = { etcd, parts: [part("store"), part("member")] };
-  strictEqual(await whatIsWrong(node), undefined);
+  strictEqual(await unhealthyReason(node), undefined);
   isTurning.member = false;
-  strictEqual(await whatIsWrong(node), "the agent's member part stands still");
+  strictEqual(
+    await unhealthyReason(node),
+    "the agent's member part stands still",
+  );
   isTurning.member = true;
-  strictEqual(await whatIsWrong(node), undefined);
+  strictEqual(await unhealthyReason(node), undefined);
 });
 
-Deno.test("Wellness finds an agent that alone cannot reach the store, and its recovery", async () => {
-  const { clock, whatIsWrong } = setUp();
+Deno.test("Watchdog finds an agent that alone cannot reach the store, and its recovery", async () => {
+  const { clock, unhealthyReason } = setUp();
   const etcd = new FakeEtcd();
   const look = async (trouble: string | undefined) => {
     clock.jump(9_000);
-    return await whatIsWrong({ etcd, look: { trouble } });
+    return await unhealthyReason({ etcd, look: { trouble } });
   };
   for (let n = 0; n < 7; n++) strictEqual(await look("No answer"), undefined);
   strictEqual(await look("No answer"), APART);
@@ -95,27 +98,27 @@ Deno.test("Wellness finds an agent that alone cannot reach the store, and its re
   strictEqual(await look("No answer"), undefined);
 });
 
-Deno.test("Wellness finds looks at the store that do not end", async () => {
-  const { clock, whatIsWrong } = setUp();
+Deno.test("Watchdog finds looks at the store that do not end", async () => {
+  const { clock, unhealthyReason } = setUp();
   const node = { look: { trouble: undefined } };
-  strictEqual(await whatIsWrong(node), undefined);
+  strictEqual(await unhealthyReason(node), undefined);
   clock.jump(59_000);
-  strictEqual(await whatIsWrong(node), undefined);
+  strictEqual(await unhealthyReason(node), undefined);
   clock.jump(1_000);
-  strictEqual(await whatIsWrong(node), LOST);
-  strictEqual(await whatIsWrong({ look: { trouble: "gone" } }), undefined);
+  strictEqual(await unhealthyReason(node), LOST);
+  strictEqual(await unhealthyReason({ look: { trouble: "gone" } }), undefined);
 });
 
-Deno.test("Wellness finds a leader whose work outlives its lease", async () => {
-  const { clock, whatIsWrong } = setUp();
+Deno.test("Watchdog finds a leader whose work outlives its lease", async () => {
+  const { clock, unhealthyReason } = setUp();
   const node = { term: { fence: 7n, isOver: false } };
-  strictEqual(await whatIsWrong(node), undefined);
+  strictEqual(await unhealthyReason(node), undefined);
   node.term.isOver = true;
   clock.jump(1_000_000);
-  strictEqual(await whatIsWrong(node), undefined, "it was just seen");
+  strictEqual(await unhealthyReason(node), undefined, "it was just seen");
   clock.jump(9_000);
-  strictEqual(await whatIsWrong(node), undefined);
+  strictEqual(await unhealthyReason(node), undefined);
   clock.jump(1_000);
-  strictEqual(await whatIsWrong(node), OVERDUE);
-  strictEqual(await whatIsWrong({ term: undefined }), undefined);
+  strictEqual(await unhealthyReason(node), OVERDUE);
+  strictEqual(await unhealthyReason({ term: undefined }), undefined);
 });

@@ -5,13 +5,13 @@
  * @module
  */
 
-import { atHardExit } from "../../base/exit_hooks.ts";
+import { addExitHook } from "../../base/exit_hooks.ts";
 import { KatError } from "../../base/errors.ts";
 import type { AdoptionHost } from "../../etcd/process/adopt_etcd.ts";
 import { GRACE_MS } from "../../etcd/process/etcd_process.ts";
 import {
+  orphanMismatch,
   type WantedEtcd,
-  whyUnfit,
 } from "../../etcd/process/compare_orphan.ts";
 import {
   endOrphan,
@@ -30,7 +30,7 @@ import {
  * Whatever becomes of the agent, short of its being killed, the etcd does not
  * outlive it: disposing ends it in order, a hard exit at once.
  */
-export class LeftEtcd implements AdoptionHost, AsyncDisposable {
+export class OrphanOwner implements AdoptionHost, AsyncDisposable {
   readonly #orphan: Orphan;
   readonly #lastAct: Disposable;
   #isOver = false;
@@ -38,7 +38,7 @@ export class LeftEtcd implements AdoptionHost, AsyncDisposable {
   /** Takes hold of an orphan; it goes on undisturbed. */
   constructor(orphan: Orphan) {
     this.#orphan = orphan;
-    this.#lastAct = atHardExit(() => killOrphanNow(orphan));
+    this.#lastAct = addExitHook(() => killOrphanNow(orphan));
   }
 
   /** Its pid. */
@@ -52,8 +52,8 @@ export class LeftEtcd implements AdoptionHost, AsyncDisposable {
    *
    * @throws {KatError} if it cannot be ended.
    */
-  async isFitOrEnds(wanted: WantedEtcd): Promise<boolean> {
-    const reason = await whyUnfit(this.#orphan, wanted);
+  async adoptOrStop(wanted: WantedEtcd): Promise<boolean> {
+    const reason = await orphanMismatch(this.#orphan, wanted);
     if (reason === undefined) return true;
     await this.#end(reason);
     return false;

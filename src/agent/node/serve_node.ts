@@ -28,7 +28,7 @@ import {
   inspectDataDirectory,
   writeRecord,
 } from "../data_directory.ts";
-import { LeftEtcd } from "./orphan_owner.ts";
+import { OrphanOwner } from "./orphan_owner.ts";
 import { type MemberInput, MemberPart } from "../parts/member_part.ts";
 import { clientEndpoints, planMember, wantedPorts } from "./member_plan.ts";
 import type { NodeRecord } from "../node_record.ts";
@@ -139,7 +139,7 @@ async function serveNode(
     ? probeDisk(dataDir, { signal })
     : undefined;
   const orphan = await findOrphan(paths.etcdPid, paths.etcd);
-  const left = orphan && stack.use(new LeftEtcd(orphan));
+  const left = orphan && stack.use(new OrphanOwner(orphan));
   if (!left) await assertPlaceFree(record, paths);
   const binaries = found ?? await options.findEtcd(record.spec);
   signal.throwIfAborted();
@@ -150,7 +150,7 @@ async function serveNode(
   await createDataDir(paths.etcd);
 
   const input = memberInput(record, { paths, binaries, probe });
-  const isAdopted = await left?.isFitOrEnds(input.etcd) ?? false;
+  const isAdopted = await left?.adoptOrStop(input.etcd) ?? false;
   if (left && !isAdopted) await assertPlaceFree(record, paths);
   signal.throwIfAborted();
   report?.({ etcdVersion: versionText(version) });

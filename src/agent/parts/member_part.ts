@@ -8,8 +8,8 @@
 
 import { abortable } from "../../base/abortable.ts";
 import {
-  ConfinedPart,
   type Permissions,
+  SandboxedWorker,
 } from "../../base/worker/sandboxed_worker.ts";
 import type { AdoptionHost } from "../../etcd/process/adopt_etcd.ts";
 import type { DiskProbe } from "../../etcd/disk_probe.ts";
@@ -141,7 +141,7 @@ export interface ServeMemberOptions {
 export class MemberPart implements WatchedPart, AsyncDisposable {
   /** What it is called. */
   readonly name = "member";
-  readonly #part: ConfinedPart<MemberCalls>;
+  readonly #part: SandboxedWorker<MemberCalls>;
   readonly #place: MemberPlace;
   readonly #serving = Promise.withResolvers<void>();
   readonly #stopping = new AbortController();
@@ -151,10 +151,10 @@ export class MemberPart implements WatchedPart, AsyncDisposable {
   /** Starts the part, with the rights for one place and one etcd. */
   constructor(place: MemberPlace) {
     this.#place = place;
-    this.#part = ConfinedPart.start<MemberCalls>({
+    this.#part = SandboxedWorker.start<MemberCalls>({
       module: workerUrl("member_worker"),
       permissions: memberPermissions(place),
-      hasLastActs: true,
+      hasExitHooks: true,
     });
     this.#serving.promise.catch(() => {});
   }

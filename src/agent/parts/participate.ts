@@ -8,7 +8,7 @@
 import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
 import { runElection } from "../../election/election.ts";
-import type { TermBreak } from "../../election/term_canceller.ts";
+import type { TermCanceller } from "../../election/term_canceller.ts";
 import { observeLeader } from "../../election/observe_leader.ts";
 import {
   type Leadership,
@@ -27,7 +27,7 @@ export interface ParticipateOptions
   /** Where the node's own etcd is, and its disk; none if somebody else runs it. */
   readonly space?: Omit<WatchSpaceOptions, "signal"> | undefined;
   /** Ends a term from outside. */
-  readonly termBreak?: TermBreak | undefined;
+  readonly termCanceller?: TermCanceller | undefined;
   /** Told each key that stands for this node in the election, before it is put. */
   readonly onCandidacy?: ((key: string) => void) | undefined;
   /** Told of each term when it begins, and with `undefined` once it is over. */
@@ -41,7 +41,7 @@ export async function participate(
   store: StateStore,
   options: ParticipateOptions,
 ): Promise<void> {
-  const { nodeName: leaderId, leaseSeconds, onTerm, report, termBreak } =
+  const { nodeName: leaderId, leaseSeconds, onTerm, report, termCanceller } =
     options;
   const failed = new AbortController();
   const signal = AbortSignal.any([options.signal, failed.signal]);
@@ -54,7 +54,7 @@ export async function participate(
       duties: () => Promise.resolve(),
       onCandidacy: options.onCandidacy,
       onTerm,
-      termBreak,
+      termCanceller,
       signal,
     }),
     observeLeader(store, {

@@ -9,7 +9,7 @@ import { abortable } from "../../base/abortable.ts";
 import { KatError, messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
 import type { CallContext, Calls } from "../../base/worker/serve_calls.ts";
-import { TermBreak } from "../../election/term_canceller.ts";
+import { TermCanceller } from "../../election/term_canceller.ts";
 import type { DiskProbe } from "../../etcd/disk_probe.ts";
 import { EtcdStore } from "../../store/etcd/etcd_store.ts";
 import {
@@ -23,7 +23,7 @@ import {
   establishCluster,
   readCluster,
   refuseAnotherStore,
-  untilAnswered,
+  retryUntilAvailable,
 } from "../../cluster/cluster_record.ts";
 import { agreeOnTiming } from "../../cluster/cluster_timing.ts";
 import type { DiskSpace } from "../../base/disk_space.ts";
@@ -39,7 +39,7 @@ import type {
 import type { ClusterTiming } from "../../cluster/timing_schema.ts";
 import { leaseInForce } from "../../cluster/timing_status.ts";
 
-const termBreak = new TermBreak();
+const termCanceller = new TermCanceller();
 
 /** Connected already, for the next to serve. */
 let prepared: EtcdStore | undefined;
@@ -53,7 +53,7 @@ export const storeCalls: Calls<StoreCalls> = {
     await readCluster(prepared, { signal });
   },
   endTerm(reason) {
-    termBreak.end(new Error(reason));
+    termCanceller.end(new Error(reason));
     return Promise.resolve();
   },
 };
@@ -93,7 +93,7 @@ async function serveStore(
     report: (news) => void tell(news),
     onCandidacy: own && ((electionKey) => void tell({ electionKey })),
     onTerm: (term) => reportTerm(term, (term) => void tell({ term })),
-    termBreak,
+    termCanceller,
     signal,
   });
 }
@@ -210,7 +210,8 @@ async function enter(
   { signal }: CallContext<StoreNews>,
 ): Promise<ClusterRecord> {
   const options = { signal };
-  const read = () => untilAnswered(options, () => readCluster(store, options));
+  const read = () =>
+    retryUntilAvailable(options, () => readCluster(store, options));
   const log = logger("agent");
   if (entry.kind === "join") {
     const cluster = await read();

@@ -8,8 +8,8 @@
 
 import { authorityOf } from "../../base/url.ts";
 import {
-  ConfinedPart,
   type Permissions,
+  SandboxedWorker,
 } from "../../base/worker/sandboxed_worker.ts";
 import type { ClusterSpec } from "../../config/cluster_config.ts";
 import type { DiskProbe } from "../../etcd/disk_probe.ts";
@@ -159,11 +159,11 @@ export function hostsOf(urls: readonly string[]): string[] {
 export class StorePart implements WatchedPart, Disposable {
   /** What it is called. */
   readonly name = "store";
-  readonly #part: ConfinedPart<StoreCalls>;
+  readonly #part: SandboxedWorker<StoreCalls>;
 
   /** Starts the part. */
   constructor(input: Pick<StoreInput, "endpoints" | "members">) {
-    this.#part = ConfinedPart.start<StoreCalls>({
+    this.#part = SandboxedWorker.start<StoreCalls>({
       module: workerUrl("store_worker"),
       permissions: storePermissions(input),
     });

@@ -13,7 +13,7 @@ import type {
   PartShape,
 } from "./worker_protocol.ts";
 import { ShutdownRequested } from "../errors.ts";
-import { atHardExit } from "../exit_hooks.ts";
+import { addExitHook } from "../exit_hooks.ts";
 import { logger, logLevel, relog } from "../log.ts";
 import { fromPlainError, toPlainError } from "./plain_error.ts";
 
@@ -23,17 +23,17 @@ export type Permissions = Pick<
   "env" | "net" | "read" | "run" | "sys" | "write"
 >;
 
-/** Options of {@linkcode ConfinedPart.start}. */
-export interface ConfinedOptions {
+/** Options of {@linkcode SandboxedWorker.start}. */
+export interface SandboxOptions {
   /** The module that calls `serveCalls`. */
   readonly module: URL;
   /** What it may do. */
   readonly permissions: Permissions;
-  /** Whether it has something to do in {@linkcode actBeforeHardExit}. @default {false} */
-  readonly hasLastActs?: boolean | undefined;
+  /** Whether it has something to do in {@linkcode runExitHooks}. @default {false} */
+  readonly hasExitHooks?: boolean | undefined;
 }
 
-/** Options of {@linkcode ConfinedPart.call}. */
+/** Options of {@linkcode SandboxedWorker.call}. */
 export interface CallOptions<News> {
   /** Asks the call to end; it rejects with the signal's reason once it has. */
   readonly signal?: AbortSignal | undefined;
@@ -56,19 +56,20 @@ interface Pending {
 const log = logger("agent");
 
 /** How long its last acts may take before the program ends without them. */
-const LAST_ACTS_MS = 500;
+const EXIT_HOOKS_MS = 500;
 
 /** A running part. Its log lines are this program's own. */
-export class ConfinedPart<Part extends PartShape<Part>> implements Disposable {
+export class SandboxedWorker<Part extends PartShape<Part>>
+  implements Disposable {
   readonly #worker: Worker;
   readonly #pending = new Map<number, Pending>();
-  readonly #lastActs: Disposable | undefined;
+  readonly #exitHooks: Disposable | undefined;
   readonly #ready = Promise.withResolvers<void>();
   #calls = 0;
   #failure: Error | undefined;
 
   private constructor(
-    { module, permissions, hasLastActs = false }: ConfinedOptions,
+    { module, permissions, hasExitHooks = false }: SandboxOptions,
   ) {
     this.#worker = new Worker(module, {
       type: "module",
@@ -95,14 +96,14 @@ export class ConfinedPart<Part extends PartShape<Part>> implements Disposable {
     // Whoever calls hears of it; nobody need.
     this.#ready.promise.catch(() => {});
     this.#post({ type: "start", logLevel: logLevel() });
-    if (hasLastActs) this.#lastActs = atHardExit(() => this.#actAtOnce());
+    if (hasExitHooks) this.#exitHooks = addExitHook(() => this.#actAtOnce());
   }
 
   /** Starts a part; it loads while the caller goes on. */
   static start<Part extends PartShape<Part>>(
-    options: ConfinedOptions,
-  ): ConfinedPart<Part> {
-    return new ConfinedPart<Part>(options);
+    options: SandboxOptions,
+  ): SandboxedWorker<Part> {
+    return new SandboxedWorker<Part>(options);
   }
 
   /** Resolves once it is loaded; rejects if that fails. */
@@ -194,7 +195,7 @@ export class ConfinedPart<Part extends PartShape<Part>> implements Disposable {
 
   /** Ends it at once; calls that are under way reject. */
   [Symbol.dispose](): void {
-    this.#lastActs?.[Symbol.dispose]();
+    this.#exitHooks?.[Symbol.dispose]();
     this.#worker.terminate();
     this.#fail(new Error("The part was ended"));
   }
@@ -246,6 +247,6 @@ export class ConfinedPart<Part extends PartShape<Part>> implements Disposable {
   #actAtOnce(): void {
     const done = new Int32Array(new SharedArrayBuffer(4));
     this.#post({ type: "hard exit", done });
-    Atomics.wait(done, 0, 0, LAST_ACTS_MS);
+    Atomics.wait(done, 0, 0, EXIT_HOOKS_MS);
   }
 }

@@ -7,26 +7,26 @@ import {
 } from "node:assert/strict";
 import type { EchoCalls } from "../../../tests/programs/echo_worker.ts";
 import { eventually } from "../../../tests/machine/eventually.ts";
-import { ConfinedPart } from "./sandboxed_worker.ts";
+import { SandboxedWorker } from "./sandboxed_worker.ts";
 import { ExitCode, KatError, ShutdownRequested } from "../errors.ts";
-import { actBeforeHardExit } from "../exit_hooks.ts";
+import { runExitHooks } from "../exit_hooks.ts";
 import { startLogging } from "../logging/start_logging.ts";
 
-function start(hasLastActs = false): ConfinedPart<EchoCalls> {
-  return ConfinedPart.start<EchoCalls>({
+function start(hasExitHooks = false): SandboxedWorker<EchoCalls> {
+  return SandboxedWorker.start<EchoCalls>({
     module: new URL("../../../tests/programs/echo_worker.ts", import.meta.url),
     permissions: {},
-    hasLastActs,
+    hasExitHooks,
   });
 }
 
-Deno.test("ConfinedPart.call() returns what the part returns, with numbers of any size", async () => {
+Deno.test("SandboxedWorker.call() returns what the part returns, with numbers of any size", async () => {
   using part = start();
   const input = { text: "ö", fence: 2n ** 60n, bytes: new Uint8Array([1, 2]) };
   deepStrictEqual(await part.call("echo", input), input);
 });
 
-Deno.test("ConfinedPart.call() hands on news in order, and the part waits until each is heard", async () => {
+Deno.test("SandboxedWorker.call() hands on news in order, and the part waits until each is heard", async () => {
   using part = start();
   const heard: number[] = [];
   const result = await part.call("count", 3, {
@@ -38,7 +38,7 @@ Deno.test("ConfinedPart.call() hands on news in order, and the part waits until 
   deepStrictEqual([heard, result], [[0, 1, 2], "counted"]);
 });
 
-Deno.test("ConfinedPart.call() rejects with what happened to its news", async () => {
+Deno.test("SandboxedWorker.call() rejects with what happened to its news", async () => {
   using part = start();
   await rejects(
     part.call("count", 3, {
@@ -50,7 +50,7 @@ Deno.test("ConfinedPart.call() rejects with what happened to its news", async ()
   );
 });
 
-Deno.test("ConfinedPart.call() rejects with the signal's reason once the part has ended the call", async () => {
+Deno.test("SandboxedWorker.call() rejects with the signal's reason once the part has ended the call", async () => {
   using part = start();
   const stop = new AbortController();
   const reason = new ShutdownRequested("SIGTERM");
@@ -64,7 +64,7 @@ Deno.test("ConfinedPart.call() rejects with the signal's reason once the part ha
   strictEqual(await part.call("echo", 1), 1);
 });
 
-Deno.test("ConfinedPart.call() gives up a part that does not end within its grace", async () => {
+Deno.test("SandboxedWorker.call() gives up a part that does not end within its grace", async () => {
   using part = start();
   const stop = new AbortController();
   const reason = new ShutdownRequested("SIGTERM");
@@ -78,7 +78,7 @@ Deno.test("ConfinedPart.call() gives up a part that does not end within its grac
   );
 });
 
-Deno.test("ConfinedPart.call() rejects with a KatError that says as much as the part's own", async () => {
+Deno.test("SandboxedWorker.call() rejects with a KatError that says as much as the part's own", async () => {
   using part = start();
   await rejects(part.call("refuse", undefined), (error) => {
     ok(error instanceof KatError);
@@ -97,7 +97,7 @@ Deno.test("ConfinedPart.call() rejects with a KatError that says as much as the 
   });
 });
 
-Deno.test("ConfinedPart.call() rejects with a bug, and its stack, when the part comes to an end by one", async () => {
+Deno.test("SandboxedWorker.call() rejects with a bug, and its stack, when the part comes to an end by one", async () => {
   using part = start();
   await rejects(part.call("crash", undefined), (error) => {
     ok(error instanceof Error && !(error instanceof KatError));
@@ -108,8 +108,8 @@ Deno.test("ConfinedPart.call() rejects with a bug, and its stack, when the part 
   await rejects(part.call("echo", 1), { message: "Nobody expected this" });
 });
 
-Deno.test("ConfinedPart.ready rejects when its module cannot be loaded", async () => {
-  using part = ConfinedPart.start<EchoCalls>({
+Deno.test("SandboxedWorker.ready rejects when its module cannot be loaded", async () => {
+  using part = SandboxedWorker.start<EchoCalls>({
     module: new URL(
       "../../../tests/programs/broken_worker.ts",
       import.meta.url,
@@ -120,14 +120,14 @@ Deno.test("ConfinedPart.ready rejects when its module cannot be loaded", async (
   await rejects(part.call("echo", 1), /It cannot begin/);
 });
 
-Deno.test("ConfinedPart ends the calls that are under way when it is disposed", async () => {
+Deno.test("SandboxedWorker ends the calls that are under way when it is disposed", async () => {
   const part = start();
   const call = part.call("wait", undefined);
   part[Symbol.dispose]();
   await rejects(call, { message: "The part was ended" });
 });
 
-Deno.test("ConfinedPart logs the lines of the part, whatever their fields are", async () => {
+Deno.test("SandboxedWorker logs the lines of the part, whatever their fields are", async () => {
   const lines: string[] = [];
   {
     await using _log = await startLogging({
@@ -148,15 +148,15 @@ Deno.test("ConfinedPart logs the lines of the part, whatever their fields are", 
   );
 });
 
-Deno.test("actBeforeHardExit() waits for the last acts of a part", async () => {
+Deno.test("runExitHooks() waits for the last acts of a part", async () => {
   using part = start(true);
   const numbers = new Int32Array(new SharedArrayBuffer(4));
   await part.call("promise", numbers);
-  actBeforeHardExit();
+  runExitHooks();
   strictEqual(numbers[0], 7);
 });
 
-Deno.test("ConfinedPart.turns() tells whether the part answers in time, and again once it does", async () => {
+Deno.test("SandboxedWorker.turns() tells whether the part answers in time, and again once it does", async () => {
   using part = start();
   await part.ready;
   const { signal } = new AbortController();
@@ -178,7 +178,7 @@ function standsStill(numbers: Int32Array): boolean {
     Atomics.load(numbers, 0) === now;
 }
 
-Deno.test("ConfinedPart does nothing more after a bug, though it is not yet disposed of", async () => {
+Deno.test("SandboxedWorker does nothing more after a bug, though it is not yet disposed of", async () => {
   using part = start();
   const numbers = new Int32Array(new SharedArrayBuffer(4));
   await part.call("tick", numbers);
@@ -186,10 +186,10 @@ Deno.test("ConfinedPart does nothing more after a bug, though it is not yet disp
   await eventually(() => ok(standsStill(numbers)));
 });
 
-Deno.test("actBeforeHardExit() lets a part do nothing more", async () => {
+Deno.test("runExitHooks() lets a part do nothing more", async () => {
   using part = start(true);
   const numbers = new Int32Array(new SharedArrayBuffer(4));
   await part.call("tick", numbers);
-  actBeforeHardExit();
+  runExitHooks();
   await eventually(() => ok(standsStill(numbers)));
 });

@@ -1,12 +1,12 @@
 /**
- * The inner side of a {@linkcode ConfinedPart}: what its module runs.
+ * The inner side of a {@linkcode SandboxedWorker}: what its module runs.
  *
  * @module
  */
 
 import type { HostMessage, PartMessage, PartShape } from "./worker_protocol.ts";
 import { ShutdownRequested } from "../errors.ts";
-import { actBeforeHardExit } from "../exit_hooks.ts";
+import { runExitHooks } from "../exit_hooks.ts";
 import { hideEnvironment } from "../hide_environment.ts";
 import { startForwarding } from "../log.ts";
 import { settleMemory } from "../settle_memory.ts";
@@ -100,7 +100,7 @@ function take(
       return scope.postMessage({ type: "result", call, result: undefined });
     }
     case "hard exit":
-      actBeforeHardExit();
+      runExitHooks();
       Atomics.store(message.done, 0, 1);
       Atomics.notify(message.done, 0);
       scope.close();
@@ -163,7 +163,7 @@ function sendRecord(record: (PartMessage & { type: "log" })["record"]): void {
 
 /** Nothing that still runs here may undo the last acts, as by starting anew what they ended. */
 function endWithBug(error: unknown): void {
-  actBeforeHardExit();
+  runExitHooks();
   scope.postMessage({ type: "bug", error: toPlainError(error) });
   scope.close();
 }

@@ -12,7 +12,7 @@
 import { type Clock, systemClock } from "../../base/clock.ts";
 
 /** A call as it can be ended from here. */
-export interface CallInFlight {
+export interface CallWithDeadline {
   /** By {@linkcode Clock.nowMs}, when it must have been answered. */
   readonly endMs: number;
   /** Ends it: nobody else does. */
@@ -25,8 +25,8 @@ export interface CallInFlight {
 const LOOK_MS = 500;
 
 /** Calls, and who looks at them now and then. Disposing calls all off. */
-export class CallsInFlight implements Disposable {
-  readonly #calls = new Set<CallInFlight>();
+export class CallDeadlines implements Disposable {
+  readonly #calls = new Set<CallWithDeadline>();
   readonly #clock: Clock;
   readonly #over = new AbortController();
   #looking = false;
@@ -37,13 +37,13 @@ export class CallsInFlight implements Disposable {
   }
 
   /** Looks after a call from now on. */
-  add(call: CallInFlight): void {
+  add(call: CallWithDeadline): void {
     this.#calls.add(call);
     if (!this.#looking) void this.#look();
   }
 
   /** The call was answered. */
-  delete(call: CallInFlight): void {
+  delete(call: CallWithDeadline): void {
     this.#calls.delete(call);
   }
 

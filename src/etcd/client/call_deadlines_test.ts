@@ -1,8 +1,8 @@
 import { deepStrictEqual } from "node:assert/strict";
 import { FakeClock } from "../../../tests/fakes/fake_clock.ts";
-import { CallsInFlight } from "./call_deadlines.ts";
+import { CallDeadlines } from "./call_deadlines.ts";
 
-Deno.test("CallsInFlight ends the calls whose time is over, and no others", async () => {
+Deno.test("CallDeadlines ends the calls whose time is over, and no others", async () => {
   const clock = new FakeClock();
   const ended: string[] = [];
   const call = (name: string, ms: number) => ({
@@ -10,7 +10,7 @@ Deno.test("CallsInFlight ends the calls whose time is over, and no others", asyn
     expire: () => ended.push(name),
     cancel: () => ended.push(`${name} called off`),
   });
-  const calls = new CallsInFlight(clock);
+  const calls = new CallDeadlines(clock);
   const answered = call("answered", 1_000);
   calls.add(call("short", 1_000));
   calls.add(answered);

@@ -12,14 +12,14 @@ import { KatError } from "../../base/errors.ts";
 import { EtcdCallError } from "./etcd_call_error.ts";
 import { defragmentMember, EtcdMaintenance } from "./etcd_maintenance.ts";
 import {
+  type ListedMember,
+  listMembersWithStatus,
   memberText,
   statusIfAnswering,
-  type SurveyedMember,
-  surveyMembers,
 } from "./member_status.ts";
 
 /** Options of the functions here. */
-export interface UpkeepOptions {
+export interface ProgressOptions {
   /** Client URLs of the cluster. */
   readonly endpoints: readonly string[];
   /** Ends the wait; a step that was begun is finished by etcd. */
@@ -27,11 +27,11 @@ export interface UpkeepOptions {
 }
 
 /** A member before and after a step. */
-export interface UpkeepStep {
+export interface DefragmentStep {
   /** Before. */
-  readonly before: SurveyedMember;
+  readonly before: ListedMember;
   /** After. */
-  readonly after: SurveyedMember;
+  readonly after: ListedMember;
 }
 
 /** How long a member may take to serve again once it was defragmented. */
@@ -48,7 +48,7 @@ export interface Compaction {
   /** Whether there was anything to forget. */
   readonly isNew: boolean;
   /** Each member before and after. */
-  readonly members: readonly UpkeepStep[];
+  readonly members: readonly DefragmentStep[];
 }
 
 /**
@@ -58,17 +58,17 @@ export interface Compaction {
  * @throws {EtcdCallError} if the cluster does not answer.
  */
 export async function compactHistory(
-  { keep, ...options }: UpkeepOptions & {
+  { keep, ...options }: ProgressOptions & {
     /** How many revisions before the current one stay readable. */
     readonly keep: bigint;
   },
 ): Promise<Compaction> {
-  const before = await surveyMembers(options);
+  const before = await listMembersWithStatus(options);
   const revisions = before.map(({ status }) => status?.revision ?? 0n);
   const current = revisions.reduce((a, b) => a > b ? a : b, 0n);
   const revision = current - keep;
   const isNew = revision > 0n && await compact(revision, options);
-  const after = isNew ? await surveyMembers(options) : before;
+  const after = isNew ? await listMembersWithStatus(options) : before;
   return {
     revision: revision > 0n ? revision : 0n,
     isNew,
@@ -79,7 +79,7 @@ export async function compactHistory(
 /** Whether that was news to etcd. */
 async function compact(
   revision: bigint,
-  { endpoints, signal }: UpkeepOptions,
+  { endpoints, signal }: ProgressOptions,
 ): Promise<boolean> {
   using maintenance = new EtcdMaintenance(endpoints);
   try {
@@ -94,13 +94,13 @@ async function compact(
 }
 
 /** Options of {@linkcode defragmentMembers}. */
-export interface DefragmentOptions extends UpkeepOptions {
+export interface DefragmentOptions extends ProgressOptions {
   /** Goes on although the cluster stops for as long as a member is away. */
   readonly force?: boolean | undefined;
   /** Told before the first step if the cluster has no member to spare. */
   readonly onPause?: (() => void) | undefined;
   /** Told after each member. */
-  readonly onStep?: ((step: UpkeepStep) => void) | undefined;
+  readonly onStep?: ((step: DefragmentStep) => void) | undefined;
   /** The space left where the named member keeps its data, if that is known. */
   readonly freeBytesOf?:
     | ((member: string) => Promise<number | undefined>)
@@ -120,7 +120,7 @@ export async function defragmentMembers(
   options: DefragmentOptions,
 ): Promise<void> {
   const { signal, force = false, onPause, onStep, freeBytesOf } = options;
-  const members = await surveyMembers(options);
+  const members = await listMembersWithStatus(options);
   const present = members.filter(({ status }) => status !== undefined);
   const away = members.filter(({ status }) => status === undefined);
   const majority = Math.floor(members.length / 2) + 1;
@@ -149,7 +149,7 @@ export async function defragmentMembers(
       { hint: "Free space on that disk first" },
     );
   }
-  const leads = ({ status }: SurveyedMember) =>
+  const leads = ({ status }: ListedMember) =>
     Number(status?.leaderId === status?.memberId);
   for (const before of present.toSorted((a, b) => leads(a) - leads(b))) {
     await defragmentMember(before.url, { signal });
@@ -159,9 +159,9 @@ export async function defragmentMembers(
 
 /** Waits until the member serves again, so that there is never more than one away. */
 async function untilBack(
-  member: SurveyedMember,
+  member: ListedMember,
   signal: AbortSignal | undefined,
-): Promise<SurveyedMember> {
+): Promise<ListedMember> {
   using deadline = new Deadline(
     BACK_MS,
     () =>
@@ -188,7 +188,7 @@ async function untilBack(
 }
 
 /** Options of {@linkcode disarmNoSpace}. */
-export interface DisarmOptions extends UpkeepOptions {
+export interface DisarmOptions extends ProgressOptions {
   /** The quota of members that do not tell theirs, in bytes; etcd tells it since 3.6. */
   readonly quotaBytes?: number | undefined;
 }
@@ -213,7 +213,7 @@ export async function disarmNoSpace(
 ): Promise<Disarming> {
   using maintenance = new EtcdMaintenance(endpoints);
   const alarms = await maintenance.alarms({ signal });
-  const members = await surveyMembers({ endpoints, signal });
+  const members = await listMembersWithStatus({ endpoints, signal });
   const memberOf = (id: string) =>
     members.find(({ memberId }) => memberId === id);
   const nameOf = (id: string) => {
@@ -234,7 +234,7 @@ export async function disarmNoSpace(
 }
 
 function refuseIfFull(
-  member: SurveyedMember,
+  member: ListedMember,
   quotaBytes: number | undefined,
 ): void {
   const { status } = member;
@@ -269,9 +269,9 @@ function refuseIfFull(
 }
 
 function pair(
-  before: readonly SurveyedMember[],
-  after: readonly SurveyedMember[],
-): UpkeepStep[] {
+  before: readonly ListedMember[],
+  after: readonly ListedMember[],
+): DefragmentStep[] {
   return before.map((one) => ({
     before: one,
     after: after.find(({ memberId }) => memberId === one.memberId) ?? one,

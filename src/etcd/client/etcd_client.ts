@@ -188,7 +188,7 @@ export class EtcdClient implements Disposable {
   }
 
   /** Prefers another member from now on, if there is one: this one seems stuck. */
-  moveOn(): void {
+  preferNextMember(): void {
     this.#current = (this.#current + 1) % this.#connections.length;
   }
 
@@ -237,7 +237,7 @@ export class EtcdClient implements Disposable {
         if (!(error instanceof EtcdCallError)) throw error;
         if (error.failure !== "unavailable") throw error;
         // Only the first to notice moves on; others of the same moment follow.
-        if (index === this.#current) this.moveOn();
+        if (index === this.#current) this.preferNextMember();
         const pauseMs = pauses.nextMs();
         if (
           this.#closed || !again(error) ||

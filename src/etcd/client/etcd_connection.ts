@@ -17,7 +17,7 @@ import {
 } from "@grpc/grpc-js";
 import { abortable } from "../../base/abortable.ts";
 import { type Clock, systemClock } from "../../base/clock.ts";
-import { type CallInFlight, CallsInFlight } from "./call_deadlines.ts";
+import { CallDeadlines, type CallWithDeadline } from "./call_deadlines.ts";
 import { grpcTarget } from "./etcd_address.ts";
 import { EtcdCallError, toCallError } from "./etcd_call_error.ts";
 import { type EtcdService, type EtcdStub, etcdStub } from "./etcd_protocol.ts";
@@ -88,7 +88,7 @@ export class EtcdConnection implements Disposable {
   readonly #channel: Channel;
   readonly #stubs = new Map<EtcdService, EtcdStub>();
   readonly #metadata = new Metadata();
-  readonly #calls: CallsInFlight;
+  readonly #calls: CallDeadlines;
   readonly #clock: Clock;
   readonly #closed = new AbortController();
   #anchoring: Promise<void> | undefined;
@@ -98,7 +98,7 @@ export class EtcdConnection implements Disposable {
     guardHttp2();
     this.endpoint = endpoint;
     this.#clock = clock;
-    this.#calls = new CallsInFlight(clock);
+    this.#calls = new CallDeadlines(clock);
     const insecure = credentials.createInsecure();
     this.#channel = new Channel(
       grpcTarget(endpoint),
@@ -133,7 +133,7 @@ export class EtcdConnection implements Disposable {
         reject(signal?.reason);
         call.cancel();
       };
-      const inFlight: CallInFlight = {
+      const inFlight: CallWithDeadline = {
         endMs,
         expire: () => {
           reject(toCallError(NO_ANSWER, this.endpoint));

@@ -13,7 +13,7 @@ import {
 } from "./etcd_maintenance.ts";
 
 /** A member, and what it says of itself. */
-export interface SurveyedMember {
+export interface ListedMember {
   /** Its name; empty if it has never started. */
   readonly name: string;
   /** As hexadecimal digits. */
@@ -24,8 +24,8 @@ export interface SurveyedMember {
   readonly status?: EtcdMemberStatus;
 }
 
-/** Options of {@linkcode surveyMembers}. */
-export interface SurveyOptions extends MaintenanceOptions {
+/** Options of {@linkcode listMembersWithStatus}. */
+export interface ListMembersOptions extends MaintenanceOptions {
   /** Client URLs of the cluster. */
   readonly endpoints: readonly string[];
 }
@@ -35,9 +35,9 @@ export interface SurveyOptions extends MaintenanceOptions {
  *
  * @throws {EtcdCallError} if nobody can list the members.
  */
-export async function surveyMembers(
-  { endpoints, ...options }: SurveyOptions,
-): Promise<SurveyedMember[]> {
+export async function listMembersWithStatus(
+  { endpoints, ...options }: ListMembersOptions,
+): Promise<ListedMember[]> {
   using maintenance = new EtcdMaintenance(endpoints);
   const members = await maintenance.members(options);
   return await Promise.all(
@@ -77,7 +77,7 @@ export function ownErrors(
 
 /** A member's name for a sentence. */
 export function memberText(
-  { name, url }: Pick<SurveyedMember, "name" | "url">,
+  { name, url }: Pick<ListedMember, "name" | "url">,
 ): string {
   return name === "" ? `member at ${url}` : `member "${name}" at ${url}`;
 }

@@ -26,7 +26,7 @@ const ANSWER_MS = 5_000;
  * be started: other settings, another program, silence. `undefined` if nothing
  * does.
  */
-export async function whyUnfit(
+export async function orphanMismatch(
   orphan: Orphan,
   { binary, member, version }: WantedEtcd,
 ): Promise<string | undefined> {

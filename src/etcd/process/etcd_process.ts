@@ -7,7 +7,7 @@
 
 import { hostOf, isLoopback } from "../../base/url.ts";
 import { abortable, Deadline } from "../../base/abortable.ts";
-import { atHardExit } from "../../base/exit_hooks.ts";
+import { addExitHook } from "../../base/exit_hooks.ts";
 import { systemClock } from "../../base/clock.ts";
 import { logger } from "../../base/log.ts";
 import {
@@ -163,7 +163,7 @@ export class EtcdProcess implements AsyncDisposable {
     this.#logFile = logFile;
     this.#options = options;
     this.#kill = kill;
-    this.#lastAct = atHardExit(() => kill("SIGKILL"));
+    this.#lastAct = addExitHook(() => kill("SIGKILL"));
     this.exited = exited.then((exit) => {
       this.#onExit(exit);
       return exit;

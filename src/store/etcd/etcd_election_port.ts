@@ -15,8 +15,8 @@ import type {
   ITxnResponse,
 } from "etcd3/lib/rpc.js";
 import type { EtcdClient } from "../../etcd/client/etcd_client.ts";
-import type { Ahead, ElectionPort } from "../leadership/candidate.ts";
-import { askingAgain } from "./etcd_errors.ts";
+import type { ElectionPort, Predecessor } from "../leadership/candidate.ts";
+import { idempotent } from "./etcd_errors.ts";
 import { EtcdKeepAlive } from "./etcd_keep_alive.ts";
 import { keyBytes, prefixRange } from "./etcd_range.ts";
 import { ELECTION_PREFIX } from "../keys.ts";
@@ -36,7 +36,7 @@ export class EtcdElectionPort implements ElectionPort {
     ttlSeconds: number,
     options: StoreOptions,
   ): Promise<GrantedLease> {
-    const { ID, TTL } = await askingAgain(
+    const { ID, TTL } = await idempotent(
       "get a lease",
       () =>
         this.#client.repeatable<ILeaseGrantResponse>("Lease", "leaseGrant", {
@@ -47,7 +47,7 @@ export class EtcdElectionPort implements ElectionPort {
   }
 
   async revokeLease(id: bigint, options: StoreOptions): Promise<void> {
-    await askingAgain(
+    await idempotent(
       "give a lease back",
       () =>
         this.#client.repeatable("Lease", "leaseRevoke", {
@@ -60,11 +60,11 @@ export class EtcdElectionPort implements ElectionPort {
     return await EtcdKeepAlive.open(this.#client, id, options);
   }
 
-  moveOn(): void {
-    this.#client.moveOn();
+  preferNextMember(): void {
+    this.#client.preferNextMember();
   }
 
-  async enter(
+  async putKey(
     key: string,
     leaderId: string,
     { leaseId, ...options }: StoreOptions & { readonly leaseId: bigint },
@@ -95,23 +95,23 @@ export class EtcdElectionPort implements ElectionPort {
     return BigInt(created);
   }
 
-  async ahead(
+  async predecessor(
     key: string,
-    rank: bigint,
+    createRevision: bigint,
     options: StoreOptions,
-  ): Promise<Ahead> {
+  ): Promise<Predecessor> {
     const unchanged: ICompare = {
       key: keyBytes(key),
       target: "Mod",
       result: "Equal",
-      mod_revision: rank.toString(),
+      mod_revision: createRevision.toString(),
     };
     const { header, succeeded, responses } = await this.#transaction({
       compare: [unchanged],
       success: [{
         request_range: {
           ...prefixRange(ELECTION_PREFIX),
-          max_create_revision: (rank - 1n).toString(),
+          max_create_revision: (createRevision - 1n).toString(),
           sort_order: "Descend",
           sort_target: "Create",
           limit: 1,
@@ -133,7 +133,7 @@ export class EtcdElectionPort implements ElectionPort {
     request: ITxnRequest,
     options: StoreOptions,
   ): Promise<ITxnResponse> {
-    return askingAgain(
+    return idempotent(
       "take part in the election",
       () =>
         this.#client.repeatable<ITxnResponse>("KV", "txn", request, options),

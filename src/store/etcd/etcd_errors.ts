@@ -57,7 +57,7 @@ export function toRepeatableError(error: unknown, what: string): unknown {
 }
 
 /** Runs what {@linkcode toRepeatableError} speaks of. */
-export async function askingAgain<T>(
+export async function idempotent<T>(
   what: string,
   call: () => Promise<T>,
 ): Promise<T> {
@@ -69,7 +69,7 @@ export async function askingAgain<T>(
 }
 
 /** Runs a write whose missing answer leaves open whether it was done. */
-export async function askingOnce<T>(
+export async function nonIdempotent<T>(
   what: string,
   call: () => Promise<T>,
 ): Promise<T> {

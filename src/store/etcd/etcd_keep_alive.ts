@@ -26,7 +26,7 @@ import type {
   MemberStream,
 } from "../../etcd/client/etcd_client.ts";
 import { EMPTY_READ } from "../../etcd/client/etcd_maintenance.ts";
-import { askingAgain } from "./etcd_errors.ts";
+import { idempotent } from "./etcd_errors.ts";
 import type { KeepAlive } from "../leadership/lease.ts";
 import { StoreUnavailableError } from "../state_store.ts";
 
@@ -75,7 +75,7 @@ export class EtcdKeepAlive implements KeepAlive {
     id: bigint,
     options: EtcdKeepAliveOptions,
   ): Promise<EtcdKeepAlive> {
-    return await askingAgain("renew a lease", async () => {
+    return await idempotent("renew a lease", async () => {
       const member: Member = await client.memberStream(
         "Lease",
         "leaseKeepAlive",
@@ -88,14 +88,14 @@ export class EtcdKeepAlive implements KeepAlive {
       } catch (error) {
         renewals[Symbol.dispose]();
         // The next try begins elsewhere.
-        client.moveOn();
+        client.preferNextMember();
         throw error;
       }
     });
   }
 
   /** Asks for a renewal, and a majority for its word. */
-  beat(): void {
+  renew(): void {
     this.#member.stream.write({ ID: this.#id });
     this.#confirmed = this.#confirm();
     // It is asked for in `next`, unless the renewal failed before.
@@ -103,7 +103,7 @@ export class EtcdKeepAlive implements KeepAlive {
   }
 
   async next(): Promise<number> {
-    return await askingAgain("renew a lease", async () => {
+    return await idempotent("renew a lease", async () => {
       const reply = await this.#member.stream.next();
       if (reply === undefined) {
         throw new StoreUnavailableError("The renewal stream ended");

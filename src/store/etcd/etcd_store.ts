@@ -20,7 +20,7 @@ import {
 import { Candidate } from "../leadership/candidate.ts";
 import { EtcdElectionPort } from "./etcd_election_port.ts";
 import { EtcdCalls } from "./etcd_calls.ts";
-import { askingAgain, askingOnce } from "./etcd_errors.ts";
+import { idempotent, nonIdempotent } from "./etcd_errors.ts";
 import { listRange } from "./etcd_list.ts";
 import { keyBytes, prefixRange, toKV } from "./etcd_range.ts";
 import { EtcdWatch } from "./etcd_watch.ts";
@@ -179,7 +179,7 @@ export class EtcdStore implements StateStore {
       success: onSuccess.map(toRequest),
       failure: onFailure.map(toRequest),
     };
-    const { succeeded, responses } = await askingOnce(
+    const { succeeded, responses } = await nonIdempotent(
       "do a transaction",
       () => this.#client.once<ITxnResponse>("KV", "txn", request, options),
     );
@@ -215,7 +215,7 @@ export class EtcdStore implements StateStore {
   ): Promise<IRangeResponse> {
     this.#throwIfClosed();
     try {
-      return await askingAgain(
+      return await idempotent(
         what,
         () => this.#client.repeatable("KV", "range", request, options),
       );

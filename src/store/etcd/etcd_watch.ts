@@ -12,7 +12,7 @@ import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
 import { EtcdCallError } from "../../etcd/client/etcd_call_error.ts";
 import type { EtcdClient } from "../../etcd/client/etcd_client.ts";
-import { askingAgain } from "./etcd_errors.ts";
+import { idempotent } from "./etcd_errors.ts";
 import { keyBytes, prefixRange, toKV } from "./etcd_range.ts";
 import {
   CompactedError,
@@ -83,7 +83,7 @@ export class EtcdWatch implements Watch {
   static async open(init: EtcdWatchInit): Promise<EtcdWatch> {
     const watch = new EtcdWatch(init);
     const what = `watch "${init.keyOrPrefix}"`;
-    watch.#stream = await askingAgain(what, () => watch.#open());
+    watch.#stream = await idempotent(what, () => watch.#open());
     // Called off in the moment between, it has dropped no stream yet.
     if (watch.#signal.aborted) watch.#drop();
     return watch;
@@ -161,7 +161,7 @@ export class EtcdWatch implements Watch {
     const response = stream.take() ?? await stream.next();
     if (response) return response;
     if (!stream.isSilent) throw cancelled("the stream ended");
-    this.#init.client.moveOn();
+    this.#init.client.preferNextMember();
     throw cancelled("the member has fallen silent");
   }
 
@@ -227,7 +227,7 @@ export class EtcdWatch implements Watch {
       return new WatchStream(stream, this.#init.clock);
     } catch (error) {
       stream[Symbol.dispose]();
-      if (!this.#signal.aborted) client.moveOn();
+      if (!this.#signal.aborted) client.preferNextMember();
       throw error;
     }
   }

@@ -83,7 +83,7 @@ function streamOf(line: Line): MessageStream<unknown, unknown> {
 function scripted(...scripts: Script[]) {
   const starts: string[] = [];
   const client = {
-    moveOn() {},
+    preferNextMember() {},
     stream() {
       const script = scripts.shift() ?? [];
       let member: FakeCall;
@@ -172,7 +172,7 @@ Deno.test("EtcdWatch asks a quiet stream for a sign of life, and opens a silent 
   let asked = 0;
   let moved = 0;
   const client = {
-    moveOn: () => void (moved += 1),
+    preferNextMember: () => void (moved += 1),
     stream() {
       let member: FakeCall;
       const isFirst = starts.length === 0;
@@ -210,7 +210,7 @@ Deno.test("EtcdWatch.open() leaves no stream open, at whatever moment it is call
   for (let turns = 0; turns < 40; turns++) {
     let open = 0;
     const client = {
-      moveOn() {},
+      preferNextMember() {},
       stream() {
         open++;
         return Promise.resolve(streamOf({
@@ -241,7 +241,7 @@ Deno.test("EtcdWatch.next() asks nothing of a member while the reader is busy, h
   let asked = 0;
   let member: FakeCall | undefined;
   const client = {
-    moveOn() {},
+    preferNextMember() {},
     stream: () =>
       Promise.resolve(streamOf({
         onOpen: (call) => void (member = call),

@@ -26,7 +26,7 @@ import {
 import { Term } from "./term.ts";
 
 /** Who stands before a candidate. */
-export type Ahead =
+export type Predecessor =
   /** Nobody: the candidate leads. */
   | { readonly place: "first" }
   /** Another candidate's key, and the revision that this answer shows. */
@@ -46,13 +46,17 @@ export interface ElectionPort extends LeasePort {
    * Creates the candidate's key under its lease and returns the create
    * revision; finds it there if an earlier try had been done after all.
    */
-  enter(
+  putKey(
     key: string,
     leaderId: string,
     options: StoreOptions & { readonly leaseId: bigint },
   ): Promise<bigint>;
   /** Looks, in one step, whether the own key still stands and who is before it. */
-  ahead(key: string, rank: bigint, options: StoreOptions): Promise<Ahead>;
+  predecessor(
+    key: string,
+    createRevision: bigint,
+    options: StoreOptions,
+  ): Promise<Predecessor>;
 }
 
 /** The part of a store that an election uses. */
@@ -159,16 +163,18 @@ export class Candidate {
     const signal = AbortSignal.any([options.signal, lease.signal]);
     const key = electionKey(lease.id);
     options.onCandidacy?.(key);
-    const rank = await this.#port.enter(key, leaderId, {
+    const createRevision = await this.#port.putKey(key, leaderId, {
       signal,
       leaseId: lease.id,
     });
     let stray: string | undefined;
     while (true) {
-      const ahead = await this.#port.ahead(key, rank, { signal });
+      const predecessor = await this.#port.predecessor(key, createRevision, {
+        signal,
+      });
       // The answer may have been long on its way: the lease's own clock has the last word.
       lease.signal.throwIfAborted();
-      switch (ahead.place) {
+      switch (predecessor.place) {
         case "gone":
           throw new LeadershipLostError("its election key is gone");
         case "first":
@@ -177,14 +183,14 @@ export class Candidate {
             lease,
             leaderId,
             key,
-            fence: rank,
+            fence: createRevision,
           });
         case "behind":
-          if (!ahead.hasLease && stray !== ahead.key) {
-            stray = ahead.key;
-            this.#reportStray(ahead.key);
+          if (!predecessor.hasLease && stray !== predecessor.key) {
+            stray = predecessor.key;
+            this.#reportStray(predecessor.key);
           }
-          await this.#deletion(ahead.key, ahead.revision + 1n, {
+          await this.#deletion(predecessor.key, predecessor.revision + 1n, {
             signal,
             pollMs: Math.max(1_000, lease.ttlMs / 2),
           });

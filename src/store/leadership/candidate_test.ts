@@ -12,10 +12,10 @@ Deno.test("Candidate takes no term from an answer that came after its lease was 
   await using store = new MemoryStore({ database, clock });
   const keys: string[] = [];
   const port = new MemoryElectionPort(database, () => {});
-  const ahead = port.ahead.bind(port);
-  port.ahead = async (key, rank, options) => {
+  const predecessor = port.predecessor.bind(port);
+  port.predecessor = async (key, createRevision, options) => {
     keys.push(key);
-    const answer = await ahead(key, rank, options);
+    const answer = await predecessor(key, createRevision, options);
     // The process stood still between the answer and its arrival, once.
     if (keys.length === 1) clock.jump(20_000);
     return answer;

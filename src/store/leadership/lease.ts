@@ -34,7 +34,7 @@ export interface GrantedLease {
 /** One stream of renewals. */
 export interface KeepAlive extends Disposable {
   /** Asks for a renewal. */
-  beat(): void;
+  renew(): void;
   /**
    * Resolves with the TTL that holds from when the renewal was asked for, 0 if
    * the lease is gone; rejects if that is not certain, or the stream broke.
@@ -51,7 +51,7 @@ export interface LeasePort {
   /** Opens a stream of renewals, preferably to another member than one that just failed. */
   openKeepAlive(id: bigint, options: StoreOptions): Promise<KeepAlive>;
   /** Called when a stream seemed stuck. */
-  moveOn(): void;
+  preferNextMember(): void;
 }
 
 /** Options of {@linkcode Lease.grant}. */
@@ -161,7 +161,7 @@ export class Lease {
           timeoutMs: replyMs,
         });
         opened = true;
-        while (await this.#beat(stream, replyMs, signal)) {
+        while (await this.#renewOnce(stream, replyMs, signal)) {
           pauses.reset();
           await this.#clock.sleep(this.ttlMs / 3, { signal });
         }
@@ -171,20 +171,20 @@ export class Lease {
           reason: messageOf(error),
         });
         // Where no stream could be opened, another member is next already.
-        if (opened) this.#port.moveOn();
+        if (opened) this.#port.preferNextMember();
         await this.#clock.sleep(pauses.nextMs(), { signal }).catch(() => {});
       }
     }
   }
 
   /** One renewal; returns false once the lease is lost. */
-  async #beat(
+  async #renewOnce(
     stream: KeepAlive,
     replyMs: number,
     signal: AbortSignal,
   ): Promise<boolean> {
     const sent = readClocks(this.#clock);
-    stream.beat();
+    stream.renew();
     using deadline = new Deadline(
       replyMs,
       () => new StoreUnavailableError("A lease renewal was not answered"),

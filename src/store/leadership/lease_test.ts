@@ -5,9 +5,9 @@ import { type KeepAlive, Lease, type LeasePort } from "./lease.ts";
 /** A backend that answers renewals when, and as, the test says. */
 class FakePort implements LeasePort {
   readonly ttlMs = 10_000;
-  /** Answers a beat that was left without an answer. */
+  /** Answers a renewal that was left without an answer. */
   answerLate: (ttlMs: number) => void = () => {};
-  /** What a beat is answered with; `undefined` for not at all. */
+  /** What a renewal is answered with; `undefined` for not at all. */
   answer: number | undefined = 10_000;
   beats = 0;
   streams = 0;
@@ -26,7 +26,7 @@ class FakePort implements LeasePort {
     this.streams += 1;
     let pending = Promise.withResolvers<number>();
     return Promise.resolve({
-      beat: () => {
+      renew: () => {
         this.beats += 1;
         pending = Promise.withResolvers();
         this.answerLate = pending.resolve;
@@ -37,7 +37,7 @@ class FakePort implements LeasePort {
     });
   }
 
-  moveOn() {}
+  preferNextMember() {}
 }
 
 async function grant() {
@@ -58,9 +58,9 @@ Deno.test("Lease lasts as long as its renewals are answered", async () => {
   strictEqual(port.revoked, 1);
 });
 
-Deno.test("Lease is lost a margin before the TTL, counted from the last answered beat's sending", async () => {
+Deno.test("Lease is lost a margin before the TTL, counted from the last answered renewal's sending", async () => {
   const { clock, port, lease } = await grant();
-  await clock.advance(0); // The first beat is sent and answered at 0.
+  await clock.advance(0); // The first renewal is sent and answered at 0.
   port.answer = undefined;
   await clock.advance(8_999);
   strictEqual(lease.signal.aborted, false);
@@ -76,7 +76,7 @@ Deno.test("Lease counts from when a renewal was sent, however late its answer co
   lease.signal.addEventListener("abort", () => lostAtMs = clock.nowMs());
   await clock.advance(0);
   port.answer = undefined;
-  await clock.advance(3_400); // The second beat went out at a third of the TTL.
+  await clock.advance(3_400); // The second renewal went out at a third of the TTL.
   clock.jump(600);
   port.answerLate(10_000);
   await clock.advance(20_000);
@@ -117,7 +117,7 @@ Deno.test("Lease counts by the TTL that the store grants, and by each that it an
   let lostAtMs = 0;
   lease.signal.addEventListener("abort", () => lostAtMs = clock.nowMs());
   port.answer = 5_000;
-  await clock.advance(4_000); // The second beat, a third of the TTL after the first.
+  await clock.advance(4_000); // The second renewal, a third of the TTL after the first.
   port.answer = undefined;
   await clock.advance(10_000);
   strictEqual(Math.round(lostAtMs), Math.round(10_000 / 3 + 5_000 - 500));
@@ -147,7 +147,7 @@ Deno.test("Lease aborts by itself within its margin after a suspension, and take
   const { signal } = lease;
   await clock.advance(0);
   port.answer = undefined;
-  await clock.advance(3_400); // The second beat is on its way.
+  await clock.advance(3_400); // The second renewal is on its way.
   clock.suspend(3_600_000);
   port.answerLate(10_000);
   port.answer = 10_000;

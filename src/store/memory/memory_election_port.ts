@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Ahead, ElectionPort } from "../leadership/candidate.ts";
+import type { ElectionPort, Predecessor } from "../leadership/candidate.ts";
 import { ELECTION_PREFIX } from "../keys.ts";
 import type { GrantedLease, KeepAlive } from "../leadership/lease.ts";
 import type { MemoryDatabase } from "./memory_database.ts";
@@ -42,7 +42,7 @@ export class MemoryElectionPort implements ElectionPort {
     await this.#request(signal);
     const answers: number[] = [];
     return {
-      beat: () => {
+      renew: () => {
         this.#throwIfUnreachable();
         answers.push(this.#database.renewLease(id));
       },
@@ -56,9 +56,9 @@ export class MemoryElectionPort implements ElectionPort {
     };
   }
 
-  moveOn(): void {}
+  preferNextMember(): void {}
 
-  async enter(
+  async putKey(
     key: string,
     leaderId: string,
     { leaseId, signal }: StoreOptions & { readonly leaseId: bigint },
@@ -73,16 +73,18 @@ export class MemoryElectionPort implements ElectionPort {
     return this.#database.entry(key)?.created ?? 0n;
   }
 
-  async ahead(
+  async predecessor(
     key: string,
-    rank: bigint,
+    createRevision: bigint,
     { signal }: StoreOptions,
-  ): Promise<Ahead> {
+  ): Promise<Predecessor> {
     await this.#request(signal);
     const { revision } = this.#database;
-    if (this.#database.entry(key)?.version !== rank) return { place: "gone" };
+    if (this.#database.entry(key)?.version !== createRevision) {
+      return { place: "gone" };
+    }
     const before = this.#database.entries(ELECTION_PREFIX)
-      .filter(({ created }) => created < rank)
+      .filter(({ created }) => created < createRevision)
       .sort((a, b) => Number(b.created - a.created))[0];
     return before
       ? {
