@@ -13,6 +13,7 @@ import { KatError, messageOf } from "../base/errors.ts";
 import type { ClusterSpec } from "../config/cluster_config.ts";
 import { parseIpAddress } from "../config/ip_address.ts";
 import { type ClusterTiming, TimingSchema } from "../cluster/timing_schema.ts";
+import type { InitialMember } from "../config/node_settings.ts";
 import { decodeSpec, orderSpec } from "../config/stored_spec.ts";
 
 /** A node's memory. */
@@ -28,10 +29,7 @@ export interface NodeRecord {
   /** The IP address that the other nodes reach it at. */
   readonly advertiseAddress: string;
   /** The members that the cluster was made of, as `--initial-cluster` says them. */
-  readonly initialCluster: readonly {
-    readonly name: string;
-    readonly peerUrl: string;
-  }[];
+  readonly initialCluster: readonly InitialMember[];
   /** The timing that the cluster had settled on when this node last looked. */
   readonly timing?: ClusterTiming | undefined;
   /** The key under which its agent last stood in the election, for the next one to end. */

@@ -5,21 +5,18 @@
  */
 
 import { UsageError } from "../base/errors.ts";
+import { urlOf } from "../base/url.ts";
 import { isDnsName } from "./dns_name.ts";
 import { type IpAddress, parseIpAddress } from "./ip_address.ts";
 import { parseNodeName } from "./node_name.ts";
 import { quote } from "./rule.ts";
 
-/** One member of a cluster that is being made. */
+/** One of the members that a cluster is first made of. */
 export interface InitialMember {
   /** The node's name. */
   readonly name: string;
-  /** Where its etcd listens for other members, as `http://10.0.0.1:2380`. */
+  /** Where the other members reach its etcd, as `http://10.0.0.1:2380`. */
   readonly peerUrl: string;
-  /** The URL's IP address, without brackets. */
-  readonly host: string;
-  /** The URL's port. */
-  readonly port: number;
 }
 
 /** More members only make each write slower; etcd advises at most seven. */
@@ -60,11 +57,11 @@ export function parseInitialCluster(text: string): readonly InitialMember[] {
   const members = text.split(",").map((part) => {
     const [, name = "", url = ""] = /^([^=]*)=(.*)$/s.exec(part) ??
       fail(`Cannot read the initial member ${quote(part)}: no "="`, hint);
-    const { host, port, url: peerUrl, address } = parseUrl(url, hint);
+    const { url: peerUrl, address } = parseUrl(url, hint);
     if (address === undefined) {
       fail(`Cannot use ${quote(url)}: its host is no IP address`, hint);
     }
-    return { name: parseNodeName(name), peerUrl, host, port };
+    return { name: parseNodeName(name), peerUrl };
   });
   refuseTwice(members.map(({ name }) => name), "the member", hint);
   refuseTwice(members.map(({ peerUrl }) => peerUrl), "the URL", hint);
@@ -92,11 +89,9 @@ export function parseEndpoints(text: string): readonly string[] {
   return urls;
 }
 
-/** The parts of a URL that has a scheme, a host and a port, and nothing else. */
+/** A URL that has a scheme, a host and a port, and nothing else. */
 interface PlainUrl {
   readonly url: string;
-  readonly host: string;
-  readonly port: number;
   /** The host, if it is an IP address. */
   readonly address: IpAddress | undefined;
 }
@@ -118,7 +113,7 @@ function parseUrl(text: string, hint: string): PlainUrl {
   if (!isNumeric) {
     const host = plain.toLowerCase();
     if (!isDnsName(host)) fail(`${cannot}: its host is no host name`, hint);
-    return { url: `http://${host}:${port}`, host, port, address: undefined };
+    return { url: `http://${host}:${port}`, address: undefined };
   }
   const checked = parseIpAddress(bracketed ?? plain);
   if (
@@ -130,9 +125,7 @@ function parseUrl(text: string, hint: string): PlainUrl {
   const address = checked.value;
   const wrong = whyNotOneNode(address);
   if (wrong !== undefined) fail(`${cannot}: ${wrong}`, hint);
-  const host = address.text;
-  const url = `http://${address.family === 6 ? `[${host}]` : host}:${port}`;
-  return { url, host, port, address };
+  return { url: urlOf(address.text, port), address };
 }
 
 /** Returns why an address does not name one node for others; undefined if it does. */

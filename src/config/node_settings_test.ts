@@ -90,18 +90,8 @@ Deno.test("parseInitialCluster() reads one to nine members", () => {
   assert.deepEqual(
     parseInitialCluster("n1=http://10.0.0.1:2380,n2=http://[FD00::0:2]:12380"),
     [
-      {
-        name: "n1",
-        peerUrl: "http://10.0.0.1:2380",
-        host: "10.0.0.1",
-        port: 2380,
-      },
-      {
-        name: "n2",
-        peerUrl: "http://[fd00::2]:12380",
-        host: "fd00::2",
-        port: 12_380,
-      },
+      { name: "n1", peerUrl: "http://10.0.0.1:2380" },
+      { name: "n2", peerUrl: "http://[fd00::2]:12380" },
     ],
   );
   const nine = Array.from(

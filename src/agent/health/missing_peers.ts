@@ -8,7 +8,7 @@ import { hostOf, portOf } from "../../base/url.ts";
 import { Deadline } from "../../base/abortable.ts";
 import { systemClock } from "../../base/clock.ts";
 import { logger } from "../../base/log.ts";
-import { type InitialMember } from "../../etcd/process/etcd_flags.ts";
+import type { InitialMember } from "../../config/node_settings.ts";
 
 /** Options of the functions here. */
 export interface PeerOptions {

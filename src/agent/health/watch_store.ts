@@ -7,7 +7,7 @@
 
 import { systemClock } from "../../base/clock.ts";
 import { logger } from "../../base/log.ts";
-import type { InitialMember } from "../../etcd/process/etcd_flags.ts";
+import type { InitialMember } from "../../config/node_settings.ts";
 import { SCHEMA_VERSION_KEY } from "../../store/keys.ts";
 import { type StateStore, StoreError } from "../../store/state_store.ts";
 import { missingPeers } from "./missing_peers.ts";

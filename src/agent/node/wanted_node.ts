@@ -4,7 +4,7 @@
  * @module
  */
 
-import { urlOf } from "../../base/url.ts";
+import { hostOf, urlOf } from "../../base/url.ts";
 import { UsageError } from "../../base/errors.ts";
 import type { ClusterConfig } from "../../config/cluster_config.ts";
 import type { InitialMember } from "../../config/node_settings.ts";
@@ -45,7 +45,8 @@ export function wantedNode(
     );
   }
   const spec = { ...config.spec, dataDir: flags.dataDir };
-  const advertiseAddress = flags.advertiseAddress ?? own?.host ?? "127.0.0.1";
+  const advertiseAddress = flags.advertiseAddress ??
+    (own ? hostOf(own.peerUrl) : "127.0.0.1");
   const peerUrl = urlOf(advertiseAddress, spec.etcdPeerPort);
   if (own && own.peerUrl !== peerUrl) {
     throw new UsageError(
@@ -60,8 +61,7 @@ export function wantedNode(
     clusterName: config.name,
     nodeName,
     advertiseAddress,
-    initialCluster: (initialCluster ?? [{ name: nodeName, peerUrl }])
-      .map(({ name, peerUrl }) => ({ name, peerUrl })),
+    initialCluster: initialCluster ?? [{ name: nodeName, peerUrl }],
     spec,
   };
 }

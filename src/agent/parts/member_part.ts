@@ -13,10 +13,8 @@ import {
 } from "../../base/worker/sandboxed_worker.ts";
 import type { AdoptionHost } from "../../etcd/process/adopt_etcd.ts";
 import type { DiskProbe } from "../../etcd/disk_probe.ts";
-import type {
-  EtcdMember,
-  InitialMember,
-} from "../../etcd/process/etcd_flags.ts";
+import type { InitialMember } from "../../config/node_settings.ts";
+import type { EtcdMember } from "../../etcd/process/etcd_flags.ts";
 import type {
   EtcdProcessOptions,
   EtcdProcessState,

@@ -13,7 +13,7 @@ import {
 } from "../../base/worker/sandboxed_worker.ts";
 import type { ClusterSpec } from "../../config/cluster_config.ts";
 import type { DiskProbe } from "../../etcd/disk_probe.ts";
-import { type InitialMember } from "../../etcd/process/etcd_flags.ts";
+import type { InitialMember } from "../../config/node_settings.ts";
 import type { ClusterRecord } from "../../cluster/cluster_record.ts";
 import type { DiskSpace } from "../../base/disk_space.ts";
 import type { Identity } from "../identity/identity.ts";

@@ -8,15 +8,8 @@
  */
 
 import { hostOf, isLoopback, portOf } from "../../base/url.ts";
+import type { InitialMember } from "../../config/node_settings.ts";
 import type { EtcdVersion } from "../etcd_version.ts";
-
-/** A member as the cluster is first made of. */
-export interface InitialMember {
-  /** The member's name. */
-  readonly name: string;
-  /** Where its peers reach it, as `http://10.0.0.1:2380`. */
-  readonly peerUrl: string;
-}
 
 /** What one etcd is told about itself and its cluster. Hosts in URLs are IP addresses. */
 export interface EtcdMember {
