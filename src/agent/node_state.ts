@@ -1,25 +1,31 @@
 /**
- * How a node does, from its first step to its last, for whoever shows it.
+ * The state of a node, from its first step to its last, for what shows it.
  *
  * @module
  */
 
 import type { EtcdProcess } from "../etcd/process/etcd_process.ts";
 
-/** What of an etcd is looked at. */
-export type WatchedEtcd = Pick<
-  EtcdProcess,
-  "pid" | "state" | "answers" | "serves"
->;
+/** Options of the questions to what is watched. */
+export interface CheckOptions {
+  /** Ends the wait for the answer. */
+  readonly signal: AbortSignal;
+}
 
-/** What of a part of the agent is looked at. */
+/** An etcd, as the watchdog sees it. */
+export interface WatchedEtcd extends Pick<EtcdProcess, "pid" | "state"> {
+  /** Whether it answers at all before the signal aborts. */
+  readonly answers: (options: CheckOptions) => Promise<boolean>;
+  /** Whether it says before the signal aborts that it serves. */
+  readonly serves: (options: CheckOptions) => Promise<boolean>;
+}
+
+/** A half of the agent, as the watchdog sees it. */
 export interface WatchedPart {
   /** What the part is called. */
   readonly name: string;
   /** Whether its event loop turns: whether it answers before the signal aborts. */
-  readonly turns: (
-    options: { readonly signal: AbortSignal },
-  ) => Promise<boolean>;
+  readonly turns: (options: CheckOptions) => Promise<boolean>;
 }
 
 /** A term that this node leads in. */
@@ -36,7 +42,7 @@ export interface NodeState {
   readonly search?: string | undefined;
   /** Whether the node's etcd is supervised. */
   readonly isUp?: boolean;
-  /** The parts of the agent that run in Workers. */
+  /** The two halves of the agent, which run in Workers. */
   readonly parts?: readonly WatchedPart[];
   /** The etcd that was started last. */
   readonly etcd?: WatchedEtcd;
@@ -54,10 +60,10 @@ export interface NodeState {
   readonly look?: { readonly trouble: string | undefined };
 }
 
-/** Takes news: what it names has changed, the rest is as it was. */
-export type Report = (news: NodeState) => void;
+/** Takes progress: what it names has changed, the rest is as it was. */
+export type Report = (progress: NodeState) => void;
 
-/** What only the one who shows it knows. */
+/** What only the place that shows it knows. */
 export interface DescribeOptions {
   /** When the term began. */
   readonly termSince: Date;

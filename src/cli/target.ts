@@ -43,7 +43,7 @@ export async function findTarget(
     return { endpoints: parseEndpoints(endpoints) };
   }
   const { inspectDataDirectory } = await import("../agent/data_directory.ts");
-  const { clientEndpoints } = await import("../agent/node/member_plan.ts");
+  const { clientEndpoints } = await import("../agent/node/plan_node.ts");
   const dataDir = existingDataDir(flags.dataDir, context);
   const record = await inspectDataDirectory(dataDir);
   if (record === undefined) {

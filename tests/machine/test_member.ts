@@ -7,6 +7,7 @@
 
 import type { EtcdMember } from "../../src/etcd/process/etcd_flags.ts";
 import type { EtcdProcessOptions } from "../../src/etcd/process/etcd_process.ts";
+import { httpHealth } from "../../src/etcd/client/etcd_health.ts";
 import { etcdBinaries } from "./tested_etcd.ts";
 import { freePorts } from "./free_ports.ts";
 import { tempDir } from "./temp_dir.ts";
@@ -46,6 +47,7 @@ export async function testMember(
       },
       logFile: `${dir.path}/etcd.log`,
       pidFile: `${dir.path}/etcd.pid`,
+      health: httpHealth,
     },
     [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose](),
   };

@@ -4,61 +4,105 @@
  * @module
  */
 
-import { ExitCode, KatError } from "../../src/base/errors.ts";
+import {
+  ExitCode,
+  KatError,
+  ShutdownRequested,
+  UsageError,
+} from "../../src/base/errors.ts";
 import { addExitHook } from "../../src/base/exit_hooks.ts";
 import { logger } from "../../src/base/log.ts";
-import { serveCalls } from "../../src/base/worker/serve_calls.ts";
+import {
+  serveMethods,
+  type WorkerMethods,
+} from "../../src/base/worker/serve_methods.ts";
 import { aborted } from "../../src/base/abortable.ts";
 
 /** A file is wrong. */
-class WrongFileError extends KatError {
+export class WrongFileError extends KatError {
+  /** 78. */
   override readonly exitCode = ExitCode.config;
+  /** Where it is wrong. */
+  readonly line: number = 7;
 }
 
-interface Shape<Input, Result, News = never> {
-  readonly input: Input;
-  readonly result: Result;
-  readonly news: News;
+/** One of a class that only this program knows. */
+class PrivateError extends Error {
+  readonly secret = 7;
 }
 
-/** What it can be asked. */
-export interface EchoCalls {
+/** What it does when asked. */
+export interface EchoMethods {
   /** Returns what it is given. */
-  readonly echo: Shape<unknown, unknown>;
-  /** Tells the numbers below, each once the one before has been heard. */
-  readonly count: Shape<number, string, number>;
-  /** Ends only when asked to; returns who asked. */
-  readonly wait: Shape<void, never, "waiting">;
+  echo(input: unknown): Promise<unknown>;
+  /** Says the numbers below to its host, each once the one before was heard. */
+  count(upTo: number): Promise<string>;
+  /** Has its host answer, until asked to end. */
+  ask(question: string): Promise<string>;
+  /** Asks its host for nothing that it offers. */
+  askForMore(method: string): Promise<string>;
+  /** Ends only when asked to, with the reason. */
+  wait(): Promise<never>;
+  /** Ends only when asked to; returns the name of the reason's class. */
+  reasonOfEnd(): Promise<string>;
   /** Never ends, whoever asks. */
-  readonly hang: Shape<void, never, "hanging">;
+  hang(): Promise<never>;
   /** Fails as a command does. */
-  readonly refuse: Shape<void, never>;
+  refuse(): Promise<never>;
+  /** Fails with a mistake on the command line. */
+  misuse(): Promise<never>;
+  /** Fails with an error of a class that its host does not know. */
+  failInPrivate(): Promise<never>;
+  /** Returns what cannot be sent. */
+  returnFunction(): Promise<unknown>;
   /** Logs a line with a field that is no plain data. */
-  readonly log: Shape<void, void>;
-  /** Throws where nobody listens. */
-  readonly crash: Shape<void, void>;
+  log(): Promise<void>;
+  /** Throws where nothing catches it. */
+  crash(): Promise<void>;
   /** Keeps its event loop from turning until the first number is no longer 0. */
-  readonly stall: Shape<Int32Array, void>;
+  stall(numbers: Int32Array): Promise<void>;
   /** Counts up the first number from now on, whatever happens. */
-  readonly tick: Shape<Int32Array, void>;
-  /** Does something in the last moment: sets the first number to 7. */
-  readonly promise: Shape<Int32Array, void>;
+  tick(numbers: Int32Array): Promise<void>;
+  /** Sets the first number to 7 in an exit hook. */
+  promise(numbers: Int32Array): Promise<void>;
 }
 
-serveCalls<EchoCalls>(() =>
-  Promise.resolve({
+/** What it has its host do. */
+export interface EchoHost {
+  /** Hears a number. */
+  hear(number: number): void;
+  /** Answers. */
+  answer(question: string): Promise<string>;
+}
+
+/** The classes of errors that it and its host know. */
+export const ECHO_ERRORS = { WrongFileError };
+
+if ("DedicatedWorkerGlobalScope" in globalThis) {
+  const methods: WorkerMethods<EchoMethods, EchoHost> = {
     echo: (input) => Promise.resolve(input),
-    async count(upTo, { tell }) {
-      for (let n = 0; n < upTo; n++) await tell(n);
+    async count(upTo, { host }) {
+      for (let n = 0; n < upTo; n++) await host.hear(n);
       return "counted";
     },
-    async wait(_, { signal, tell }) {
-      void tell("waiting");
+    ask: (question, { host, signal }) => host.answer(question, { signal }),
+    async askForMore(method, { host }) {
+      const more = host as unknown as Record<string, () => Promise<string>>;
+      return await more[method]?.() ?? "";
+    },
+    async wait(_, { signal, host }) {
+      void host.hear(0);
       await aborted(signal);
       throw signal.reason;
     },
-    async hang(_, { tell }) {
-      void tell("hanging");
+    async reasonOfEnd(_, { signal, host }) {
+      void host.hear(0);
+      await aborted(signal);
+      const { reason } = signal;
+      return reason instanceof ShutdownRequested ? reason.signalName : "";
+    },
+    async hang(_, { host }) {
+      void host.hear(0);
       return await new Promise<never>(() => {});
     },
     refuse() {
@@ -66,12 +110,18 @@ serveCalls<EchoCalls>(() =>
       const details = ["line 7"];
       throw new WrongFileError("Cannot read it", { hint, details });
     },
+    misuse() {
+      throw new UsageError("Cannot use it", { hint: "Read the help" });
+    },
+    failInPrivate() {
+      throw new PrivateError("It is private");
+    },
+    returnFunction: () => Promise.resolve(() => {}),
     log() {
       logger("store").info("Said {word} from within", {
         word: "hello",
         act: () => {},
       });
-      return Promise.resolve();
     },
     async crash() {
       void Promise.reject(new Error("Nobody expected this"));
@@ -79,15 +129,13 @@ serveCalls<EchoCalls>(() =>
     },
     stall(numbers) {
       Atomics.wait(numbers, 0, 0);
-      return Promise.resolve();
     },
     tick(numbers) {
       setInterval(() => Atomics.add(numbers, 0, 1), 1);
-      return Promise.resolve();
     },
     promise(numbers) {
       addExitHook(() => Atomics.store(numbers, 0, 7));
-      return Promise.resolve();
     },
-  })
-);
+  };
+  serveMethods(() => Promise.resolve({ methods, errors: ECHO_ERRORS }));
+}

@@ -8,12 +8,14 @@
  * @module
  */
 
+import { httpHealth } from "../../src/etcd/client/etcd_health.ts";
 import { startEtcd } from "../../src/etcd/process/etcd_process.ts";
 
 if (import.meta.main) {
   const sigint = new TextEncoder().encode("SIGINT\n");
   Deno.addSignalListener("SIGINT", () => Deno.stdout.writeSync(sigint));
-  const etcd = await startEtcd(JSON.parse(Deno.args[0] ?? "{}"));
+  const options = JSON.parse(Deno.args[0] ?? "{}");
+  const etcd = await startEtcd({ ...options, health: httpHealth });
   await etcd.waitUntilServing();
   Deno.stdout.writeSync(new TextEncoder().encode(`${etcd.pid}\n`));
   await etcd.exited;

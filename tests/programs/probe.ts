@@ -9,6 +9,8 @@ export type Probe =
   | { readonly kind: "read"; readonly path: string }
   | { readonly kind: "write"; readonly path: string }
   | { readonly kind: "connect"; readonly port: number }
+  | { readonly kind: "fetch"; readonly url: string }
+  | { readonly kind: "datagram" }
   | { readonly kind: "listen" }
   | { readonly kind: "run"; readonly program: string }
   | { readonly kind: "variable"; readonly name: string }
@@ -40,6 +42,14 @@ async function attempt(probe: Probe): Promise<unknown> {
     case "connect":
       return (await Deno.connect({ hostname: "127.0.0.1", port: probe.port }))
         .close();
+    case "fetch":
+      return await (await fetch(probe.url)).body?.cancel();
+    case "datagram":
+      return Deno.listenDatagram({
+        hostname: "127.0.0.1",
+        port: 0,
+        transport: "udp",
+      }).close();
     case "listen":
       return Deno.listen({ hostname: "127.0.0.1", port: 0 }).close();
     case "run":

@@ -5,17 +5,15 @@
  * @module
  */
 
-import { serveCalls } from "../../src/base/worker/serve_calls.ts";
+import { serveMethods } from "../../src/base/worker/serve_methods.ts";
 import { type Probe, tryProbe } from "./probe.ts";
 
-/** What it can be asked. */
-export interface ProbeCalls {
+/** What it does when asked. */
+export interface ProbeMethods {
   /** Tries one thing; returns `done`, or the name of the error. */
-  readonly probe: {
-    readonly input: Probe;
-    readonly news: never;
-    readonly result: string;
-  };
+  probe(probe: Probe): Promise<string>;
 }
 
-serveCalls<ProbeCalls>(() => Promise.resolve({ probe: tryProbe }));
+serveMethods<ProbeMethods, never>(() =>
+  Promise.resolve({ methods: { probe: tryProbe } })
+);

@@ -9,10 +9,11 @@
  */
 
 import { runExitHooks } from "../../src/base/exit_hooks.ts";
+import { httpHealth } from "../../src/etcd/client/etcd_health.ts";
 import { startEtcd } from "../../src/etcd/process/etcd_process.ts";
 
 if (import.meta.main) {
-  const options = JSON.parse(Deno.args[0] ?? "{}");
+  const options = { ...JSON.parse(Deno.args[0] ?? "{}"), health: httpHealth };
   const states: string[] = [];
 
   const first = await startEtcd(options);

@@ -8,7 +8,7 @@ import {
 } from "../../src/base/worker/sandboxed_worker.ts";
 import { etcdBinaries } from "../machine/tested_etcd.ts";
 import type { Probe } from "../programs/probe.ts";
-import type { ProbeCalls } from "../programs/probe_worker.ts";
+import type { ProbeMethods } from "../programs/probe_worker.ts";
 import { tempDir } from "../machine/temp_dir.ts";
 
 const REFUSED = "NotCapable";
@@ -30,17 +30,17 @@ const NOWHERE: readonly Probe[] = [
 ];
 
 /** Tries things in a Worker with these permissions: the name of the error of each, or `done`. */
-async function tryInPart(
+async function tryInWorker(
   permissions: Permissions,
   probes: readonly Probe[],
 ): Promise<readonly (readonly [Probe, string])[]> {
-  using part = SandboxedWorker.start<ProbeCalls>({
+  using worker = SandboxedWorker.start<ProbeMethods>({
     module: new URL("../programs/probe_worker.ts", import.meta.url),
     permissions,
   });
   return await Promise.all(
     probes.map(async (probe) =>
-      [probe, await part.call("probe", probe)] as const
+      [probe, await worker.remote.probe(probe)] as const
     ),
   );
 }
@@ -61,7 +61,7 @@ function portOf({ addr }: Deno.TcpListener): number {
   return addr.port;
 }
 
-Deno.test("the store part reaches the members of its cluster, and nothing else", async () => {
+Deno.test("the store's thread reaches the members of its cluster, and has no files and no programs", async () => {
   await using dir = await tempDir();
   using own = server();
   using peer = server();
@@ -71,18 +71,20 @@ Deno.test("the store part reaches the members of its cluster, and nothing else",
     members: [{ name: "n2", peerUrl: `http://127.0.0.1:${portOf(peer)}` }],
   });
   expectAll(
-    await tryInPart(permissions, [
+    await tryInWorker(permissions, [
       { kind: "connect", port: portOf(own) },
       { kind: "connect", port: portOf(peer) },
     ]),
     "done",
   );
   expectAll(
-    await tryInPart(permissions, [
+    await tryInWorker(permissions, [
       ...NOWHERE,
       { kind: "connect", port: portOf(other) },
       { kind: "read", path: dir.path },
       { kind: "write", path: `${dir.path}/file` },
+      { kind: "read", path: `${dir.path}/node.json` },
+      { kind: "read", path: etcdBinaries.etcd },
       { kind: "run", program: etcdBinaries.etcd },
       { kind: "variable", name: "NODE_V8_COVERAGE" },
     ]),
@@ -98,28 +100,24 @@ Deno.test("storePermissions() names each port, even the one that URLs do not kee
   deepStrictEqual(net, ["10.0.0.1:80", "[fd00::1]:80", "etcd-2.example:2380"]);
 });
 
-Deno.test("the member part has the data directory, one program and its member, and nothing else", async () => {
+Deno.test("the member's thread has the data directory and one program, and connects nowhere", async () => {
   await using dir = await tempDir();
-  using own = server();
-  using other = server();
+  using member = server();
   const dataDir = `${dir.path}/data`;
   await Deno.mkdir(dataDir);
   const permissions = memberPermissions({
     dataDir,
-    members: [],
     binary: etcdBinaries.etcd,
-    member: { clientUrls: [`http://127.0.0.1:${portOf(own)}`] },
   });
   expectAll(
-    await tryInPart(permissions, [
+    await tryInWorker(permissions, [
       { kind: "write", path: `${dataDir}/file` },
       { kind: "run", program: etcdBinaries.etcd },
-      { kind: "connect", port: portOf(own) },
     ]),
     "done",
   );
   expectAll(
-    await tryInPart(permissions, [
+    await tryInWorker(permissions, [
       ...NOWHERE,
       { kind: "write", path: `${dir.path}/beside` },
       { kind: "write", path: `${dataDir}/../beside` },
@@ -127,7 +125,10 @@ Deno.test("the member part has the data directory, one program and its member, a
       { kind: "read", path: `${dir.path}/beside` },
       { kind: "write", path: etcdBinaries.etcd },
       { kind: "run", program: "/bin/true" },
-      { kind: "connect", port: portOf(other) },
+      // Its own etcd's port would be such a one.
+      { kind: "connect", port: portOf(member) },
+      { kind: "fetch", url: `http://127.0.0.1:${portOf(member)}/health` },
+      { kind: "datagram" },
     ]),
     REFUSED,
   );

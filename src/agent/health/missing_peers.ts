@@ -1,5 +1,6 @@
 /**
- * Which members cannot be reached, for a message that says who is waited for.
+ * Which members cannot be reached, for a message that says which ones a node
+ * waits for.
  *
  * @module
  */
@@ -10,7 +11,7 @@ import { systemClock } from "../../base/clock.ts";
 import { logger } from "../../base/log.ts";
 import type { InitialMember } from "../../config/node_settings.ts";
 
-/** Options of the functions here. */
+/** Options of {@linkcode missingPeers}. */
 export interface PeerOptions {
   /** The node that asks; it is not one of its own peers. */
   readonly nodeName: string;
@@ -20,10 +21,10 @@ export interface PeerOptions {
 
 /** How long a peer may take to accept a connection. */
 const CONNECT_MS = 1_000;
-/** How long to wait before the first word, so that a usual start says nothing. */
-const FIRST_WORD_MS = 2_000;
-/** The pause between two looks. */
-const LOOK_AGAIN_MS = 2_000;
+/** How long to wait before the first report, so that a usual start logs none. */
+const FIRST_REPORT_MS = 2_000;
+/** The pause between two checks. */
+const CHECK_INTERVAL_MS = 2_000;
 
 /** The names and peer URLs of the members whose peer port does not answer. */
 export async function missingPeers(
@@ -39,23 +40,29 @@ export async function missingPeers(
     .map(({ name, peerUrl }) => `${name} (${peerUrl})`);
 }
 
-/** Logs for whom a starting member waits, whenever that changes, until the signal aborts. */
+/** Logs for which peers a starting member waits, whenever that changes, until the signal aborts. */
 export async function reportMissingPeers(
   members: readonly InitialMember[],
-  options: PeerOptions & {
+  options: {
+    /** Says which peers cannot be reached. */
+    readonly missingPeers: (
+      options: { readonly signal: AbortSignal },
+    ) => Promise<string[]>;
     /** Why the peers refuse this member, if they do. */
     readonly whyRefused: () => Promise<string | undefined>;
-    /** Told for whom, too. */
+    /** Takes what was logged. */
     readonly onWait?: ((waitsFor: string) => void) | undefined;
+    /** Ends the reports. */
+    readonly signal: AbortSignal;
   },
 ): Promise<void> {
   const { signal, onWait } = options;
   const needed = Math.floor(members.length / 2) + 1;
   let said: string | undefined;
   try {
-    await systemClock.sleep(FIRST_WORD_MS, { signal });
+    await systemClock.sleep(FIRST_REPORT_MS, { signal });
     while (!signal.aborted) {
-      const missing = await missingPeers(members, options);
+      const missing = await options.missingPeers({ signal });
       const refused = missing.length === 0
         ? await options.whyRefused()
         : undefined;
@@ -67,15 +74,15 @@ export async function reportMissingPeers(
           { reason: refused },
         );
       } else if (waitsFor !== said && !signal.aborted) {
-        const forWhom = waitsFor === "" ? "their election" : waitsFor;
-        onWait?.(forWhom);
+        const waitsForText = waitsFor === "" ? "their election" : waitsFor;
+        onWait?.(waitsForText);
         logger("agent").info("Waiting for other members of the cluster", {
-          waitsFor: forWhom,
+          waitsFor: waitsForText,
           needed: `${needed} of ${members.length}`,
         });
       }
       said = waitsFor;
-      await systemClock.sleep(LOOK_AGAIN_MS, { signal });
+      await systemClock.sleep(CHECK_INTERVAL_MS, { signal });
     }
   } catch (error) {
     if (!signal.aborted) throw error;

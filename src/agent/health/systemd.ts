@@ -74,12 +74,12 @@ function connect({ env }: SystemdOptions): ServiceManager | undefined {
  * ```
  */
 class Service implements AsyncDisposable {
-  /** Takes the node's news. */
-  readonly report: Report = (news) => this.#take(news);
+  /** Takes the node's progress. */
+  readonly report: Report = (progress) => this.#take(progress);
   readonly #manager: ServiceManager;
   readonly #signal: AbortSignal;
   readonly #ended = new AbortController();
-  readonly #wellness = new Watchdog();
+  readonly #watchdog = new Watchdog();
   readonly #beating: Promise<void>;
   #state: NodeState = {};
   #termSince = new Date();
@@ -102,12 +102,12 @@ class Service implements AsyncDisposable {
     await this.#beating;
   }
 
-  #take(news: NodeState): void {
-    if (news.term && news.term.fence !== this.#state.term?.fence) {
+  #take(progress: NodeState): void {
+    if (progress.term && progress.term.fence !== this.#state.term?.fence) {
       this.#termSince = new Date();
     }
     const wasUp = this.#state.isUp;
-    this.#state = { ...this.#state, ...news };
+    this.#state = { ...this.#state, ...progress };
     if (this.#state.isUp && !wasUp) this.#manager.tell({ READY: 1 });
     this.#extendWhile(this.#state.search !== undefined);
     this.#show();
@@ -150,7 +150,7 @@ class Service implements AsyncDisposable {
     if (watchdogMs === undefined) return;
     const { signal } = this.#ended;
     while (!signal.aborted) {
-      const wrong = await this.#wellness.unhealthyReason(this.#state, {
+      const wrong = await this.#watchdog.unhealthyReason(this.#state, {
         answerMs: watchdogMs / 4,
         signal,
       });

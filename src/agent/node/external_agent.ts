@@ -1,12 +1,12 @@
 /**
- * An agent on an etcd that somebody else runs.
+ * An agent on an etcd that runs without it.
  *
  * @module
  */
 
 import { dropPermissions } from "../../base/drop_permissions.ts";
 import type { Report } from "../node_state.ts";
-import { StorePart } from "../parts/store_part.ts";
+import { type StoreHost, StorePart } from "../parts/store_part.ts";
 
 /** Options of {@linkcode runExternal}. */
 export interface ExternalOptions {
@@ -16,11 +16,21 @@ export interface ExternalOptions {
   readonly nodeName: string;
   /** Sockets that the agent goes on to write to. */
   readonly sockets: readonly string[];
-  /** Told how it goes. */
+  /** Takes note of what has changed. */
   readonly report?: Report | undefined;
   /** Ends the agent, in order. */
   readonly signal: AbortSignal;
 }
+
+/** A node that runs no etcd has nothing to remember, and no disk. */
+const NO_FILES: Omit<StoreHost, "report"> = {
+  keepCluster: () => Promise.resolve(),
+  keepElectionKey: () => Promise.resolve(),
+  keepIdentity: () => Promise.resolve(),
+  keepTiming: () => Promise.resolve(),
+  probeDisk: () => Promise.resolve(undefined),
+  diskSpace: () => Promise.resolve(undefined),
+};
 
 /**
  * Campaigns on the cluster at `endpoints` until told to stop. Waits for it if
@@ -39,6 +49,6 @@ export async function runExternal(
   await dropPermissions({ sockets, after: [store] });
   await store.serve(
     { endpoints, nodeName, members, entry: { kind: "join" } },
-    { report, signal },
+    { host: { ...NO_FILES, report: (one) => report?.(one) }, signal },
   );
 }

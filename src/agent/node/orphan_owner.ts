@@ -1,13 +1,13 @@
 /**
- * The main thread's hold on an etcd that an earlier agent left running: it
- * alone may look at other processes and signal them.
+ * What the main thread does about an etcd that an earlier agent left running:
+ * no other thread may look at other processes and signal them.
  *
  * @module
  */
 
 import { addExitHook } from "../../base/exit_hooks.ts";
 import { KatError } from "../../base/errors.ts";
-import type { AdoptionHost } from "../../etcd/process/adopt_etcd.ts";
+import type { OrphanControl } from "../../etcd/process/adopt_etcd.ts";
 import { GRACE_MS } from "../../etcd/process/etcd_process.ts";
 import {
   orphanMismatch,
@@ -15,9 +15,9 @@ import {
 } from "../../etcd/process/compare_orphan.ts";
 import {
   endOrphan,
+  isOrphanRunning,
   killOrphanNow,
   type Orphan,
-  orphanLives,
   signalOrphan,
 } from "../../etcd/process/orphan.ts";
 
@@ -27,18 +27,18 @@ import {
  *     └────────── is not, or disposed ────────────────────▲
  * ```
  *
- * Whatever becomes of the agent, short of its being killed, the etcd does not
- * outlive it: disposing ends it in order, a hard exit at once.
+ * Unless the agent is killed, the etcd ends with it: disposing ends it in order,
+ * a forced exit at once.
  */
-export class OrphanOwner implements AdoptionHost, AsyncDisposable {
+export class OrphanOwner implements OrphanControl, AsyncDisposable {
   readonly #orphan: Orphan;
-  readonly #lastAct: Disposable;
+  readonly #exitHook: Disposable;
   #isOver = false;
 
-  /** Takes hold of an orphan; it goes on undisturbed. */
+  /** Takes charge of an orphan, which runs on. */
   constructor(orphan: Orphan) {
     this.#orphan = orphan;
-    this.#lastAct = addExitHook(() => killOrphanNow(orphan));
+    this.#exitHook = addExitHook(() => killOrphanNow(orphan));
   }
 
   /** Its pid. */
@@ -60,10 +60,10 @@ export class OrphanOwner implements AdoptionHost, AsyncDisposable {
   }
 
   /** Whether it still runs; true as well while that cannot be known. */
-  readonly lives = async (): Promise<boolean> => {
+  readonly isRunning = async (): Promise<boolean> => {
     if (this.#isOver) return false;
     try {
-      if (await orphanLives(this.#orphan)) return true;
+      if (await isOrphanRunning(this.#orphan)) return true;
     } catch (error) {
       if (error instanceof KatError) return true;
       throw error;
@@ -93,6 +93,6 @@ export class OrphanOwner implements AdoptionHost, AsyncDisposable {
 
   #finish(): void {
     this.#isOver = true;
-    this.#lastAct[Symbol.dispose]();
+    this.#exitHook[Symbol.dispose]();
   }
 }

@@ -1,38 +1,39 @@
 /**
- * The part of the agent that has the node's files and its etcd: it may read
- * and write the data directory, run that one program, and ask the members
- * whether they are there.
+ * The half of the agent that has the node's files and its etcd: its thread may
+ * read and write the data directory and run that one program. It may connect to
+ * nothing: what must be asked over the network, the other half asks.
  *
  * @module
  */
 
 import { abortable } from "../../base/abortable.ts";
+import type { DiskSpace } from "../../base/disk_space.ts";
 import {
   type Permissions,
   SandboxedWorker,
 } from "../../base/worker/sandboxed_worker.ts";
-import type { AdoptionHost } from "../../etcd/process/adopt_etcd.ts";
-import type { DiskProbe } from "../../etcd/disk_probe.ts";
+import type { Served, ServedContext } from "../../base/worker/methods.ts";
 import type { InitialMember } from "../../config/node_settings.ts";
-import type { EtcdMember } from "../../etcd/process/etcd_flags.ts";
+import type { EtcdHealth } from "../../etcd/client/etcd_health.ts";
+import type { DiskProbe } from "../../etcd/disk_probe.ts";
+import type { OrphanControl } from "../../etcd/process/adopt_etcd.ts";
 import type {
   EtcdProcessOptions,
   EtcdProcessState,
 } from "../../etcd/process/etcd_process.ts";
-import type { DiskSpace } from "../../base/disk_space.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { NodeRecord } from "../node_record.ts";
-import type { NodeState, Report } from "../node_state.ts";
-import { hostsOf } from "./store_part.ts";
-import type { WatchedEtcd, WatchedPart } from "../node_state.ts";
+import type { NodeState, Report, WatchedPart } from "../node_state.ts";
+import { THREAD_ERRORS } from "./thread_errors.ts";
 import { workerUrl } from "./worker_url.ts";
+
+/** How an etcd is run, as far as it is plain data. */
+export type EtcdSettings = Omit<EtcdProcessOptions, "health">;
 
 /** The member of a node. */
 export interface MemberInput {
-  /** The data directory, absolute. */
-  readonly dataDir: string;
   /** How its etcd is run. */
-  readonly etcd: EtcdProcessOptions;
+  readonly etcd: EtcdSettings;
   /** The node's name. */
   readonly nodeName: string;
   /** The members of the cluster. */
@@ -41,78 +42,62 @@ export interface MemberInput {
   readonly adoptPid?: number | undefined;
 }
 
-/** What is told of a member, as far as it has changed. */
-export interface MemberNews
-  extends Pick<NodeState, "isUp" | "keepsEnding" | "waitsFor"> {
-  /** The etcd that was started last. */
-  readonly etcd?: { readonly pid: number; readonly state: EtcdProcessState };
-  /** Set once it serves for the first time. */
-  readonly serves?: true;
-  /** What the host is asked about an etcd that was adopted: its reply, or a signal to send. */
-  readonly adopted?: "lives?" | "SIGTERM" | "SIGKILL";
+/** The etcd that was started last. */
+export interface RunningEtcd {
+  /** Its pid. */
+  readonly pid: number;
+  /** What it is doing. */
+  readonly state: EtcdProcessState;
 }
 
-interface Question {
-  readonly input: void;
-  readonly news: never;
-  readonly result: boolean;
-}
-
-/** What the part can be asked. */
-export interface MemberCalls {
+/** What the member's thread does when asked. */
+export interface MemberMethods {
   /** Starts etcd and keeps it running until asked to end; stops it then. */
-  readonly serve: {
-    readonly input: MemberInput;
-    readonly news: MemberNews;
-    readonly result: void;
-  };
+  serve(input: MemberInput): Promise<void>;
   /** Replaces what the node remembers. */
-  readonly remember: {
-    readonly input: { readonly dataDir: string; readonly record: NodeRecord };
-    readonly news: never;
-    readonly result: void;
-  };
+  keepRecord(
+    input: { readonly dataDir: string; readonly record: NodeRecord },
+  ): Promise<void>;
   /** Replaces what the node knows of its data. */
-  readonly identify: {
-    readonly input: {
-      readonly dataDir: string;
-      readonly identity: Identity;
-    };
-    readonly news: never;
-    readonly result: void;
-  };
+  keepIdentity(
+    input: { readonly dataDir: string; readonly identity: Identity },
+  ): Promise<void>;
   /** Measures the disk of a directory. */
-  readonly probeDisk: {
-    readonly input: string;
-    readonly news: never;
-    readonly result: DiskProbe | undefined;
-  };
-  /** Looks how much space the disk of a directory has. */
-  readonly diskSpace: {
-    readonly input: string;
-    readonly news: never;
-    readonly result: DiskSpace | undefined;
-  };
-  /** Whether etcd answers at all. */
-  readonly answers: Question;
-  /** Whether etcd says that it serves. */
-  readonly serves: Question;
+  probeDisk(dataDir: string): Promise<DiskProbe | undefined>;
+  /** Says how much space the disk of a directory has. */
+  diskSpace(dataDir: string): Promise<DiskSpace | undefined>;
 }
 
-/** What decides on the rights of a member part. */
-export interface MemberPlace extends Pick<MemberInput, "dataDir" | "members"> {
+/** What it has its host do. */
+export interface MemberHost {
+  /** Takes note of the etcd that was started last, and of what it does. */
+  reportEtcd(etcd: RunningEtcd): void;
+  /** Takes note that etcd serves, for the first time. */
+  reportServing(): void;
+  /** Takes note of what else has changed. */
+  report(progress: Pick<NodeState, "isUp" | "keepsEnding" | "waitsFor">): void;
+  /** Whether an etcd that was adopted still runs. */
+  isOrphanRunning(): Promise<boolean>;
+  /** Sends it a signal, if it still runs. */
+  signalOrphan(signal: "SIGTERM" | "SIGKILL"): Promise<void>;
+  /** Resolves once the member at a client URL serves. */
+  untilServing(clientUrl: string): Promise<void>;
+  /** The names and peer URLs of the other members that cannot be reached. */
+  missingPeers(): Promise<string[]>;
+}
+
+/** What decides on the rights of the member's thread. */
+export interface MemberPlace {
+  /** The data directory, absolute. */
+  readonly dataDir: string;
   /** The etcd that it may run. */
   readonly binary: string;
-  /** Where its etcd listens. */
-  readonly member: Pick<EtcdMember, "clientUrls" | "listenClientUrls">;
 }
 
-/** What a member part may do. */
+/** What the member's thread may do. */
 export function memberPermissions(
-  { dataDir, binary, member, members }: MemberPlace,
+  { dataDir, binary }: MemberPlace,
 ): Permissions {
-  const { clientUrls, listenClientUrls = clientUrls } = member;
-  const peerUrls = members.map(({ peerUrl }) => peerUrl);
   return {
     read: [dataDir, binary],
     write: [dataDir],
@@ -120,39 +105,52 @@ export function memberPermissions(
     // node:child_process asks for it, whatever environment the child is given.
     env: ["NODE_V8_COVERAGE"],
     sys: ["statfs"],
-    net: hostsOf([...listenClientUrls, ...peerUrls]),
   };
+}
+
+/** What may connect to the members. */
+export interface MemberNetwork {
+  /** Asks members how they are. */
+  readonly health: EtcdHealth;
+  /** The names and peer URLs of the members but `nodeName` that cannot be reached. */
+  readonly missingPeers: (
+    input: Pick<MemberInput, "members" | "nodeName">,
+    options: { readonly signal: AbortSignal },
+  ) => Promise<string[]>;
 }
 
 /** Options of {@linkcode MemberPart.serve}. */
 export interface ServeMemberOptions {
-  /** Told how it goes. */
+  /** Asks the members what must be known of them. */
+  readonly network: MemberNetwork;
+  /** Takes note of what has changed. */
   readonly report?: Report | undefined;
-  /** Who looks at an etcd that was adopted, and signals it. */
-  readonly adoptionHost?: AdoptionHost | undefined;
+  /** Signals an etcd that was adopted, and looks at it. */
+  readonly orphan?: OrphanControl | undefined;
 }
 
 /**
- * The part, which loads from the first moment and serves once it is told to;
- * disposing stops etcd.
+ * The member's half, as the main thread has it. Its thread loads from the first
+ * moment and serves once it is told to; disposing stops etcd.
  */
 export class MemberPart implements WatchedPart, AsyncDisposable {
   /** What it is called. */
   readonly name = "member";
-  readonly #part: SandboxedWorker<MemberCalls>;
+  readonly #worker: SandboxedWorker<MemberMethods, MemberHost>;
   readonly #place: MemberPlace;
   readonly #serving = Promise.withResolvers<void>();
   readonly #stopping = new AbortController();
   readonly #failed = new AbortController();
   #life: Promise<void> | undefined;
 
-  /** Starts the part, with the rights for one place and one etcd. */
+  /** Starts the thread, with the rights for one place and one etcd. */
   constructor(place: MemberPlace) {
     this.#place = place;
-    this.#part = SandboxedWorker.start<MemberCalls>({
+    this.#worker = SandboxedWorker.start({
       module: workerUrl("member_worker"),
       permissions: memberPermissions(place),
       hasExitHooks: true,
+      errors: THREAD_ERRORS,
     });
     this.#serving.promise.catch(() => {});
   }
@@ -162,29 +160,20 @@ export class MemberPart implements WatchedPart, AsyncDisposable {
     return this.#place.binary;
   }
 
-  /** Starts its etcd and keeps it running, or goes on with one that runs; to be called once. */
-  serve(
-    input: MemberInput,
-    { report, adoptionHost }: ServeMemberOptions = {},
-  ): void {
+  /** Starts its etcd and keeps it running, or adopts one that runs; to be called once. */
+  serve(input: MemberInput, options: ServeMemberOptions): void {
     const { signal } = this.#stopping;
-    this.#life = this.#part.call("serve", input, {
-      signal,
-      onNews: ({ serves, etcd, adopted, ...state }) => {
-        if (adopted === "lives?") return adoptionHost?.lives();
-        if (adopted) return adoptionHost?.signal(adopted);
-        report?.(etcd ? { ...state, etcd: this.#watched(etcd) } : state);
-        if (serves) this.#serving.resolve();
-      },
-    }).catch((error) => {
-      this.#serving.reject(error);
-      if (!signal.aborted) this.#failed.abort(error);
-    });
+    const host = this.#hostOf(input, options);
+    this.#life = this.#worker.remote.serve(input, { signal, host })
+      .catch((error) => {
+        this.#serving.reject(error);
+        if (!signal.aborted) this.#failed.abort(error);
+      });
   }
 
   /** Resolves once it is loaded. */
   get ready(): Promise<void> {
-    return this.#part.ready;
+    return this.#worker.ready;
   }
 
   /** Aborts, with the reason, if the member cannot be kept running any more. */
@@ -202,45 +191,60 @@ export class MemberPart implements WatchedPart, AsyncDisposable {
   }
 
   /** Replaces what the node remembers. */
-  async remember(record: NodeRecord): Promise<void> {
-    await this.#part.call("remember", { dataDir: this.#place.dataDir, record });
+  async keepRecord(record: NodeRecord): Promise<void> {
+    const { dataDir } = this.#place;
+    await this.#worker.remote.keepRecord({ dataDir, record });
   }
 
   /** Replaces what the node knows of its data. */
-  async identify(identity: Identity): Promise<void> {
-    await this.#part.call("identify", {
-      dataDir: this.#place.dataDir,
-      identity,
-    });
+  async keepIdentity(identity: Identity): Promise<void> {
+    const { dataDir } = this.#place;
+    await this.#worker.remote.keepIdentity({ dataDir, identity });
   }
 
   /** Measures the disk. */
   async probeDisk(): Promise<DiskProbe | undefined> {
-    return await this.#part.call("probeDisk", this.#place.dataDir);
+    return await this.#worker.remote.probeDisk(this.#place.dataDir);
   }
 
-  /** Looks how much space the disk has. */
+  /** Says how much space the disk has. */
   async diskSpace(): Promise<DiskSpace | undefined> {
-    return await this.#part.call("diskSpace", this.#place.dataDir);
+    return await this.#worker.remote.diskSpace(this.#place.dataDir);
   }
 
   /** Whether its event loop turns. */
   turns(options: { readonly signal: AbortSignal }): Promise<boolean> {
-    return this.#part.turns(options);
+    return this.#worker.turns(options);
   }
 
   /** Stops etcd, and waits for its end. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort(new Error("The member is stopped"));
     await this.#life;
-    this.#part[Symbol.dispose]();
+    this.#worker[Symbol.dispose]();
   }
 
-  #watched(etcd: { pid: number; state: EtcdProcessState }): WatchedEtcd {
-    const ask =
-      (name: "answers" | "serves") =>
-      ({ signal }: { readonly signal: AbortSignal }) =>
-        this.#part.ask(name, undefined, { signal }).catch(() => false);
-    return { ...etcd, answers: ask("answers"), serves: ask("serves") };
+  #hostOf(
+    input: MemberInput,
+    { network, report, orphan }: ServeMemberOptions,
+  ): Served<MemberHost, ServedContext> {
+    const { health, missingPeers } = network;
+    const [clientUrl] = input.etcd.member.clientUrls;
+    return {
+      reportEtcd: (etcd) =>
+        report?.({
+          etcd: {
+            ...etcd,
+            answers: (options) => health.answers(clientUrl, options),
+            serves: (options) => health.isServing(clientUrl, options),
+          },
+        }),
+      reportServing: () => this.#serving.resolve(),
+      report: (progress) => report?.(progress),
+      isOrphanRunning: async () => await orphan?.isRunning() ?? false,
+      signalOrphan: async (signal) => await orphan?.signal(signal),
+      untilServing: (url, options) => health.untilServing(url, options),
+      missingPeers: (_, options) => missingPeers(input, options),
+    };
   }
 }

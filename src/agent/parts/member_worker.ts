@@ -1,13 +1,14 @@
 /**
- * Where the Worker of {@linkcode MemberPart} begins.
+ * Where the thread of {@linkcode MemberPart} begins.
  *
  * @module
  */
 
-import { serveCalls } from "../../base/worker/serve_calls.ts";
-import type { MemberCalls } from "./member_part.ts";
+import { serveMethods } from "../../base/worker/serve_methods.ts";
+import type { MemberHost, MemberMethods } from "./member_part.ts";
 
-serveCalls<MemberCalls>(async () => {
-  const { memberCalls } = await import("./serve_member.ts");
-  return memberCalls;
+serveMethods<MemberMethods, MemberHost>(async () => {
+  const { memberMethods } = await import("./serve_member.ts");
+  const { THREAD_ERRORS } = await import("./thread_errors.ts");
+  return { methods: memberMethods, errors: THREAD_ERRORS };
 });

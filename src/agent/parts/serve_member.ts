@@ -1,24 +1,27 @@
 /**
- * A member's life, from the start of its etcd to the end: what
- * {@linkcode MemberPart} runs in its Worker.
+ * A member's life, from the start of its etcd to the end: what the thread of
+ * {@linkcode MemberPart} does.
  *
  * @module
  */
 
-import { aborted } from "../../base/abortable.ts";
-import type { CallContext, Calls } from "../../base/worker/serve_calls.ts";
-import { adoptEtcd } from "../../etcd/process/adopt_etcd.ts";
+import { abortable, aborted } from "../../base/abortable.ts";
+import { diskSpace } from "../../base/disk_space.ts";
+import type {
+  WorkerContext,
+  WorkerMethods,
+} from "../../base/worker/serve_methods.ts";
 import { probeDisk } from "../../etcd/disk_probe.ts";
+import { adoptEtcd } from "../../etcd/process/adopt_etcd.ts";
 import {
   type EtcdProcess,
   startEtcd,
 } from "../../etcd/process/etcd_process.ts";
 import { EtcdSupervisor } from "../../etcd/process/etcd_supervisor.ts";
 import { dataPaths, writeRecord } from "../data_directory.ts";
-import { diskSpace } from "../../base/disk_space.ts";
-import { writeIdentity } from "../identity/identity.ts";
-import type { MemberCalls, MemberInput, MemberNews } from "./member_part.ts";
 import { reportMissingPeers } from "../health/missing_peers.ts";
+import { writeIdentity } from "../identity/identity.ts";
+import type { MemberHost, MemberInput, MemberMethods } from "./member_part.ts";
 
 /** The longest time that timers can take; a member with peers waits for them as long as it takes. */
 const FOREVER_MS = 2 ** 31 - 1;
@@ -29,61 +32,58 @@ const FOREVER_MS = 2 ** 31 - 1;
  */
 const ALONE_MS = 300_000;
 
-/** The etcd that was started last. */
-let current: () => EtcdProcess | undefined = () => undefined;
-
-/** What the part does when asked. */
-export const memberCalls: Calls<MemberCalls> = {
+/** What the thread does when asked. */
+export const memberMethods: WorkerMethods<MemberMethods, MemberHost> = {
   serve: serveMember,
-  remember: ({ dataDir, record }) => writeRecord(dataPaths(dataDir), record),
-  identify: ({ dataDir, identity }) =>
+  keepRecord: ({ dataDir, record }) => writeRecord(dataPaths(dataDir), record),
+  keepIdentity: ({ dataDir, identity }) =>
     writeIdentity(dataPaths(dataDir).identity, identity),
   probeDisk: (dataDir) => probeDisk(dataDir),
   diskSpace: (dataDir) => diskSpace(dataDir),
-  answers: async (_, options) => await current()?.answers(options) ?? false,
-  serves: async (_, options) => await current()?.serves(options) ?? false,
 };
 
 async function serveMember(
   input: MemberInput,
-  context: CallContext<MemberNews>,
+  context: WorkerContext<MemberHost>,
 ): Promise<void> {
-  const { signal, tell } = context;
+  const { signal, host } = context;
+  const { adoptPid: pid } = input;
+  const options = {
+    ...input.etcd,
+    health: { untilServing: host.untilServing },
+  };
   const onState = ({ pid, state }: EtcdProcess) =>
-    void tell({ etcd: { pid, state } });
-  await using etcd = input.adoptPid === undefined
-    ? await startEtcd(input.etcd, { signal })
-    : await adoptEtcd(input.etcd, {
-      pid: input.adoptPid,
-      host: {
-        lives: async () => await tell({ adopted: "lives?" }) === true,
-        signal: async (signal) => void await tell({ adopted: signal }),
-      },
+    void host.reportEtcd({ pid, state });
+  await using etcd = pid === undefined
+    ? await startEtcd(options, { signal })
+    : await adoptEtcd(options, {
+      pid,
+      control: { isRunning: host.isOrphanRunning, signal: host.signalOrphan },
     });
-  current = () => etcd;
   onState(etcd);
   await waitForMember(etcd, input, context);
-  await using supervisor = new EtcdSupervisor(input.etcd, etcd, {
+  await using _supervisor = new EtcdSupervisor(options, etcd, {
     onState,
-    onKeepsEnding: (keepsEnding) => void tell({ keepsEnding }),
+    onKeepsEnding: (keepsEnding) => void host.report({ keepsEnding }),
   });
-  current = () => supervisor.current;
   onState(etcd);
-  await tell({ waitsFor: undefined, isUp: true, serves: true });
+  void host.report({ waitsFor: undefined, isUp: true });
+  await host.reportServing();
   await aborted(signal);
 }
 
-/** Waits until the member serves; with peers, as long as it takes, saying for whom. */
+/** Waits until the member serves; with peers, as long as it takes, saying for which. */
 async function waitForMember(
   etcd: EtcdProcess,
-  { members, nodeName }: MemberInput,
-  { signal, tell }: CallContext<MemberNews>,
+  { members }: MemberInput,
+  { signal, host }: WorkerContext<MemberHost>,
 ): Promise<void> {
   const serving = new AbortController();
   const reports = reportMissingPeers(members, {
-    nodeName,
+    missingPeers: (options) =>
+      abortable(host.missingPeers(undefined, options), options.signal),
     // Its peers may come after days; this node has done its part.
-    onWait: (waitsFor) => void tell({ waitsFor, isUp: true }),
+    onWait: (waitsFor) => void host.report({ waitsFor, isUp: true }),
     signal: AbortSignal.any([signal, serving.signal]),
     whyRefused: () => etcd.whyRefused(),
   });

@@ -1,6 +1,6 @@
 /**
- * A node's life on a store, from finding the cluster to resigning: what
- * {@linkcode StorePart} runs in its Worker.
+ * A node's life on a store, from finding the cluster to resigning: what the
+ * thread of {@linkcode StorePart} does.
  *
  * @module
  */
@@ -8,9 +8,13 @@
 import { abortable } from "../../base/abortable.ts";
 import { KatError, messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
-import type { CallContext, Calls } from "../../base/worker/serve_calls.ts";
+import type { ServedContext } from "../../base/worker/methods.ts";
+import type {
+  WorkerContext,
+  WorkerMethods,
+} from "../../base/worker/serve_methods.ts";
 import { TermCanceller } from "../../election/term_canceller.ts";
-import type { DiskProbe } from "../../etcd/disk_probe.ts";
+import { httpHealth } from "../../etcd/client/etcd_health.ts";
 import { EtcdStore } from "../../store/etcd/etcd_store.ts";
 import {
   type Leadership,
@@ -26,88 +30,100 @@ import {
   retryUntilAvailable,
 } from "../../cluster/cluster_record.ts";
 import { agreeOnTiming } from "../../cluster/cluster_timing.ts";
-import type { DiskSpace } from "../../base/disk_space.ts";
+import { missingPeers } from "../health/missing_peers.ts";
 import { checkPosition, IdentityKeeper } from "../identity/keep_identity.ts";
 import type { TermState } from "../node_state.ts";
 import { participate } from "./participate.ts";
 import type {
   OwnMember,
-  StoreCalls,
+  StoreHost,
   StoreInput,
-  StoreNews,
+  StoreMethods,
 } from "./store_part.ts";
 import type { ClusterTiming } from "../../cluster/timing_schema.ts";
 import { leaseInForce } from "../../cluster/timing_status.ts";
 
-const termCanceller = new TermCanceller();
+/** Makes what the thread does when asked; it lasts as long as the thread. */
+export function storeMethods(): WorkerMethods<StoreMethods, StoreHost> {
+  return new StoreThread();
+}
 
-/** Connected already, for the next to serve. */
-let prepared: EtcdStore | undefined;
+class StoreThread implements WorkerMethods<StoreMethods, StoreHost> {
+  readonly #termCanceller = new TermCanceller();
+  /** Connected already, for {@linkcode serve}. */
+  #prepared: EtcdStore | undefined;
+  readonly untilServing = httpHealth.untilServing;
+  readonly isServing = httpHealth.isServing;
+  readonly answers = httpHealth.answers;
 
-/** What the part does when asked. */
-export const storeCalls: Calls<StoreCalls> = {
-  serve: serveStore,
-  async prepare({ endpoints }, { signal }) {
-    prepared = new EtcdStore({ endpoints });
-    // The first request costs much of a start; etcd answers it when it serves.
-    await readCluster(prepared, { signal });
-  },
-  endTerm(reason) {
-    termCanceller.end(new Error(reason));
-    return Promise.resolve();
-  },
-};
-
-/** Takes part until the signal aborts. */
-async function serveStore(
-  input: StoreInput,
-  context: CallContext<StoreNews>,
-): Promise<void> {
-  const { endpoints, nodeName, members, own } = input;
-  const { signal, tell } = context;
-  const [endpoint = ""] = endpoints;
-  await using stack = new AsyncDisposableStack();
-  // Before anything is written to a store that may be another, or older.
-  await checkPosition(own?.identity, { endpoint, signal });
-  const store = stack.use(prepared ?? new EtcdStore({ endpoints }));
-  prepared = undefined;
-  const cluster = await enter(store, input, context);
-  await tell({ cluster });
-  const timing = own && await agree(store, { input, cluster, context, stack });
-  if (own) {
-    stack.defer(keepIdentity({ own, endpoint, cluster, input, context }));
+  missingPeers(
+    { members, nodeName }: Pick<StoreInput, "members" | "nodeName">,
+    { signal }: ServedContext,
+  ): Promise<string[]> {
+    return missingPeers(members, { nodeName, signal });
   }
-  if (own) await endFormerCandidacy(store, { own, nodeName, signal });
-  await participate(store, {
-    nodeName,
-    members,
-    leaseSeconds: leaseInForce(cluster.spec, timing),
-    space: own && {
-      endpoint,
-      quotaBytes: cluster.spec.etcd.quotaBackendBytes,
-      diskSpace: async () =>
-        await abortable(tell({ ask: "disk space" }), signal) as
-          | DiskSpace
-          | undefined,
-    },
-    report: (news) => void tell(news),
-    onCandidacy: own && ((electionKey) => void tell({ electionKey })),
-    onTerm: (term) => reportTerm(term, (term) => void tell({ term })),
-    termCanceller,
-    signal,
-  });
+
+  async prepare(
+    { endpoints }: Pick<StoreInput, "endpoints">,
+    { signal }: ServedContext,
+  ): Promise<void> {
+    const store = this.#prepared = new EtcdStore({ endpoints });
+    // The first request costs much of a start; etcd answers it when it serves.
+    await readCluster(store, { signal });
+  }
+
+  endTerm(reason: string): void {
+    this.#termCanceller.end(new Error(reason));
+  }
+
+  async serve(
+    input: StoreInput,
+    context: WorkerContext<StoreHost>,
+  ): Promise<void> {
+    const { endpoints, nodeName, members, own } = input;
+    const { signal, host } = context;
+    const [endpoint = ""] = endpoints;
+    await using stack = new AsyncDisposableStack();
+    // Before anything is written to a store that may be another, or older.
+    await checkPosition(own?.identity, { endpoint, signal });
+    const store = stack.use(this.#prepared ?? new EtcdStore({ endpoints }));
+    this.#prepared = undefined;
+    const cluster = await findCluster(store, input, context);
+    await host.keepCluster(cluster);
+    const timing = own &&
+      await agree(store, { input, cluster, context, stack });
+    if (own) {
+      stack.defer(keepIdentity({ own, endpoint, cluster, input, context }));
+    }
+    if (own) await endFormerCandidacy(store, { own, nodeName, signal });
+    await participate(store, {
+      nodeName,
+      members,
+      leaseSeconds: leaseInForce(cluster.spec, timing),
+      space: own && {
+        endpoint,
+        quotaBytes: cluster.spec.etcd.quotaBackendBytes,
+        diskSpace: () => abortable(host.diskSpace(), signal),
+      },
+      report: (progress) => void host.report(progress),
+      onCandidacy: own && ((key) => void host.keepElectionKey(key)),
+      onTerm: (term) => reportTerm(term, (term) => void host.report({ term })),
+      termCanceller: this.#termCanceller,
+      signal,
+    });
+  }
 }
 
 interface OwnOptions {
   readonly input: StoreInput;
   readonly cluster: ClusterRecord;
-  readonly context: CallContext<StoreNews>;
+  readonly context: WorkerContext<StoreHost>;
 }
 
 /**
- * Gives back the lease of the agent that was in this data directory before, if
- * it was killed: the lock on the directory shows that its process has ended, so
- * that nobody believes in that key, and it need not run out.
+ * Gives back the lease of the agent that used this data directory before, if it
+ * was killed. The lock on the directory shows that its process has ended: no
+ * process leads by that lease any more, and it need not run out.
  */
 async function endFormerCandidacy(
   store: EtcdStore,
@@ -136,19 +152,16 @@ async function endFormerCandidacy(
   }
 }
 
-/** Settles the timing with the other nodes; one that is alone does not wait for its disk. */
+/** Settles the timing with the other nodes; a node that is alone does not wait for its disk. */
 async function agree(
   store: StateStore,
-  { input, cluster, context: { signal, tell }, stack }: OwnOptions & {
+  { input, cluster, context: { signal, host }, stack }: OwnOptions & {
     readonly stack: AsyncDisposableStack;
   },
 ): Promise<ClusterTiming | undefined> {
   const { own, nodeName, members } = input;
   const probing = async () =>
-    own?.probe ??
-      await abortable(tell({ ask: "disk probe" }), signal) as
-        | DiskProbe
-        | undefined;
+    own?.probe ?? await abortable(host.probeDisk(), signal);
   const agreed = stack.use(
     await agreeOnTiming(store, {
       nodeName,
@@ -157,23 +170,22 @@ async function agree(
       known: own?.timing,
       probing: own?.timing ? undefined : probing(),
       isLeaseGiven: own?.isLeaseGiven,
-      onSettled: async (timing) =>
-        void await abortable(tell({ timing }), signal),
+      onSettled: (timing) => abortable(host.keepTiming(timing), signal),
       signal,
     }),
   );
   return agreed.timing;
 }
 
-/** Keeps the identity beside the node's life; returns what ends that. */
+/** Keeps the identity up to date from now on; returns what ends that. */
 function keepIdentity(
-  { own, endpoint, cluster, input, context: { signal, tell } }: OwnOptions & {
+  { own, endpoint, cluster, input, context: { signal, host } }: OwnOptions & {
     readonly own: OwnMember;
     readonly endpoint: string;
   },
 ): () => Promise<void> {
   const keeping = IdentityKeeper.start({
-    write: (identity) => tell({ identity }),
+    write: (identity) => host.keepIdentity(identity),
     known: own.identity,
     endpoint,
     clusterUid: cluster.uid,
@@ -190,7 +202,7 @@ function keepIdentity(
   return async () => await (await keeping)?.[Symbol.asyncDispose]();
 }
 
-/** A term as news, and that it was lost when it is. */
+/** Reports a term, and its loss when it is lost. */
 function reportTerm(
   leadership: Leadership | undefined,
   report: (term: TermState | undefined) => void,
@@ -203,11 +215,11 @@ function reportTerm(
   });
 }
 
-/** The cluster in the store, made or found, and the right one. */
-async function enter(
+/** Finds the cluster in the store or makes it, and refuses another than the node's. */
+async function findCluster(
   store: StateStore,
   { entry, endpoints }: StoreInput,
-  { signal }: CallContext<StoreNews>,
+  { signal }: ServedContext,
 ): Promise<ClusterRecord> {
   const options = { signal };
   const read = () =>

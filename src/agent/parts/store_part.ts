@@ -1,25 +1,28 @@
 /**
- * The part of the agent that speaks with etcd: it makes or finds the cluster,
- * campaigns, and observes. The packages that it needs for that run where there
- * are connections to etcd, and no files and no processes.
+ * The half of the agent that speaks with etcd: it makes or finds the cluster,
+ * campaigns, and observes. All that reads from the network runs in its thread,
+ * which has connections to the members, and no files and no processes.
  *
  * @module
  */
 
+import { abortable } from "../../base/abortable.ts";
 import { authorityOf } from "../../base/url.ts";
 import {
   type Permissions,
   SandboxedWorker,
 } from "../../base/worker/sandboxed_worker.ts";
 import type { ClusterSpec } from "../../config/cluster_config.ts";
+import type { EtcdHealth } from "../../etcd/client/etcd_health.ts";
 import type { DiskProbe } from "../../etcd/disk_probe.ts";
 import type { InitialMember } from "../../config/node_settings.ts";
 import type { ClusterRecord } from "../../cluster/cluster_record.ts";
 import type { DiskSpace } from "../../base/disk_space.ts";
 import type { Identity } from "../identity/identity.ts";
-import type { NodeState, Report } from "../node_state.ts";
+import type { NodeState, WatchedPart } from "../node_state.ts";
 import type { ClusterTiming } from "../../cluster/timing_schema.ts";
-import type { WatchedPart } from "../node_state.ts";
+import type { MemberNetwork } from "./member_part.ts";
+import { THREAD_ERRORS } from "./thread_errors.ts";
 import { workerUrl } from "./worker_url.ts";
 
 /** What a node is in the cluster. */
@@ -28,11 +31,11 @@ export interface StoreInput {
   readonly endpoints: readonly string[];
   /** The node's name, and its leader ID. */
   readonly nodeName: string;
-  /** The members of the cluster; none if somebody else runs them. */
+  /** The members of the cluster; none if this node runs none of them. */
   readonly members: readonly InitialMember[];
   /** How the node came by its cluster. */
   readonly entry: StoreEntry;
-  /** The member that the node runs, at the first endpoint; none if somebody else does. */
+  /** The member that the node runs, at the first endpoint; none if it runs none. */
   readonly own?: OwnMember | undefined;
 }
 
@@ -71,102 +74,101 @@ export type StoreEntry =
   /** It takes part in whatever cluster there is. */
   | { readonly kind: "join" };
 
-/** What is told of the store, as far as it has changed. */
-export interface StoreNews extends Pick<NodeState, "leader" | "look" | "term"> {
-  /** The cluster, once known: the node goes on when this has been heard. */
-  readonly cluster?: ClusterRecord;
-  /** Whose data the member has, and how far they are now. */
-  readonly identity?: Identity;
-  /** The timing that all nodes settled on. */
-  readonly timing?: ClusterTiming;
-  /** The key that stands for this node in the election from now on. */
-  readonly electionKey?: string;
-  /** What the host is asked for: its reply. */
-  readonly ask?: "disk probe" | "disk space";
-}
-
-/** What the part has its host do, which has files. */
-export interface StoreHost {
-  /** Remembers the cluster; the node goes on when this has resolved. */
-  readonly keepCluster: (cluster: ClusterRecord) => Promise<void>;
-  /** Remembers the key that stands for the node in the election. */
-  readonly keepElectionKey: (electionKey: string) => Promise<void>;
-  /** Remembers the data. */
-  readonly keepIdentity: (identity: Identity) => Promise<void>;
-  /** Remembers the timing. */
-  readonly keepTiming: (timing: ClusterTiming) => Promise<void>;
-  /** Measures the disk. */
-  readonly probeDisk: () => Promise<DiskProbe | undefined>;
-  /** Looks how much space it has. */
-  readonly diskSpace: () => Promise<DiskSpace | undefined>;
-}
-
-/** What the part can be asked. */
-export interface StoreCalls {
-  /** Takes part until asked to end; resigns then. */
-  readonly serve: {
-    readonly input: StoreInput;
-    readonly news: StoreNews;
-    readonly result: void;
-  };
+/** What the store's thread does when asked. */
+export interface StoreMethods {
+  /** Takes part in the cluster until asked to end; resigns then. */
+  serve(input: StoreInput): Promise<void>;
   /** Connects to the members, and reads, before it is to serve. */
-  readonly prepare: {
-    readonly input: Pick<StoreInput, "endpoints">;
-    readonly news: never;
-    readonly result: void;
-  };
+  prepare(input: Pick<StoreInput, "endpoints">): Promise<void>;
   /** Ends the term that is under way, if one is, with the reason. */
-  readonly endTerm: {
-    readonly input: string;
-    readonly news: never;
-    readonly result: void;
-  };
+  endTerm(reason: string): Promise<void>;
+  /** Resolves once the member at a client URL serves. */
+  untilServing(clientUrl: string): Promise<void>;
+  /** Whether the member at a client URL says that it serves. */
+  isServing(clientUrl: string): Promise<boolean>;
+  /** Whether the member at a client URL answers at all. */
+  answers(clientUrl: string): Promise<boolean>;
+  /** The names and peer URLs of the members but `nodeName` that cannot be reached. */
+  missingPeers(
+    input: Pick<StoreInput, "members" | "nodeName">,
+  ): Promise<string[]>;
+}
+
+/** What it has its host do, whose other half has files. */
+export interface StoreHost {
+  /** Takes note of what has changed. */
+  report(progress: Pick<NodeState, "leader" | "look" | "term">): void;
+  /** Remembers the cluster; the node goes on when this has resolved. */
+  keepCluster(cluster: ClusterRecord): Promise<void>;
+  /** Remembers the key that stands for the node in the election from now on. */
+  keepElectionKey(electionKey: string): Promise<void>;
+  /** Remembers whose data the member has, and how far they are now. */
+  keepIdentity(identity: Identity): Promise<void>;
+  /** Remembers the timing that all nodes settled on. */
+  keepTiming(timing: ClusterTiming): Promise<void>;
+  /** Measures the disk. */
+  probeDisk(): Promise<DiskProbe | undefined>;
+  /** Says how much space the disk has. */
+  diskSpace(): Promise<DiskSpace | undefined>;
 }
 
 /** Options of {@linkcode StorePart.serve}. */
 export interface ServeStoreOptions {
-  /** What has files, if the node has any. */
-  readonly host?: StoreHost | undefined;
-  /** Told how it goes. */
-  readonly report?: Report | undefined;
+  /** Does what needs files, and takes note of what has changed. */
+  readonly host: StoreHost;
   /** Ends it, in order. */
   readonly signal: AbortSignal;
 }
 
 /**
- * How long resigning may take. Its own limits add up to 2 s, of which 1.5 are
- * for the term and its lease, and 0.5 for a last look at the store; should a
- * package in there hang all the same, etcd is stopped in order and the lease
- * runs out.
+ * How long resigning may take. Its own limits add up to 2 s: 1.5 for the term
+ * and its lease, and 0.5 for a last check of the store. If a package in there
+ * hangs all the same, etcd is stopped in order and the lease runs out.
  */
 const RESIGNING_MS = 4_000;
 
-/** What a store part may do: connect to the members, and look at a clock. */
+/** What the store's thread may do: connect to the members, and read a clock. */
 export function storePermissions(
   { endpoints, members }: Pick<StoreInput, "endpoints" | "members">,
 ): Permissions {
   const urls = [...endpoints, ...members.map(({ peerUrl }) => peerUrl)];
   // The clock that runs on while the machine is suspended.
-  return { net: hostsOf(urls), sys: ["osUptime"] };
+  return { net: [...new Set(urls.map(authorityOf))], sys: ["osUptime"] };
 }
 
-/** The hosts and ports of URLs, as permissions name them. */
-export function hostsOf(urls: readonly string[]): string[] {
-  return [...new Set(urls.map(authorityOf))];
-}
-
-/** The running part; it loads while the caller goes on. */
-export class StorePart implements WatchedPart, Disposable {
+/** The store's half, as the main thread has it; its thread loads while the caller goes on. */
+export class StorePart implements WatchedPart, MemberNetwork, Disposable {
   /** What it is called. */
   readonly name = "store";
-  readonly #part: SandboxedWorker<StoreCalls>;
+  /** Asks members how they are. */
+  readonly health: EtcdHealth;
+  readonly #worker: SandboxedWorker<StoreMethods, StoreHost>;
 
-  /** Starts the part. */
+  /** Starts the thread. */
   constructor(input: Pick<StoreInput, "endpoints" | "members">) {
-    this.#part = SandboxedWorker.start<StoreCalls>({
+    this.#worker = SandboxedWorker.start({
       module: workerUrl("store_worker"),
       permissions: storePermissions(input),
+      errors: THREAD_ERRORS,
     });
+    const { untilServing, isServing, answers } = this.#worker.remote;
+    const isTrue = (answer: Promise<boolean>, signal: AbortSignal) =>
+      abortable(answer, signal).catch(() => false);
+    this.health = {
+      untilServing: (url, { signal }) =>
+        abortable(untilServing(url, { signal }), signal),
+      isServing: (url, { signal }) =>
+        isTrue(isServing(url, { signal }), signal),
+      answers: (url, { signal }) => isTrue(answers(url, { signal }), signal),
+    };
+  }
+
+  /** The names and peer URLs of the members but `nodeName` that cannot be reached. */
+  missingPeers(
+    { members, nodeName }: Pick<StoreInput, "members" | "nodeName">,
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<string[]> {
+    return this.#worker.remote.missingPeers({ members, nodeName }, { signal });
   }
 
   /**
@@ -176,21 +178,10 @@ export class StorePart implements WatchedPart, Disposable {
    */
   async serve(
     input: StoreInput,
-    { host, report, signal }: ServeStoreOptions,
+    { host, signal }: ServeStoreOptions,
   ): Promise<void> {
-    await this.#part.call("serve", input, {
-      signal,
-      graceMs: RESIGNING_MS,
-      onNews({ cluster, identity, timing, electionKey, ask, ...state }) {
-        if (cluster) return host?.keepCluster(cluster);
-        if (identity) return host?.keepIdentity(identity);
-        if (electionKey) return host?.keepElectionKey(electionKey);
-        if (timing) return host?.keepTiming(timing);
-        if (ask === "disk probe") return host?.probeDisk();
-        if (ask === "disk space") return host?.diskSpace();
-        report?.(state);
-      },
-    }).catch((error) => {
+    const options = { signal, graceMs: RESIGNING_MS, host };
+    await this.#worker.remote.serve(input, options).catch((error) => {
       if (!signal.aborted || error !== signal.reason) throw error;
     });
   }
@@ -200,28 +191,28 @@ export class StorePart implements WatchedPart, Disposable {
    * that has been used; writes nothing.
    */
   prepare(input: Pick<StoreInput, "endpoints">): void {
-    // What fails here, serving meets again, and says so.
-    this.#part.call("prepare", input).catch(() => {});
+    // What fails here fails again in serve(), which says so.
+    void this.#worker.remote.prepare(input);
   }
 
   /** Ends the term that this node leads in, if it does; it campaigns again. */
   endTerm(reason: string): void {
-    // Where the part has ended, its term has as well.
-    this.#part.call("endTerm", reason).catch(() => {});
+    // If the thread has ended, its term has ended as well.
+    void this.#worker.remote.endTerm(reason);
   }
 
   /** Resolves once it is loaded. */
   get ready(): Promise<void> {
-    return this.#part.ready;
+    return this.#worker.ready;
   }
 
   /** Whether its event loop turns. */
   turns(options: { readonly signal: AbortSignal }): Promise<boolean> {
-    return this.#part.turns(options);
+    return this.#worker.turns(options);
   }
 
-  /** Ends the part. */
+  /** Ends the thread. */
   [Symbol.dispose](): void {
-    this.#part[Symbol.dispose]();
+    this.#worker[Symbol.dispose]();
   }
 }

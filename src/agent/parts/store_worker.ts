@@ -1,13 +1,14 @@
 /**
- * Where the Worker of {@linkcode StorePart} begins.
+ * Where the thread of {@linkcode StorePart} begins.
  *
  * @module
  */
 
-import { serveCalls } from "../../base/worker/serve_calls.ts";
-import type { StoreCalls } from "./store_part.ts";
+import { serveMethods } from "../../base/worker/serve_methods.ts";
+import type { StoreHost, StoreMethods } from "./store_part.ts";
 
-serveCalls<StoreCalls>(async () => {
-  const { storeCalls } = await import("./serve_store.ts");
-  return storeCalls;
+serveMethods<StoreMethods, StoreHost>(async () => {
+  const { storeMethods } = await import("./serve_store.ts");
+  const { THREAD_ERRORS } = await import("./thread_errors.ts");
+  return { methods: storeMethods(), errors: THREAD_ERRORS };
 });

@@ -5,129 +5,234 @@ import {
   rejects,
   strictEqual,
 } from "node:assert/strict";
-import type { EchoCalls } from "../../../tests/programs/echo_worker.ts";
+import {
+  ECHO_ERRORS,
+  type EchoHost,
+  type EchoMethods,
+  WrongFileError,
+} from "../../../tests/programs/echo_worker.ts";
 import { eventually } from "../../../tests/machine/eventually.ts";
 import { SandboxedWorker } from "./sandboxed_worker.ts";
-import { ExitCode, KatError, ShutdownRequested } from "../errors.ts";
+import { aborted } from "../abortable.ts";
+import {
+  ExitCode,
+  KatError,
+  ShutdownRequested,
+  UsageError,
+} from "../errors.ts";
 import { runExitHooks } from "../exit_hooks.ts";
 import { startLogging } from "../logging/start_logging.ts";
 
-function start(hasExitHooks = false): SandboxedWorker<EchoCalls> {
-  return SandboxedWorker.start<EchoCalls>({
+function start(hasExitHooks = false): SandboxedWorker<EchoMethods, EchoHost> {
+  return SandboxedWorker.start<EchoMethods, EchoHost>({
     module: new URL("../../../tests/programs/echo_worker.ts", import.meta.url),
     permissions: {},
     hasExitHooks,
+    errors: ECHO_ERRORS,
   });
 }
 
-Deno.test("SandboxedWorker.call() returns what the part returns, with numbers of any size", async () => {
-  using part = start();
+/** A host that does this when it hears a number, and answers with what it is asked. */
+function hostThat(hear: EchoHost["hear"]): EchoHost {
+  return { hear, answer: (question) => Promise.resolve(question) };
+}
+
+Deno.test("SandboxedWorker.remote returns what the Worker returns, with numbers of any size", async () => {
+  using worker = start();
   const input = { text: "ö", fence: 2n ** 60n, bytes: new Uint8Array([1, 2]) };
-  deepStrictEqual(await part.call("echo", input), input);
+  deepStrictEqual(await worker.remote.echo(input), input);
 });
 
-Deno.test("SandboxedWorker.call() hands on news in order, and the part waits until each is heard", async () => {
-  using part = start();
+Deno.test("SandboxedWorker.remote is no promise, and has no method that only objects have", async () => {
+  using worker = start();
+  const { remote } = worker;
+  strictEqual(await remote, remote);
+  const wrong = remote as unknown as Record<string, () => Promise<unknown>>;
+  await rejects(async () => await wrong["constructor"]?.(), {
+    message: 'There is no method "constructor"',
+  });
+});
+
+Deno.test("a Worker's host does what it is asked in order, and the Worker waits for each", async () => {
+  using worker = start();
   const heard: number[] = [];
-  const result = await part.call("count", 3, {
-    async onNews(n) {
+  const host = {
+    ...hostThat(() => {}),
+    async hear(n: number) {
       await Promise.resolve();
       heard.push(n);
     },
-  });
+  };
+  const result = await worker.remote.count(3, { host });
   deepStrictEqual([heard, result], [[0, 1, 2], "counted"]);
 });
 
-Deno.test("SandboxedWorker.call() rejects with what happened to its news", async () => {
-  using part = start();
-  await rejects(
-    part.call("count", 3, {
-      onNews() {
-        throw new KatError("Cannot write it", { hint: "Make space" });
-      },
-    }),
-    { name: "KatError", message: "Cannot write it", hint: "Make space" },
-  );
+Deno.test("a Worker's host rejects in the Worker with an error of the same class", async () => {
+  using worker = start();
+  const host = hostThat(() => {
+    throw new WrongFileError("Cannot write it", { hint: "Make space" });
+  });
+  await rejects(worker.remote.count(3, { host }), (error) => {
+    ok(error instanceof WrongFileError);
+    const { name, message, hint, line } = error;
+    deepStrictEqual([name, message, hint, line], [
+      "WrongFileError",
+      "Cannot write it",
+      "Make space",
+      7,
+    ]);
+    return true;
+  });
 });
 
-Deno.test("SandboxedWorker.call() rejects with the signal's reason once the part has ended the call", async () => {
-  using part = start();
+Deno.test("a Worker's host answers, and hears when the Worker no longer wants it to", async () => {
+  using worker = start();
+  const host = hostThat(() => {});
+  strictEqual(await worker.remote.ask("Who?", { host }), "Who?");
+
+  const stop = new AbortController();
+  const reason = new ShutdownRequested("SIGTERM");
+  let ended: unknown;
+  const asked = worker.remote.ask("Who?", {
+    signal: stop.signal,
+    host: {
+      ...host,
+      async answer(_, { signal }) {
+        stop.abort(reason);
+        await aborted(signal);
+        ended = signal.reason;
+        throw signal.reason;
+      },
+    },
+  });
+
+  await rejects(asked, (error) => error === reason);
+  ok(ended instanceof ShutdownRequested);
+});
+
+Deno.test("a Worker's host does nothing that it does not offer", async () => {
+  using worker = start();
+  const host = hostThat(() => {});
+  for (const method of ["constructor", "toString", "unknown"]) {
+    await rejects(worker.remote.askForMore(method, { host }), {
+      message: `There is no method "${method}"`,
+    });
+  }
+  await rejects(worker.remote.ask("Who?"), {
+    message: 'There is no method "answer"',
+  });
+});
+
+Deno.test("SandboxedWorker.remote rejects with the signal's reason once the Worker has ended the request", async () => {
+  using worker = start();
   const stop = new AbortController();
   const reason = new ShutdownRequested("SIGTERM");
   await rejects(
-    part.call("wait", undefined, {
+    worker.remote.wait(undefined, {
       signal: stop.signal,
-      onNews: () => stop.abort(reason),
+      host: hostThat(() => stop.abort(reason)),
     }),
     (error) => error === reason,
   );
-  strictEqual(await part.call("echo", 1), 1);
+  strictEqual(await worker.remote.echo(1), 1);
 });
 
-Deno.test("SandboxedWorker.call() gives up a part that does not end within its grace", async () => {
-  using part = start();
+Deno.test("SandboxedWorker.remote tells the Worker the reason of the end, with its class", async () => {
+  using worker = start();
+  const stop = new AbortController();
+  const host = hostThat(() => stop.abort(new ShutdownRequested("SIGHUP")));
+  const options = { signal: stop.signal, host };
+  strictEqual(await worker.remote.reasonOfEnd(undefined, options), "SIGHUP");
+});
+
+Deno.test("SandboxedWorker.remote gives a request up that does not end within its grace", async () => {
+  using worker = start();
   const stop = new AbortController();
   const reason = new ShutdownRequested("SIGTERM");
   await rejects(
-    part.call("hang", undefined, {
+    worker.remote.hang(undefined, {
       signal: stop.signal,
       graceMs: 50,
-      onNews: () => stop.abort(reason),
+      host: hostThat(() => stop.abort(reason)),
     }),
     (error) => error === reason,
   );
 });
 
-Deno.test("SandboxedWorker.call() rejects with a KatError that says as much as the part's own", async () => {
-  using part = start();
-  await rejects(part.call("refuse", undefined), (error) => {
+Deno.test("SandboxedWorker.remote rejects with an error of the class that the Worker threw", async () => {
+  using worker = start();
+  await rejects(worker.remote.refuse(), (error) => {
+    ok(error instanceof WrongFileError);
     ok(error instanceof KatError);
-    const { name, message, hint, details, exitCode } = error;
+    const { name, message, hint, details, exitCode, line } = error;
     deepStrictEqual(
-      { name, message, hint, details, exitCode },
+      { name, message, hint, details, exitCode, line },
       {
         name: "WrongFileError",
         message: "Cannot read it",
         hint: "Mend it",
         details: ["line 7"],
         exitCode: ExitCode.config,
+        line: 7,
       },
     );
+    match(error.stack ?? "", /echo_worker/);
+    return true;
+  });
+  await rejects(worker.remote.misuse(), (error) => {
+    ok(error instanceof UsageError);
+    deepStrictEqual([error.hint, error.exitCode], ["Read the help", 2]);
     return true;
   });
 });
 
-Deno.test("SandboxedWorker.call() rejects with a bug, and its stack, when the part comes to an end by one", async () => {
-  using part = start();
-  await rejects(part.call("crash", undefined), (error) => {
+Deno.test("SandboxedWorker.remote rejects with a plain error, and its stack, for a class that is not known", async () => {
+  using worker = start();
+  await rejects(worker.remote.failInPrivate(), (error) => {
+    ok(error instanceof Error && !(error instanceof KatError));
+    strictEqual(error.message, "It is private");
+    strictEqual("secret" in error, false);
+    match(error.stack ?? "", /echo_worker/);
+    return true;
+  });
+});
+
+Deno.test("SandboxedWorker.remote rejects when what the Worker returns cannot be sent", async () => {
+  using worker = start();
+  await rejects(worker.remote.returnFunction(), { name: "DataCloneError" });
+});
+
+Deno.test("SandboxedWorker.remote rejects with a bug, and its stack, when the Worker ends by one", async () => {
+  using worker = start();
+  await rejects(worker.remote.crash(), (error) => {
     ok(error instanceof Error && !(error instanceof KatError));
     strictEqual(error.message, "Nobody expected this");
     match(error.stack ?? "", /echo_worker/);
     return true;
   });
-  await rejects(part.call("echo", 1), { message: "Nobody expected this" });
+  await rejects(worker.remote.echo(1), { message: "Nobody expected this" });
 });
 
 Deno.test("SandboxedWorker.ready rejects when its module cannot be loaded", async () => {
-  using part = SandboxedWorker.start<EchoCalls>({
+  using worker = SandboxedWorker.start<EchoMethods>({
     module: new URL(
       "../../../tests/programs/broken_worker.ts",
       import.meta.url,
     ),
     permissions: {},
   });
-  await rejects(part.ready, /It cannot begin/);
-  await rejects(part.call("echo", 1), /It cannot begin/);
+  await rejects(worker.ready, /It cannot begin/);
+  await rejects(worker.remote.echo(1), /It cannot begin/);
 });
 
-Deno.test("SandboxedWorker ends the calls that are under way when it is disposed", async () => {
-  const part = start();
-  const call = part.call("wait", undefined);
-  part[Symbol.dispose]();
-  await rejects(call, { message: "The part was ended" });
+Deno.test("SandboxedWorker ends the requests that are under way when it is disposed", async () => {
+  const worker = start();
+  const waiting = worker.remote.wait(undefined, { host: hostThat(() => {}) });
+  worker[Symbol.dispose]();
+  await rejects(waiting, { message: "The Worker was ended" });
 });
 
-Deno.test("SandboxedWorker logs the lines of the part, whatever their fields are", async () => {
+Deno.test("SandboxedWorker logs the lines of the Worker, whatever their fields are", async () => {
   const lines: string[] = [];
   {
     await using _log = await startLogging({
@@ -139,8 +244,8 @@ Deno.test("SandboxedWorker logs the lines of the part, whatever their fields are
         return Promise.resolve();
       },
     });
-    using part = start();
-    await part.call("log", undefined);
+    using worker = start();
+    await worker.remote.log();
   }
   ok(
     /INFO +store +Said hello from within act=/.test(lines.join("")),
@@ -148,30 +253,30 @@ Deno.test("SandboxedWorker logs the lines of the part, whatever their fields are
   );
 });
 
-Deno.test("runExitHooks() waits for the last acts of a part", async () => {
-  using part = start(true);
+Deno.test("runExitHooks() waits for the exit hooks of a Worker", async () => {
+  using worker = start(true);
   const numbers = new Int32Array(new SharedArrayBuffer(4));
-  await part.call("promise", numbers);
+  await worker.remote.promise(numbers);
   runExitHooks();
   strictEqual(numbers[0], 7);
 });
 
-Deno.test("SandboxedWorker.turns() tells whether the part answers in time, and again once it does", async () => {
-  using part = start();
-  await part.ready;
+Deno.test("SandboxedWorker.turns() tells whether the Worker answers in time, and again once it does", async () => {
+  using worker = start();
+  await worker.ready;
   const { signal } = new AbortController();
-  strictEqual(await part.turns({ signal }), true);
+  strictEqual(await worker.turns({ signal }), true);
   const numbers = new Int32Array(new SharedArrayBuffer(4));
-  const stalled = part.call("stall", numbers);
+  const stalled = worker.remote.stall(numbers);
   const late = AbortSignal.timeout(100);
-  strictEqual(await part.turns({ signal: late }), false);
+  strictEqual(await worker.turns({ signal: late }), false);
   Atomics.store(numbers, 0, 1);
   Atomics.notify(numbers, 0);
   await stalled;
-  strictEqual(await part.turns({ signal }), true);
+  strictEqual(await worker.turns({ signal }), true);
 });
 
-/** Whether a number that a part counts up every millisecond no longer changes. */
+/** Whether a number that a Worker counts up every millisecond no longer changes. */
 function standsStill(numbers: Int32Array): boolean {
   const now = Atomics.load(numbers, 0);
   return Atomics.wait(numbers, 0, now, 250) === "timed-out" &&
@@ -179,17 +284,17 @@ function standsStill(numbers: Int32Array): boolean {
 }
 
 Deno.test("SandboxedWorker does nothing more after a bug, though it is not yet disposed of", async () => {
-  using part = start();
+  using worker = start();
   const numbers = new Int32Array(new SharedArrayBuffer(4));
-  await part.call("tick", numbers);
-  await rejects(part.call("crash", undefined));
+  await worker.remote.tick(numbers);
+  await rejects(worker.remote.crash());
   await eventually(() => ok(standsStill(numbers)));
 });
 
-Deno.test("runExitHooks() lets a part do nothing more", async () => {
-  using part = start(true);
+Deno.test("runExitHooks() lets a Worker do nothing more", async () => {
+  using worker = start(true);
   const numbers = new Int32Array(new SharedArrayBuffer(4));
-  await part.call("tick", numbers);
+  await worker.remote.tick(numbers);
   runExitHooks();
   await eventually(() => ok(standsStill(numbers)));
 });

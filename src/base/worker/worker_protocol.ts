@@ -1,71 +1,48 @@
 /**
- * What a part and its host say to each other: plain data, in both directions.
+ * What a thread and its host send each other: plain data, and the same kinds of
+ * requests in both directions.
  *
  * @module
  */
 
 import type { LogLevel, LogRecord } from "../log.ts";
-import type { PlainError } from "./plain_error.ts";
+import type { PlainError } from "./error_classes.ts";
 
-/** One thing that a part can be asked to do. */
-export interface CallShape {
-  /** What it is given. */
-  readonly input: unknown;
-  /** What it tells meanwhile. */
-  readonly news: unknown;
-  /** What it returns. */
-  readonly result: unknown;
-}
-
-/** All that a part can be asked to do, by name. */
-export type PartShape<Part> = Readonly<Record<keyof Part, CallShape>>;
-
-/** What the host says. */
-export type HostMessage =
-  | { readonly type: "start"; readonly logLevel: LogLevel }
+/** What either side sends to have something done, and how that ended. */
+export type RequestMessage =
   | {
-    readonly type: "call";
-    readonly call: number;
-    readonly name: string;
+    readonly type: "request";
+    /** Counted by the side that asks. */
+    readonly id: number;
+    /** The request of the other side for which this one is made, if it is. */
+    readonly within: number | undefined;
+    /** The method that is wanted. */
+    readonly method: string;
     readonly input: unknown;
   }
-  /** With the name of the signal that asks for the end, if one does. */
-  | {
-    readonly type: "abort";
-    readonly call: number;
-    readonly signalName: string | undefined;
-  }
-  | {
-    readonly type: "heard";
-    readonly news: number;
-    readonly reply: unknown;
-    readonly error: PlainError | undefined;
-  }
-  /** Answered at once by a result, whatever the part does besides. */
-  | { readonly type: "ping"; readonly call: number }
-  /** The part sets the first number to 1 once its last acts are done. */
-  | { readonly type: "hard exit"; readonly done: Int32Array };
-
-/** What the part says. */
-export type PartMessage =
-  | { readonly type: "ready" }
-  | { readonly type: "log"; readonly record: LogRecord }
-  | {
-    readonly type: "news";
-    readonly call: number;
-    readonly id: number;
-    readonly news: unknown;
-  }
-  | {
-    readonly type: "result";
-    readonly call: number;
-    readonly result: unknown;
-  }
+  /** The request is to end. */
+  | { readonly type: "abort"; readonly id: number; readonly reason: PlainError }
+  | { readonly type: "result"; readonly id: number; readonly result: unknown }
   | {
     readonly type: "error";
-    readonly call: number;
+    readonly id: number;
     readonly error: PlainError;
     /** Whether it ended because it was asked to. */
-    readonly aborted: boolean;
+    readonly isAborted: boolean;
   }
+  /** Answered at once by a result, whatever the other side does besides. */
+  | { readonly type: "ping"; readonly id: number };
+
+/** What the host sends. */
+export type HostMessage =
+  | RequestMessage
+  | { readonly type: "start"; readonly logLevel: LogLevel }
+  /** The Worker sets the first number to 1 once its exit hooks have run. */
+  | { readonly type: "run exit hooks"; readonly done: Int32Array };
+
+/** What the Worker sends. */
+export type WorkerMessage =
+  | RequestMessage
+  | { readonly type: "ready" }
+  | { readonly type: "log"; readonly record: LogRecord }
   | { readonly type: "bug"; readonly error: PlainError };

@@ -1,6 +1,6 @@
 /**
  * Takes charge of an etcd that an earlier agent left running, in a thread that
- * may neither signal other processes nor look at them: another one does.
+ * may neither signal other processes nor look at them: the main thread does.
  *
  * @module
  */
@@ -13,10 +13,10 @@ import { EtcdLogFile } from "./etcd_log_file.ts";
 import { EtcdProcess, type EtcdProcessOptions } from "./etcd_process.ts";
 import { versionText } from "../etcd_version.ts";
 
-/** What is done about the process by somebody with more rights. */
-export interface AdoptionHost {
+/** What a thread with more rights does about the process. */
+export interface OrphanControl {
   /** Whether it still runs. */
-  readonly lives: () => Promise<boolean>;
+  readonly isRunning: () => Promise<boolean>;
   /** Sends it a signal, if it still runs. */
   readonly signal: (signal: "SIGTERM" | "SIGKILL") => Promise<void>;
 }
@@ -25,16 +25,16 @@ export interface AdoptionHost {
 export interface AdoptEtcdOptions {
   /** Its pid. */
   readonly pid: number;
-  /** Who signals and looks. */
-  readonly host: AdoptionHost;
+  /** What signals it and looks at it. */
+  readonly control: OrphanControl;
 }
 
 const log = logger("etcd");
 
-/** How soon its end is noticed: far within the shortest lease. A look opens a file and closes it. */
-const LOOK_MS = 200;
-/** The same, while it is being stopped and somebody waits. */
-const STOPPING_LOOK_MS = 20;
+/** How soon its end is noticed: far within the shortest lease. A check opens a file and closes it. */
+const CHECK_INTERVAL_MS = 200;
+/** The same while it is being stopped, because the agent waits for it. */
+const STOPPING_INTERVAL_MS = 20;
 
 /**
  * Takes charge of an etcd that runs with these very options. How it ends
@@ -44,15 +44,15 @@ const STOPPING_LOOK_MS = 20;
  */
 export async function adoptEtcd(
   options: EtcdProcessOptions,
-  { pid, host }: AdoptEtcdOptions,
+  { pid, control }: AdoptEtcdOptions,
 ): Promise<EtcdProcess> {
   const logFile = await EtcdLogFile.open(options.logFile, {
     limitBytes: options.logLimitBytes,
   });
-  let lookMs = LOOK_MS;
+  let intervalMs = CHECK_INTERVAL_MS;
   const exited = untilGone(options.member.dataDir, {
-    lives: host.lives,
-    pauseMs: () => lookMs,
+    isRunning: control.isRunning,
+    pauseMs: () => intervalMs,
   });
   log.info("Adopted the etcd that an earlier agent left running", {
     pid,
@@ -62,8 +62,8 @@ export async function adoptEtcd(
     pid,
     exited: exited.then(() => ({ code: null, signal: null })),
     kill(signal) {
-      lookMs = STOPPING_LOOK_MS;
-      host.signal(signal).catch((error) =>
+      intervalMs = STOPPING_INTERVAL_MS;
+      control.signal(signal).catch((error) =>
         log.error("Cannot stop etcd", { pid, reason: messageOf(error) })
       );
       return true;
@@ -80,12 +80,12 @@ export async function adoptEtcd(
  */
 async function untilGone(
   dataDir: string,
-  { lives, pauseMs }: {
-    readonly lives: () => Promise<boolean>;
+  { isRunning, pauseMs }: {
+    readonly isRunning: () => Promise<boolean>;
     readonly pauseMs: () => number;
   },
 ): Promise<void> {
   do {
     await systemClock.sleep(pauseMs());
-  } while (await isLocked(dataDir).catch(() => false) || await lives());
+  } while (await isLocked(dataDir).catch(() => false) || await isRunning());
 }

@@ -1,6 +1,6 @@
 /**
- * The etcd child: started, waited for, stopped. Restarting is left to those
- * who know whether that helps.
+ * The etcd child: started, waited for, stopped. Restarting is left to the
+ * supervisor.
  *
  * @module
  */
@@ -8,7 +8,6 @@
 import { hostOf, isLoopback } from "../../base/url.ts";
 import { abortable, Deadline } from "../../base/abortable.ts";
 import { addExitHook } from "../../base/exit_hooks.ts";
-import { systemClock } from "../../base/clock.ts";
 import { logger } from "../../base/log.ts";
 import {
   diagnoseMismatch,
@@ -16,7 +15,7 @@ import {
   explainSilence,
 } from "./explain_exit.ts";
 import { etcdFlags, type EtcdMember } from "./etcd_flags.ts";
-import { hearFrom, isServing } from "../client/etcd_health.ts";
+import type { EtcdHealth } from "../client/etcd_health.ts";
 import { EtcdLogFile } from "./etcd_log_file.ts";
 import { writePidFile } from "./etcd_pid_file.ts";
 import type { EtcdExit, EtcdProcessError } from "./etcd_process_error.ts";
@@ -25,7 +24,7 @@ import { type SpawnedEtcd, spawnEtcd } from "./spawn_etcd.ts";
 
 const log = logger("etcd");
 
-/** Options of {@linkcode startEtcd}. */
+/** How an etcd is run; all but `health` is plain data. */
 export interface EtcdProcessOptions {
   /** The etcd to run. */
   readonly binary: string;
@@ -37,6 +36,8 @@ export interface EtcdProcessOptions {
   readonly logFile: string;
   /** Where the child is remembered while it runs; its directory exists. */
   readonly pidFile: string;
+  /** What asks whether it serves. */
+  readonly health: Pick<EtcdHealth, "untilServing">;
   /** The size from which the log is cut, in bytes. @default {16777216} */
   readonly logLimitBytes?: number | undefined;
   /** How often the log's size is looked at, in milliseconds. @default {120000} */
@@ -74,10 +75,6 @@ export type EtcdProcessState = "starting" | "serving" | "stopping" | "exited";
 export const GRACE_MS = 10_000;
 /** A single member serves within 1 s; a WAL of many segments and a check of all data take longer. */
 const SERVING_MS = 30_000;
-/** The pause after a refused connection or "not yet": etcd starts in a few of them. */
-const RETRY_MS = 10;
-/** etcd listens early and answers when it is ready; a longer silence is asked about anew, at once. */
-const REQUEST_MS = 5_000;
 /** etcd writes a few lines a minute; even at 100 a second the log grows by 4 MB between two looks. */
 const LOG_CHECK_MS = 120_000;
 
@@ -145,7 +142,7 @@ export class EtcdProcess implements AsyncDisposable {
   readonly #options: EtcdProcessOptions;
   readonly #logTimer: ReturnType<typeof setInterval>;
   readonly #ended = new AbortController();
-  readonly #lastAct: Disposable;
+  readonly #exitHook: Disposable;
   readonly #kill: SpawnedEtcd["kill"];
   #rotation: Promise<void> = Promise.resolve();
   #state: EtcdProcessState = "starting";
@@ -163,7 +160,7 @@ export class EtcdProcess implements AsyncDisposable {
     this.#logFile = logFile;
     this.#options = options;
     this.#kill = kill;
-    this.#lastAct = addExitHook(() => kill("SIGKILL"));
+    this.#exitHook = addExitHook(() => kill("SIGKILL"));
     this.exited = exited.then((exit) => {
       this.#onExit(exit);
       return exit;
@@ -194,11 +191,12 @@ export class EtcdProcess implements AsyncDisposable {
       signal,
       this.#ended.signal,
     ]);
-    const url = this.#localUrl();
+    const { health } = this.#options;
     try {
-      while (!await this.#asks(url, deadline.signal)) {
-        await systemClock.sleep(RETRY_MS, { signal: deadline.signal });
-      }
+      await abortable(
+        health.untilServing(this.#localUrl(), deadline),
+        deadline.signal,
+      );
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
       if (this.#exit !== undefined) throw await this.explainExit();
@@ -218,26 +216,8 @@ export class EtcdProcess implements AsyncDisposable {
     return diagnoseMismatch(await this.#logFile.lines())?.why;
   }
 
-  /** Whether the member answers at all before the signal aborts, with a majority or without. */
-  async answers(
-    { signal }: { readonly signal: AbortSignal },
-  ): Promise<boolean> {
-    try {
-      await abortable(hearFrom(this.#localUrl(), { signal }), signal);
-      return true;
-    } catch {
-      return false;
-    }
-  }
-
-  /** Whether the member says that it serves before the signal aborts. */
-  async serves({ signal }: { readonly signal: AbortSignal }): Promise<boolean> {
-    return await this.#asks(this.#localUrl(), signal).catch(() => false);
-  }
-
   /**
-   * Waits until etcd has ended and says why, from its log: for who restarts it,
-   * or gives up.
+   * Waits until etcd has ended and says why, from its log.
    */
   async explainExit(): Promise<EtcdProcessError> {
     return await explainExit(await this.exited, this.#logFile);
@@ -278,21 +258,21 @@ export class EtcdProcess implements AsyncDisposable {
   }
 
   #send(signal: "SIGTERM" | "SIGKILL"): void {
-    // If not, it has ended this moment, and the news is on its way.
+    // If not, it has ended this moment, and `exited` is about to resolve.
     if (!this.#kill(signal)) log.debug("etcd took no signal", { signal });
   }
 
   #onExit(exit: EtcdExit): void {
-    this.#lastAct[Symbol.dispose]();
+    this.#exitHook[Symbol.dispose]();
     clearTimeout(this.#killTimer);
     clearInterval(this.#logTimer);
     this.#exit = exit;
     this.#transition("exited");
     try {
-      // At once, before anyone can start the next etcd and remember that.
+      // At once, before the next etcd can be started and write its own.
       Deno.removeSync(this.#options.pidFile);
     } catch {
-      // Never written, or gone; a stale one names a child that nobody is.
+      // Never written, or gone; a stale one names a child that does not exist.
     }
     this.#ended.abort();
   }
@@ -303,23 +283,6 @@ export class EtcdProcess implements AsyncDisposable {
       .catch((error) =>
         log.warn("Cannot bound the log of etcd", { error: String(error) })
       );
-  }
-
-  /** Whether the member serves; false as well if it does not answer. Throws the signal's reason. */
-  async #asks(url: string, signal: AbortSignal): Promise<boolean> {
-    signal.throwIfAborted();
-    using request = new Deadline(REQUEST_MS, () => new Error("No answer"), [
-      signal,
-    ]);
-    try {
-      return await abortable(
-        isServing(url, { signal: request.signal }),
-        request.signal,
-      );
-    } catch {
-      signal.throwIfAborted();
-      return false;
-    }
   }
 
   /** An URL it listens on, loopback if there is one. */

@@ -1,6 +1,6 @@
 /**
- * An etcd that an agent left behind, in the hands of one that may signal any
- * process: each signal goes out only after a look at who has the pid.
+ * An etcd that an agent left behind, for a thread that may signal any process:
+ * before each signal it checks which process has the pid.
  *
  * @module
  */
@@ -28,9 +28,9 @@ export interface EndOrphanOptions {
   readonly reason?: string | undefined;
 }
 
-/** The first pause between two looks at a process that is not our child; etcd takes 0.1 s to end. */
+/** The first pause between two checks of a process that is not our child; etcd takes 0.1 s to end. */
 const POLL_MS = 20;
-/** A look starts two or three programs, 10 ms of work: it may cost 2 % of the time. */
+/** A check starts two or three programs, 10 ms of work: it may cost 2 % of the time. */
 const LONGEST_POLL_MS = 500;
 /** What the kernel may take to end a killed process; it must write nothing more. */
 const KILLED_MS = 5_000;
@@ -59,7 +59,7 @@ export async function endOrphan(
     const end = systemClock.nowMs() + withinMs;
     let pauseMs = POLL_MS;
     while (systemClock.nowMs() < end) {
-      if (!await orphanLives(orphan)) return;
+      if (!await isOrphanRunning(orphan)) return;
       const leftMs = Math.max(0, end - systemClock.nowMs());
       await systemClock.sleep(Math.min(pauseMs, leftMs));
       pauseMs = Math.min(2 * pauseMs, LONGEST_POLL_MS);
@@ -81,7 +81,7 @@ export async function signalOrphan(
   orphan: Orphan,
   signal: "SIGTERM" | "SIGKILL",
 ): Promise<boolean> {
-  if (!await orphanLives(orphan)) return false;
+  if (!await isOrphanRunning(orphan)) return false;
   const { pid } = orphan;
   try {
     Deno.kill(pid, signal);
@@ -97,7 +97,7 @@ export async function signalOrphan(
   }
 }
 
-/** Kills an orphan, and no later owner of its pid, before this returns: a last act. */
+/** Kills an orphan, and no later owner of its pid, before this returns: for an exit hook. */
 export function killOrphanNow({ pid, startTime }: Orphan): void {
   if (findProcessSync(pid)?.startTime === startTime) Deno.kill(pid, "SIGKILL");
 }
@@ -107,7 +107,7 @@ export function killOrphanNow({ pid, startTime }: Orphan): void {
  *
  * @throws {KatError} if it cannot be looked at.
  */
-export async function orphanLives(
+export async function isOrphanRunning(
   { pid, startTime }: Orphan,
 ): Promise<boolean> {
   try {

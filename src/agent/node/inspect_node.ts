@@ -1,6 +1,7 @@
 /**
- * What a node refuses to become: another node, another cluster's, or one whose
- * data does not fit. Looking changes nothing.
+ * The first step of a start: what is in the data directory, and what a node
+ * refuses to become: another node, another cluster's, or one whose data does
+ * not fit. Changes nothing.
  *
  * @module
  */
@@ -13,18 +14,61 @@ import {
   ConfigChangeError,
   refuseFixed,
 } from "../../cluster/cluster_record.ts";
-import { type DataPaths, dataPaths } from "../data_directory.ts";
+import {
+  type DataPaths,
+  dataPaths,
+  inspectDataDirectory,
+} from "../data_directory.ts";
 import type { NodeRecord } from "../node_record.ts";
 import type { WantedNode } from "./wanted_node.ts";
+
+/** A node that may be started. */
+export interface InspectedNode {
+  /** What it knows, with what is wanted of it now. */
+  readonly record: NodeRecord;
+  /** Where its files are. */
+  readonly paths: DataPaths;
+  /** Whether the directory has not been used before. */
+  readonly isFresh: boolean;
+}
+
+/**
+ * Finds the node in a data directory, or the place for the one that is wanted;
+ * without a wanted one, the node must be there.
+ *
+ * @throws {KatError} if it cannot be started; nothing was touched.
+ */
+export async function inspectNode(
+  dataDir: string,
+  wanted?: WantedNode,
+): Promise<InspectedNode> {
+  const known = await inspectDataDirectory(dataDir);
+  if (known && wanted) await refuseAnotherNode(known, wanted, dataDir);
+  const record = wanted
+    ? { state: "initialising" as const, ...known, ...wanted }
+    : known;
+  if (record === undefined) {
+    throw new KatError(
+      `Cannot run: the data directory "${dataDir}" holds no node`,
+      {
+        hint:
+          "Name its directory with --data-dir, make a cluster with kat-agent init --config FILE, or use an existing etcd with --endpoints",
+      },
+    );
+  }
+  const paths = dataPaths(dataDir);
+  await refuseUnfitData(record, paths);
+  return { record, paths, isFresh: known === undefined };
+}
 
 /**
  * The node must be the same one: etcd would silently keep its old identity.
  * Until etcd has one nothing is fixed, and until the cluster is known its store
- * has the say about the configuration.
+ * decides about the configuration.
  *
  * @throws {KatError} naming the setting with both values.
  */
-export async function refuseAnotherNode(
+async function refuseAnotherNode(
   known: NodeRecord,
   wanted: WantedNode,
   dataDir: string,
@@ -63,7 +107,7 @@ export async function refuseAnotherNode(
  *
  * @throws {KatError} with the reason.
  */
-export async function refuseUnfitData(
+async function refuseUnfitData(
   record: NodeRecord,
   paths: DataPaths,
 ): Promise<void> {

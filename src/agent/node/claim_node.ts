@@ -1,0 +1,99 @@
+/**
+ * The second step of a start: a node takes its data directory and its ports for
+ * itself, and finds the etcd to run in them.
+ *
+ * @module
+ */
+
+import type { ClusterSpec } from "../../config/cluster_config.ts";
+import {
+  assertUnlocked,
+  createDataDir,
+} from "../../etcd/data/etcd_data_dir.ts";
+import { type DiskProbe, probeDisk } from "../../etcd/disk_probe.ts";
+import { findOrphan } from "../../etcd/process/etcd_pid_file.ts";
+import { assertPortsFree } from "../../etcd/process/port_holder.ts";
+import type { EtcdBinaries } from "../../etcd/release/etcd_binaries.ts";
+import { DataDirectory, writeRecord } from "../data_directory.ts";
+import type { Identity } from "../identity/identity.ts";
+import { refuseOtherData } from "../identity/refuse_identity.ts";
+import type { EtcdSettings } from "../parts/member_part.ts";
+import { OrphanOwner } from "./orphan_owner.ts";
+import { type NodePlan, planMember } from "./plan_node.ts";
+
+/** Options of {@linkcode claimNode}. */
+export interface ClaimOptions {
+  /** Whether the directory has not been used before. */
+  readonly isFresh: boolean;
+  /** Finds the etcd to run, downloading it if need be. */
+  readonly findEtcd: (spec: ClusterSpec) => Promise<EtcdBinaries>;
+  /** Cancels the step. */
+  readonly signal: AbortSignal;
+}
+
+/** A node's place; disposing ends an orphan that is left in it, and lets the next agent have it. */
+export interface ClaimedNode extends AsyncDisposable {
+  /** How its etcd is to be run. */
+  readonly etcd: EtcdSettings;
+  /** An etcd that runs already and is to go on in place of a new one. */
+  readonly adopted: OrphanOwner | undefined;
+  /** Whose data it has, and how far they were. */
+  readonly identity: Identity | undefined;
+  /** How quick its disk is, if that was measured. */
+  readonly probe: DiskProbe | undefined;
+}
+
+/**
+ * Takes a node's place. What can fail without a trace comes before the first
+ * write, and nothing that etcd has written is changed.
+ *
+ * @throws {KatError} if the place is taken, or its data belong to another.
+ */
+export async function claimNode(
+  plan: NodePlan,
+  { isFresh, findEtcd, signal }: ClaimOptions,
+): Promise<ClaimedNode> {
+  const { record, paths, ports, needsProbe } = plan;
+  // Nothing is left of a failure here: there is no directory yet.
+  if (isFresh) await assertPortsFree(ports);
+  const found = isFresh ? await findEtcd(record.spec) : undefined;
+
+  await using stack = new AsyncDisposableStack();
+  stack.use(await DataDirectory.open(paths.root));
+  const probing = needsProbe ? probeDisk(paths.root, { signal }) : undefined;
+  const left = await findOrphan(paths.etcdPid, paths.etcd);
+  const orphan = left && stack.use(new OrphanOwner(left));
+  if (!orphan) await assertPlaceFree(plan);
+  const { etcd: binary, version } = found ?? await findEtcd(record.spec);
+  signal.throwIfAborted();
+  const identity = await refuseOtherData(record, { paths, version });
+  const probe = await probing;
+  await writeRecord(paths, record);
+  await createDataDir(paths.etcd);
+
+  const member = planMember(plan, probe);
+  const isAdopted = await orphan?.adoptOrStop({ binary, version, member }) ??
+    false;
+  if (orphan && !isAdopted) await assertPlaceFree(plan);
+  signal.throwIfAborted();
+  const place = stack.move();
+  return {
+    etcd: {
+      binary,
+      version,
+      member,
+      logFile: paths.etcdLog,
+      pidFile: paths.etcdPid,
+    },
+    adopted: isAdopted ? orphan : undefined,
+    identity,
+    probe,
+    [Symbol.asyncDispose]: () => place.disposeAsync(),
+  };
+}
+
+/** No other etcd has the data, and no other program the ports. */
+async function assertPlaceFree({ paths, ports }: NodePlan): Promise<void> {
+  await assertUnlocked(paths.etcd);
+  await assertPortsFree(ports);
+}

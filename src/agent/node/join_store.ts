@@ -1,0 +1,89 @@
+/**
+ * The last step of a start, and the node's life: it takes part in its cluster
+ * until it is told to stop.
+ *
+ * @module
+ */
+
+import { versionText } from "../../etcd/etcd_version.ts";
+import type { NodeRecord } from "../node_record.ts";
+import type { Report } from "../node_state.ts";
+import type { MemberPart } from "../parts/member_part.ts";
+import type { StoreHost, StorePart } from "../parts/store_part.ts";
+import type { ClaimedNode } from "./claim_node.ts";
+import type { NodePlan } from "./plan_node.ts";
+
+/** Options of {@linkcode joinStore}. */
+export interface JoinStoreOptions {
+  /** The store's half. */
+  readonly store: StorePart;
+  /** The member's half, whose etcd serves. */
+  readonly member: MemberPart;
+  /** What was found when the node took its place. */
+  readonly claim: ClaimedNode;
+  /** Whether cluster.kat itself says `leaderLeaseSeconds`; unknown without the file. */
+  readonly isLeaseGiven?: boolean | undefined;
+  /** Takes note of what has changed. */
+  readonly report?: Report | undefined;
+  /** Ends it, in order. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Takes part until the signal aborts, or the member cannot be kept running.
+ *
+ * @throws {KatError} if the store holds another cluster than it should, or with
+ * the reason why the member failed.
+ */
+export async function joinStore(
+  plan: NodePlan,
+  { store, member, claim, isLeaseGiven, report, signal }: JoinStoreOptions,
+): Promise<void> {
+  const { record, endpoints, members, entry } = plan;
+  await store.serve({
+    endpoints,
+    nodeName: record.nodeName,
+    members,
+    entry,
+    own: {
+      identity: claim.identity,
+      etcdVersion: versionText(claim.etcd.version),
+      timing: record.timing,
+      electionKey: record.electionKey,
+      probe: claim.probe,
+      isLeaseGiven,
+    },
+  }, {
+    host: storeHost(record, { member, report }),
+    signal: AbortSignal.any([signal, member.failed]),
+  });
+  if (member.failed.aborted) throw member.failed.reason;
+}
+
+/** What the store's half has done by the member's, which has files. */
+function storeHost(
+  record: NodeRecord,
+  { member, report }: Pick<JoinStoreOptions, "member" | "report">,
+): StoreHost {
+  let known = record;
+  let last = Promise.resolve();
+  // One after the other, so that what is known last is what stays.
+  const remember = (changes: Partial<NodeRecord>) => {
+    known = { ...known, ...changes };
+    return last = last.catch(() => {}).then(() => member.keepRecord(known));
+  };
+  return {
+    report: (progress) => report?.(progress),
+    keepCluster: ({ uid, spec }) =>
+      remember({
+        state: "ready",
+        clusterUid: uid,
+        spec: { ...spec, dataDir: record.spec.dataDir },
+      }),
+    keepElectionKey: (electionKey) => remember({ electionKey }),
+    keepIdentity: (identity) => member.keepIdentity(identity),
+    keepTiming: (timing) => remember({ timing }),
+    probeDisk: () => member.probeDisk(),
+    diskSpace: () => member.diskSpace(),
+  };
+}
