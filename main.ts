@@ -36,9 +36,9 @@ for (const name of STOP_SIGNALS) {
       return;
     }
     const samePress = performance.now() - firstSignalMs < SAME_PRESS_MS;
-    // Nobody hurries a program by closing its terminal twice.
+    // A terminal that is closed twice asks for no haste.
     if (samePress || name === "SIGHUP") return;
-    exitHard(SIGNAL_EXIT_CODES[name]);
+    exitAtOnce(SIGNAL_EXIT_CODES[name]);
   });
 }
 globalThis.addEventListener("unhandledrejection", (event) => {
@@ -60,15 +60,15 @@ try {
   await reportBug(error);
 }
 
-/** Ends now, with what must be done even then. */
-function exitHard(code: number): never {
+/** Ends now; only the exit hooks still run. */
+function exitAtOnce(code: number): never {
   runExitHooks();
   Deno.exit(code);
 }
 
 async function reportBug(error: unknown): Promise<never> {
   const stack = error instanceof Error ? error.stack : String(error);
-  // First, for saying it may take as long as somebody needs to read it.
+  // First, because writing can block for as long as the reader takes.
   runExitHooks();
   await writeError(`kat-agent: this is a bug, please report it\n${stack}\n`);
   Deno.exit(ExitCode.bug);

@@ -30,7 +30,7 @@ export interface NodeRecord {
   readonly advertiseAddress: string;
   /** The members that the cluster was made of, as `--initial-cluster` says them. */
   readonly initialCluster: readonly InitialMember[];
-  /** The timing that the cluster had settled on when this node last looked. */
+  /** The timing that the cluster had settled on when this node last served. */
   readonly timing?: ClusterTiming | undefined;
   /** The key under which its agent last stood in the election, for the next one to end. */
   readonly electionKey?: string | undefined;

@@ -22,7 +22,7 @@ export interface WatchedEtcd extends Pick<EtcdProcess, "pid" | "state"> {
 
 /** A half of the agent, as the watchdog sees it. */
 export interface WatchedPart {
-  /** What the part is called. */
+  /** What it is called. */
   readonly name: string;
   /** Whether its event loop turns: whether it answers before the signal aborts. */
   readonly turns: (options: CheckOptions) => Promise<boolean>;
@@ -54,10 +54,10 @@ export interface NodeState {
   readonly waitsFor?: string | undefined;
   /** The term that this node leads in. */
   readonly term?: TermState | undefined;
-  /** Who leads, as last seen. */
+  /** The node that leads, as last seen. */
   readonly leader?: string | undefined;
-  /** The last look at the store, with what was wrong. */
-  readonly look?: { readonly trouble: string | undefined };
+  /** The last check of the store, with what was wrong. */
+  readonly storeCheck?: { readonly trouble: string | undefined };
 }
 
 /** Takes progress: what it names has changed, the rest is as it was. */
@@ -76,15 +76,15 @@ export function describeNode(
   state: NodeState,
   options: DescribeOptions,
 ): string {
-  const { search, etcd, waitsFor, look } = state;
+  const { search, etcd, waitsFor, storeCheck } = state;
   if (search !== undefined) return search;
   if (waitsFor !== undefined) {
     return `waiting for ${waitsFor}, ${describeEtcd(state)}`;
   }
   if (!state.isUp) return etcd ? describeEtcd(state) : "starting";
   const parts = [describeRole(state, options)];
-  if (look?.trouble !== undefined) {
-    parts.push(`the store cannot be reached: ${look.trouble}`);
+  if (storeCheck?.trouble !== undefined) {
+    parts.push(`the store cannot be reached: ${storeCheck.trouble}`);
   }
   if (etcd) parts.push(describeEtcd(state));
   return parts.join(", ");
@@ -103,14 +103,14 @@ function describeRole(
 }
 
 function describeEtcd(
-  { etcd, etcdVersion, look, keepsEnding }: NodeState,
+  { etcd, etcdVersion, storeCheck, keepsEnding }: NodeState,
 ): string {
   if (keepsEnding !== undefined) {
     return `etcd keeps ending: ${keepsEnding}, tried again every minute`;
   }
   const words = {
     starting: "starting",
-    serving: look?.trouble === undefined ? "healthy" : "running",
+    serving: storeCheck?.trouble === undefined ? "healthy" : "running",
     stopping: "stopping",
     exited: "ended, is started again",
   };

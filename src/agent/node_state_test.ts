@@ -58,9 +58,9 @@ Deno.test("describeNode() names the day of a term that began on another", () => 
 });
 
 Deno.test("describeNode() tells of trouble with the store and with etcd", () => {
-  const look = { trouble: "waiting for n2, n3" };
+  const storeCheck = { trouble: "waiting for n2, n3" };
   strictEqual(
-    describe({ ...etcd("serving"), isUp: true, look }),
+    describe({ ...etcd("serving"), isUp: true, storeCheck }),
     "no leader seen yet, the store cannot be reached: waiting for n2, n3, etcd 3.6.14 running",
   );
   strictEqual(

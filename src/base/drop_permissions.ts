@@ -10,7 +10,7 @@ import { logger } from "./log.ts";
 export interface DropPermissionsOptions {
   /** Unix sockets that may still be written to. */
   readonly sockets: readonly string[];
-  /** Waited for before, as a Worker loads with the rights of who started it. */
+  /** Waited for before, because a Worker loads with the rights of the thread that started it. */
   readonly after: readonly { readonly ready: Promise<void> }[];
   /** Kinds that are not given up yet: to be called again without, once they are not needed. */
   readonly keep?: readonly Kind[] | undefined;

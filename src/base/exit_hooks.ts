@@ -1,25 +1,25 @@
 /**
- * What must still happen when there is no time for an orderly end: a second
- * Ctrl-C, or a bug.
+ * What must still be done when the program ends at once, after a second Ctrl-C
+ * or a bug.
  *
  * @module
  */
 
 const hooks = new Set<() => void>();
 
-/** Registers a synchronous last act until it is disposed. */
-export function addExitHook(act: () => void): Disposable {
-  hooks.add(act);
-  return { [Symbol.dispose]: () => void hooks.delete(act) };
+/** Registers a synchronous function until it is disposed. */
+export function addExitHook(hook: () => void): Disposable {
+  hooks.add(hook);
+  return { [Symbol.dispose]: () => void hooks.delete(hook) };
 }
 
-/** Does all that is registered, once. The caller exits right after. */
+/** Runs all that is registered, once. The caller exits right after. */
 export function runExitHooks(): void {
-  for (const act of hooks) {
+  for (const hook of hooks) {
     try {
-      act();
+      hook();
     } catch {
-      // The next one matters no less.
+      // The next hook must still run.
     }
   }
   hooks.clear();

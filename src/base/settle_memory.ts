@@ -5,10 +5,10 @@
  * @module
  */
 
-/** When a thread has started, for good measure, in milliseconds. */
+/** By when a thread has certainly started, in milliseconds. */
 const STARTED_MS = 3_000;
-/** How often to look again, in milliseconds: at 10 ms each, nothing. */
-const AGAIN_MS = 600_000;
+/** How often to collect again, in milliseconds; a collection takes 10 ms. */
+const INTERVAL_MS = 600_000;
 
 /** What `--expose-gc` adds; absent where the agent runs without that flag. */
 type Collect = (options: {
@@ -27,7 +27,7 @@ export function settleMemory(): Disposable {
   const collect = () =>
     gc({ type: "major", execution: "sync", flavor: "last-resort" });
   const soon = setTimeout(collect, STARTED_MS);
-  const later = setInterval(collect, AGAIN_MS);
+  const later = setInterval(collect, INTERVAL_MS);
   // A thread that has nothing else to do may end.
   Deno.unrefTimer(soon);
   Deno.unrefTimer(later);

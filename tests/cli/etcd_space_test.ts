@@ -232,7 +232,7 @@ async function watching(etcd: TestEtcd, dataDir: string) {
     endpoint: etcd.endpoint,
     diskSpace: () => diskSpace(dataDir),
     quotaBytes: QUOTA,
-    onLook: (now) => {
+    onCheck: (now) => {
       troubles = now;
       looks++;
     },

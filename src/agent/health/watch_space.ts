@@ -24,20 +24,20 @@ import {
 export interface WatchSpaceOptions {
   /** The client URL of the node's own member. */
   readonly endpoint: string;
-  /** Asks for the disk on which etcd's data lie. */
+  /** Says how much space the disk of etcd's data has. */
   readonly diskSpace: () => Promise<DiskSpace | undefined>;
   /** The quota that etcd was started with. @default {etcd's own} */
   readonly quotaBytes?: number | undefined;
-  /** Told after every look what is short. */
-  readonly onLook?: ((troubles: readonly SpaceTrouble[]) => void) | undefined;
+  /** Takes what is short, after every check. */
+  readonly onCheck?: ((troubles: readonly SpaceTrouble[]) => void) | undefined;
   /** What time passes by. @default {systemClock} */
   readonly clock?: Clock | undefined;
   /** Ends the watch. */
   readonly signal: AbortSignal;
 }
 
-/** The pause between two looks: one question to etcd, one to the kernel. */
-const LOOK_MS = 60_000;
+/** The pause between two checks: one question to etcd, one to the kernel. */
+const CHECK_INTERVAL_MS = 60_000;
 
 const WORDS: Readonly<
   Record<SpaceKind, { readonly begins: string; readonly ends: string }>
@@ -56,22 +56,22 @@ const WORDS: Readonly<
   },
 };
 
-/** Looks at once, and then every minute until the signal aborts. */
+/** Checks at once, and then every minute until the signal aborts. */
 export async function watchSpace(options: WatchSpaceOptions): Promise<void> {
-  const { clock = systemClock, onLook, signal } = options;
+  const { clock = systemClock, onCheck, signal } = options;
   let known: readonly SpaceTrouble[] = [];
   try {
     while (!signal.aborted) {
-      known = await look(options, known);
-      onLook?.(known);
-      await clock.sleep(LOOK_MS, { signal });
+      known = await checkSpace(options, known);
+      onCheck?.(known);
+      await clock.sleep(CHECK_INTERVAL_MS, { signal });
     }
   } catch (error) {
     if (!signal.aborted) throw error;
   }
 }
 
-async function look(
+async function checkSpace(
   { endpoint, diskSpace, quotaBytes = DEFAULT_QUOTA_BYTES, signal }:
     WatchSpaceOptions,
   before: readonly SpaceTrouble[],

@@ -14,36 +14,36 @@ import { missingPeers } from "./missing_peers.ts";
 
 /** Options of {@linkcode watchStore}. */
 export interface ReachabilityOptions {
-  /** The node that looks. */
+  /** The node that checks. */
   readonly nodeName: string;
-  /** The members of the cluster; none if somebody else runs them. */
+  /** The members of the cluster; none if this node runs none of them. */
   readonly members: readonly InitialMember[];
-  /** Told after every look: for whom the store waits, or why it cannot be reached; `undefined` if it can. */
-  readonly onLook?: ((trouble: string | undefined) => void) | undefined;
+  /** Takes the result of every check: which members the store waits for, or why it cannot be reached; `undefined` if it can. */
+  readonly onCheck?: ((trouble: string | undefined) => void) | undefined;
   /** Ends the watch. */
   readonly signal: AbortSignal;
 }
 
-/** The pause between two looks: one read each, which etcd answers from memory. */
-const LOOK_MS = 5_000;
+/** The pause between two checks: one read each, which etcd answers from memory. */
+const CHECK_INTERVAL_MS = 5_000;
 /** How long an answer may take before the store counts as unreachable. */
 const ANSWER_MS = 3_000;
 
-/** Looks until the signal aborts; each change is logged once. */
+/** Checks until the signal aborts; logs each change once. */
 export async function watchStore(
   store: StateStore,
-  { nodeName, members, onLook, signal }: ReachabilityOptions,
+  { nodeName, members, onCheck, signal }: ReachabilityOptions,
 ): Promise<void> {
   const log = logger("agent");
   let said: string | undefined;
   try {
     while (true) {
-      await systemClock.sleep(LOOK_MS, { signal });
+      await systemClock.sleep(CHECK_INTERVAL_MS, { signal });
       try {
         await store.get(SCHEMA_VERSION_KEY, { signal, timeoutMs: ANSWER_MS });
         if (said !== undefined) log.info("The store can be reached again");
         said = undefined;
-        onLook?.(undefined);
+        onCheck?.(undefined);
       } catch (error) {
         if (!(error instanceof StoreError)) throw error;
         const missing = await missingPeers(members, { nodeName, signal });
@@ -55,7 +55,7 @@ export async function watchStore(
           });
         }
         said = waitsFor;
-        onLook?.(waitsFor === "" ? error.message : `waiting for ${waitsFor}`);
+        onCheck?.(waitsFor === "" ? error.message : `waiting for ${waitsFor}`);
       }
     }
   } catch (error) {

@@ -1,8 +1,8 @@
 /**
- * Whether a node is well, so that whoever watches it may leave it alone.
+ * Whether a node is well, so that systemd need not restart it.
  *
- * What a restart cannot mend does not count: a node without a majority is
- * well, and so is one whose etcd ended and is being started again.
+ * What a restart cannot fix does not count: a node without a majority is well,
+ * and so is one whose etcd ended and is being started again.
  *
  * @module
  */
@@ -21,29 +21,32 @@ export interface WatchdogOptions {
 
 /** How long a leader's work may go on after its term. */
 const DUTIES_GRACE_MS = 10_000;
-/** A look at the store and the pause after it take 10 s at most; this is a lost answer that nobody missed. */
-const LOOK_MS = 60_000;
+/** A check of the store and the pause after it take 10 s at most; after this long its answer is lost. */
+const STORE_CHECK_TIMEOUT_MS = 60_000;
 /** How long the store may be out of reach of the agent alone. */
 const UNREACHABLE_MS = 60_000;
 
-/** What of a node is looked at. */
-export type WatchedNode = Pick<NodeState, "etcd" | "look" | "parts" | "term">;
+/** What of a node is watched. */
+export type WatchedNode = Pick<
+  NodeState,
+  "etcd" | "storeCheck" | "parts" | "term"
+>;
 
 /**
- * Looks at one node over time. It is well unless
+ * Watches one node over time. It is well unless
  *
- * - the event loop of one of the agent's parts does not turn;
+ * - the event loop of one of the agent's halves does not turn;
  * - its etcd, having answered once, no longer does;
  * - its leader's work goes on although the lease is over;
- * - looks at the store neither succeed nor fail any more;
+ * - checks of the store neither succeed nor fail any more;
  * - the agent cannot reach the store, and its etcd says that it serves.
  */
 export class Watchdog {
   readonly #clock: Clock;
   #heardPid: number | undefined;
-  #look: WatchedNode["look"];
-  #lookedMs = 0;
-  #apartSinceMs: number | undefined;
+  #storeCheck: WatchedNode["storeCheck"];
+  #storeCheckedMs = 0;
+  #unreachableSinceMs: number | undefined;
   #overdueTerm: WatchedNode["term"];
   #overdueSinceMs = 0;
 
@@ -57,9 +60,9 @@ export class Watchdog {
     node: WatchedNode,
     options: WatchdogOptions,
   ): Promise<string | undefined> {
-    const wrong = this.#ofTerm(node) ?? this.#ofLooks(node);
+    const wrong = this.#ofTerm(node) ?? this.#ofStoreChecks(node);
     if (wrong !== undefined) return wrong;
-    // At the same time, for each takes its time where somebody is silent.
+    // At the same time, because each may take all of its time.
     const [part, etcd] = await Promise.all([
       ofParts(node, options),
       this.#ofEtcd(node, options),
@@ -82,15 +85,17 @@ export class Watchdog {
       : "the leader's work goes on after its term";
   }
 
-  #ofLooks({ look }: WatchedNode): string | undefined {
+  #ofStoreChecks({ storeCheck }: WatchedNode): string | undefined {
     const nowMs = this.#clock.nowMs();
-    if (look !== this.#look) {
-      this.#look = look;
-      this.#lookedMs = nowMs;
-      if (look?.trouble === undefined) this.#apartSinceMs = undefined;
-      else this.#apartSinceMs ??= nowMs;
+    if (storeCheck !== this.#storeCheck) {
+      this.#storeCheck = storeCheck;
+      this.#storeCheckedMs = nowMs;
+      if (storeCheck?.trouble === undefined) {
+        this.#unreachableSinceMs = undefined;
+      } else this.#unreachableSinceMs ??= nowMs;
     }
-    return look === undefined || nowMs - this.#lookedMs < LOOK_MS
+    return storeCheck === undefined ||
+        nowMs - this.#storeCheckedMs < STORE_CHECK_TIMEOUT_MS
       ? undefined
       : "questions to the store do not come back";
   }
@@ -108,16 +113,16 @@ export class Watchdog {
     else if (hasAnswered(etcd, this.#heardPid)) {
       return "etcd does not answer";
     }
-    const apartMs = this.#apartSinceMs === undefined
+    const unreachableMs = this.#unreachableSinceMs === undefined
       ? 0
-      : this.#clock.nowMs() - this.#apartSinceMs;
-    return apartMs >= UNREACHABLE_MS && await etcd.serves({ signal })
+      : this.#clock.nowMs() - this.#unreachableSinceMs;
+    return unreachableMs >= UNREACHABLE_MS && await etcd.serves({ signal })
       ? "the store cannot be reached although etcd serves"
       : undefined;
   }
 }
 
-/** To whoever started it, or here: one that was started without a majority never "serves". */
+/** To the supervisor, or here: an etcd that was started without a majority never "serves". */
 function hasAnswered(
   etcd: WatchedEtcd,
   heardPid: number | undefined,

@@ -21,9 +21,9 @@ const OVERDUE = "the leader's work goes on after its term";
 
 function setUp() {
   const clock = new FakeClock();
-  const wellness = new Watchdog(clock);
+  const watchdog = new Watchdog(clock);
   const unhealthyReason = (node: WatchedNode) =>
-    wellness.unhealthyReason(node, { answerMs: 1_000 });
+    watchdog.unhealthyReason(node, { answerMs: 1_000 });
   return { clock, unhealthyReason };
 }
 
@@ -57,7 +57,7 @@ Deno.test("Watchdog finds a node without a majority well, however long that last
   const etcd = new FakeEtcd();
   etcd.isServing = false;
   for (let minute = 0; minute < 600; minute++) {
-    const node = { etcd, look: { trouble: "waiting for n2" } };
+    const node = { etcd, storeCheck: { trouble: "waiting for n2" } };
     strictEqual(await unhealthyReason(node), undefined);
     clock.jump(9_000);
     strictEqual(await unhealthyReason(node), undefined);
@@ -90,7 +90,7 @@ Deno.test("Watchdog finds an agent that alone cannot reach the store, and its re
   const etcd = new FakeEtcd();
   const look = async (trouble: string | undefined) => {
     clock.jump(9_000);
-    return await unhealthyReason({ etcd, look: { trouble } });
+    return await unhealthyReason({ etcd, storeCheck: { trouble } });
   };
   for (let n = 0; n < 7; n++) strictEqual(await look("No answer"), undefined);
   strictEqual(await look("No answer"), APART);
@@ -100,13 +100,16 @@ Deno.test("Watchdog finds an agent that alone cannot reach the store, and its re
 
 Deno.test("Watchdog finds looks at the store that do not end", async () => {
   const { clock, unhealthyReason } = setUp();
-  const node = { look: { trouble: undefined } };
+  const node = { storeCheck: { trouble: undefined } };
   strictEqual(await unhealthyReason(node), undefined);
   clock.jump(59_000);
   strictEqual(await unhealthyReason(node), undefined);
   clock.jump(1_000);
   strictEqual(await unhealthyReason(node), LOST);
-  strictEqual(await unhealthyReason({ look: { trouble: "gone" } }), undefined);
+  strictEqual(
+    await unhealthyReason({ storeCheck: { trouble: "gone" } }),
+    undefined,
+  );
 });
 
 Deno.test("Watchdog finds a leader whose work outlives its lease", async () => {

@@ -1,6 +1,6 @@
 /**
- * Keeps `identity.json` up to date, and an eye on the store's coming back as
- * it was when etcd was restarted under a running agent.
+ * Keeps `identity.json` up to date, and checks that the store comes back as it
+ * was when etcd was restarted under a running agent.
  *
  * @module
  */
@@ -44,16 +44,16 @@ export interface KeepIdentityOptions extends PositionOptions {
   readonly nodeName: string;
   /** The etcd that runs. */
   readonly etcdVersion: string;
-  /** Told when the store is not what it was, and, with `undefined`, when it is again. */
+  /** Called when the store is not what it was, and, with `undefined`, when it is again. */
   readonly onStepBack?: ((stepBack: StepBack | undefined) => void) | undefined;
   /** What time passes by. @default {systemClock} */
   readonly clock?: Clock | undefined;
 }
 
-/** The pause between two looks: one read, and a write only if the store has grown. */
-const LOOK_MS = 60_000;
-/** What the last look may take, when the agent stops: it is of no use to a store without a majority. */
-const LAST_LOOK_MS = 500;
+/** The pause between two checks: one read, and a write only if the store has grown. */
+const CHECK_INTERVAL_MS = 60_000;
+/** What the last check may take when the agent stops: without a majority the store does not answer it. */
+const LAST_CHECK_MS = 500;
 /** How long the member may take to say the cluster's version. */
 const VERSION_MS = 1_000;
 
@@ -85,7 +85,7 @@ export async function checkPosition(
   }
 }
 
-/** Looks now and then; disposing looks once more, for an orderly stop. */
+/** Checks the store every minute; disposing checks once more, for an orderly stop. */
 export class IdentityKeeper implements AsyncDisposable {
   readonly #options: KeepIdentityOptions;
   readonly #stopping = new AbortController();
@@ -101,7 +101,7 @@ export class IdentityKeeper implements AsyncDisposable {
   }
 
   /**
-   * Writes what is known now, and goes on looking.
+   * Writes what is known now, and goes on checking.
    *
    * @throws {KatError} if the store is not what it was.
    */
@@ -109,18 +109,18 @@ export class IdentityKeeper implements AsyncDisposable {
     const keeper = new IdentityKeeper(options);
     const { endpoint, signal } = options;
     await checkPosition(options.known, { endpoint, signal });
-    await keeper.#tryLook(signal);
+    await keeper.#tryCheck(signal);
     keeper.#loop = keeper.#keep();
     return keeper;
   }
 
-  /** Looks a last time, as far as the member still answers. */
+  /** Checks a last time, as far as the member still answers. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#stopping.signal.aborted) return;
     this.#stopping.abort(new Error("The agent stops"));
-    const timer = setTimeout(() => this.#tooLate.abort(), LAST_LOOK_MS);
+    const timer = setTimeout(() => this.#tooLate.abort(), LAST_CHECK_MS);
     await this.#loop;
-    await this.#tryLook();
+    await this.#tryCheck();
     clearTimeout(timer);
   }
 
@@ -128,19 +128,19 @@ export class IdentityKeeper implements AsyncDisposable {
     const { signal } = this.#stopping;
     const { clock = systemClock } = this.#options;
     while (!signal.aborted) {
-      await clock.sleep(LOOK_MS, { signal }).catch(() => {});
-      if (!signal.aborted) await this.#tryLook();
+      await clock.sleep(CHECK_INTERVAL_MS, { signal }).catch(() => {});
+      if (!signal.aborted) await this.#tryCheck();
     }
   }
 
-  /** A store that does not answer is reported by those who need it. */
-  async #tryLook(calledOff?: AbortSignal): Promise<void> {
+  /** Not reported here: that the store does not answer, which `watchStore` does. */
+  async #tryCheck(calledOff?: AbortSignal): Promise<void> {
     const log = logger("agent");
     const signal = calledOff
       ? AbortSignal.any([this.#tooLate.signal, calledOff])
       : this.#tooLate.signal;
     try {
-      await this.#look(signal);
+      await this.#check(signal);
       this.#failed = false;
     } catch (error) {
       const reason = messageOf(error);
@@ -152,13 +152,13 @@ export class IdentityKeeper implements AsyncDisposable {
     }
   }
 
-  async #look(signal: AbortSignal): Promise<void> {
+  async #check(signal: AbortSignal): Promise<void> {
     const { endpoint, write, clusterUid, nodeName, etcdVersion } =
       this.#options;
     const found = await readPosition(endpoint, { signal });
     const stepBack = findStepBack(this.#known, found);
     this.#say(stepBack);
-    // What was seen stays on record until somebody decides.
+    // What was seen stays on record until a person decides.
     if (stepBack !== undefined) return;
     const next: Identity = {
       ...found,

@@ -113,10 +113,10 @@ export interface MemberNetwork {
   /** Asks members how they are. */
   readonly health: EtcdHealth;
   /** The names and peer URLs of the members but `nodeName` that cannot be reached. */
-  readonly missingPeers: (
+  missingPeers(
     input: Pick<MemberInput, "members" | "nodeName">,
     options: { readonly signal: AbortSignal },
-  ) => Promise<string[]>;
+  ): Promise<string[]>;
 }
 
 /** Options of {@linkcode MemberPart.serve}. */
@@ -228,7 +228,7 @@ export class MemberPart implements WatchedPart, AsyncDisposable {
     input: MemberInput,
     { network, report, orphan }: ServeMemberOptions,
   ): Served<MemberHost, ServedContext> {
-    const { health, missingPeers } = network;
+    const { health } = network;
     const [clientUrl] = input.etcd.member.clientUrls;
     return {
       reportEtcd: (etcd) =>
@@ -244,7 +244,7 @@ export class MemberPart implements WatchedPart, AsyncDisposable {
       isOrphanRunning: async () => await orphan?.isRunning() ?? false,
       signalOrphan: async (signal) => await orphan?.signal(signal),
       untilServing: (url, options) => health.untilServing(url, options),
-      missingPeers: (_, options) => missingPeers(input, options),
+      missingPeers: (_, options) => network.missingPeers(input, options),
     };
   }
 }

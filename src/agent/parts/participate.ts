@@ -1,6 +1,6 @@
 /**
- * An agent's life on a store: it campaigns, sees who leads, and notices when
- * the store cannot be reached.
+ * An agent's life on a store: it campaigns, observes the leader, and notices
+ * when the store cannot be reached.
  *
  * @module
  */
@@ -21,22 +21,22 @@ import { type ReachabilityOptions, watchStore } from "../health/watch_store.ts";
 
 /** Options of {@linkcode participate}. */
 export interface ParticipateOptions
-  extends Omit<ReachabilityOptions, "onLook"> {
+  extends Omit<ReachabilityOptions, "onCheck"> {
   /** The lease to ask for, in seconds. */
   readonly leaseSeconds: number;
-  /** Where the node's own etcd is, and its disk; none if somebody else runs it. */
+  /** Where the node's own etcd is, and its disk; none if the node runs none. */
   readonly space?: Omit<WatchSpaceOptions, "signal"> | undefined;
   /** Ends a term from outside. */
   readonly termCanceller?: TermCanceller | undefined;
-  /** Told each key that stands for this node in the election, before it is put. */
+  /** Takes each key that stands for this node in the election, before it is put. */
   readonly onCandidacy?: ((key: string) => void) | undefined;
-  /** Told of each term when it begins, and with `undefined` once it is over. */
+  /** Takes each term when it begins, and `undefined` once it is over. */
   readonly onTerm?: ((term: Leadership | undefined) => void) | undefined;
-  /** Told how it goes. */
+  /** Takes note of what has changed. */
   readonly report?: Report | undefined;
 }
 
-/** Takes part until the signal aborts; a bug in one part ends them all. */
+/** Takes part until the signal aborts; a bug in one task ends them all. */
 export async function participate(
   store: StateStore,
   options: ParticipateOptions,
@@ -46,7 +46,7 @@ export async function participate(
   const failed = new AbortController();
   const signal = AbortSignal.any([options.signal, failed.signal]);
   await reportNamesake(store, leaderId, signal);
-  const parts = [
+  const tasks = [
     runElection(store, {
       leaderId,
       leaseTtlSeconds: leaseSeconds,
@@ -66,13 +66,13 @@ export async function participate(
     watchStore(store, {
       ...options,
       signal,
-      onLook: (trouble) => report?.({ look: { trouble } }),
+      onCheck: (trouble) => report?.({ storeCheck: { trouble } }),
     }),
     ...(options.space ? [watchSpace({ ...options.space, signal })] : []),
   ];
   const results = await Promise.allSettled(
-    parts.map((part) =>
-      part.catch((error) => {
+    tasks.map((task) =>
+      task.catch((error) => {
         failed.abort(error);
         throw error;
       })
@@ -83,7 +83,7 @@ export async function participate(
   }
 }
 
-/** Says why a node may wait although only its own name stands in the election. */
+/** Logs why a node may wait although only its own name stands in the election. */
 async function reportNamesake(
   store: StateStore,
   leaderId: string,

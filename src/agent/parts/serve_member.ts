@@ -82,7 +82,7 @@ async function waitForMember(
   const reports = reportMissingPeers(members, {
     missingPeers: (options) =>
       abortable(host.missingPeers(undefined, options), options.signal),
-    // Its peers may come after days; this node has done its part.
+    // Its peers may come after days; this node has done what it can.
     onWait: (waitsFor) => void host.report({ waitsFor, isUp: true }),
     signal: AbortSignal.any([signal, serving.signal]),
     whyRefused: () => etcd.whyRefused(),

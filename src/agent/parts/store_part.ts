@@ -97,7 +97,7 @@ export interface StoreMethods {
 /** What it has its host do, whose other half has files. */
 export interface StoreHost {
   /** Takes note of what has changed. */
-  report(progress: Pick<NodeState, "leader" | "look" | "term">): void;
+  report(progress: Pick<NodeState, "leader" | "storeCheck" | "term">): void;
   /** Remembers the cluster; the node goes on when this has resolved. */
   keepCluster(cluster: ClusterRecord): Promise<void>;
   /** Remembers the key that stands for the node in the election from now on. */

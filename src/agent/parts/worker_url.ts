@@ -1,6 +1,6 @@
 /**
- * Where the parts of the agent begin that run in Workers: beside this file, in
- * the source and in the bundle that is made of it.
+ * Where the threads of the agent begin: beside this file, in the source and in
+ * the bundle that is made of it.
  *
  * @module
  */

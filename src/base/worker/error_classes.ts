@@ -49,7 +49,7 @@ export function toPlainError(
     className,
     message,
     stack,
-    // Of what nobody here has made, not even the names of the fields are known.
+    // Of an unknown class not even the names of the fields are known.
     fields: className === undefined ? { name } : plainFields(error),
   };
 }

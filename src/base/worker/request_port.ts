@@ -70,7 +70,7 @@ export class RequestPort {
   ): Remote<Wanted, Options> {
     const send = (method: string, input: unknown, options?: Options) =>
       this.#request(method, input, { ...options, within });
-    // What it looks like is known to the compiler alone: the one cast.
+    // The one cast: only the compiler knows which methods there are.
     return new Proxy(Object.freeze({}), {
       get: (_, method) =>
         // A promise that is made of it asks whether it is one.

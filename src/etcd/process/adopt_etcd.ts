@@ -25,7 +25,7 @@ export interface OrphanControl {
 export interface AdoptEtcdOptions {
   /** Its pid. */
   readonly pid: number;
-  /** What signals it and looks at it. */
+  /** What signals it and checks whether it runs. */
   readonly control: OrphanControl;
 }
 
@@ -76,7 +76,7 @@ export async function adoptEtcd(
 /**
  * Resolves when an etcd has ended. The lock on its database tells that it runs;
  * without the lock it may still be closing its ports, or exchange the file, so
- * that the process itself has to be looked at, which costs more.
+ * that the process itself has to be checked, which costs more.
  */
 async function untilGone(
   dataDir: string,

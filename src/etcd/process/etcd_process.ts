@@ -40,7 +40,7 @@ export interface EtcdProcessOptions {
   readonly health: Pick<EtcdHealth, "untilServing">;
   /** The size from which the log is cut, in bytes. @default {16777216} */
   readonly logLimitBytes?: number | undefined;
-  /** How often the log's size is looked at, in milliseconds. @default {120000} */
+  /** How often the log's size is checked, in milliseconds. @default {120000} */
   readonly logCheckMs?: number | undefined;
 }
 
@@ -75,15 +75,15 @@ export type EtcdProcessState = "starting" | "serving" | "stopping" | "exited";
 export const GRACE_MS = 10_000;
 /** A single member serves within 1 s; a WAL of many segments and a check of all data take longer. */
 const SERVING_MS = 30_000;
-/** etcd writes a few lines a minute; even at 100 a second the log grows by 4 MB between two looks. */
+/** etcd writes a few lines a minute; even at 100 a second the log grows by 4 MB between two checks. */
 const LOG_CHECK_MS = 120_000;
 
 /**
  * Starts etcd in a session of its own, with an environment of its own and its
  * output in a file. It is running, not yet serving, when this resolves.
  *
- * The caller has looked at the data directory and the ports, and ended an
- * orphan, for etcd itself answers these badly.
+ * The caller has checked the data directory and the ports and ended an orphan,
+ * because etcd itself reports these badly.
  *
  * @throws {KatError} if the binary cannot be run on this machine, or the log
  * cannot be written.

@@ -21,7 +21,7 @@ const log = logger("etcd");
 
 /** The pause after the first exit; it doubles with each. */
 const FIRST_PAUSE_MS = 250;
-/** The longest pause: soon enough for a person who mends something and waits. */
+/** The longest pause: soon enough for a person who fixes something and waits. */
 const LONGEST_PAUSE_MS = 30_000;
 /** A member that runs this long is well: the pauses start anew. */
 const STABLE_MS = 60_000;
@@ -30,15 +30,15 @@ const MANY_TIMES = 10;
 /** The longest pause from then on; with jitter about a minute. */
 const SLOW_PAUSE_MS = 80_000;
 
-/** Why a deadline ends that nobody waits for. */
+/** The reason of a deadline that is only listened to. */
 const STABLE = new Error("It has run for a minute");
 
 /** Options of {@linkcode EtcdSupervisor}. */
 export interface SupervisorOptions {
-  /** Told when the process has ended by itself, was started again, or serves. */
+  /** Called when the process has ended by itself, was started again, or serves. */
   readonly onState?: ((etcd: EtcdProcess) => void) | undefined;
   /**
-   * Told why the process keeps ending, each time that it did after many in a
+   * Called with why the process keeps ending, each time that it did after many in a
    * row; of nothing, once it has run well for a while.
    */
   readonly onKeepsEnding?: ((why: string | undefined) => void) | undefined;
@@ -55,7 +55,7 @@ export interface SupervisorOptions {
  * ```
  *
  * After ten pauses in a row they are all about a minute long. It never gives
- * up: a disk can be mended or given room under a running agent.
+ * up: a disk can be fixed or given space under a running agent.
  */
 export class EtcdSupervisor implements AsyncDisposable {
   readonly #options: EtcdProcessOptions;

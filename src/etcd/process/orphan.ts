@@ -75,7 +75,7 @@ export async function endOrphan(
  * Sends an orphan a signal; false if it has ended. A later owner of its pid is
  * not signalled.
  *
- * @throws {KatError} if it may not be looked at or signalled.
+ * @throws {KatError} if it may not be checked or signalled.
  */
 export async function signalOrphan(
   orphan: Orphan,
@@ -105,7 +105,7 @@ export function killOrphanNow({ pid, startTime }: Orphan): void {
 /**
  * Whether an orphan still runs.
  *
- * @throws {KatError} if it cannot be looked at.
+ * @throws {KatError} if it cannot be checked.
  */
 export async function isOrphanRunning(
   { pid, startTime }: Orphan,
