@@ -43,7 +43,10 @@ async function attempt(probe: Probe): Promise<unknown> {
       return (await Deno.connect({ hostname: "127.0.0.1", port: probe.port }))
         .close();
     case "fetch":
-      return await (await fetch(probe.url)).body?.cancel();
+      return await (await fetch(probe.url, {
+        signal: AbortSignal.timeout(1_000),
+      }))
+        .body?.cancel();
     case "datagram":
       return Deno.listenDatagram({
         hostname: "127.0.0.1",

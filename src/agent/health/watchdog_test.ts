@@ -85,6 +85,22 @@ Deno.test("Watchdog finds a part of the agent that stands still, whatever etcd d
   strictEqual(await unhealthyReason(node), undefined);
 });
 
+Deno.test("Watchdog names the store's thread when that hangs, although it then gets no answer of etcd either", async () => {
+  const { unhealthyReason } = setUp();
+  const etcd = new FakeEtcd();
+  let isTurning = true;
+  const parts = [{ name: "store", turns: () => Promise.resolve(isTurning) }];
+  strictEqual(await unhealthyReason({ etcd, parts }), undefined);
+  isTurning = false;
+  etcd.isAnswering = false;
+  strictEqual(
+    await unhealthyReason({ etcd, parts }),
+    "the agent's store part stands still",
+  );
+  isTurning = true;
+  strictEqual(await unhealthyReason({ etcd, parts }), SILENT);
+});
+
 Deno.test("Watchdog finds an agent that alone cannot reach the store, and its recovery", async () => {
   const { clock, unhealthyReason } = setUp();
   const etcd = new FakeEtcd();
