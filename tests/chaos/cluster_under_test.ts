@@ -8,7 +8,7 @@ import { etcdBinaries } from "../machine/tested_etcd.ts";
 import type { TcpProxy } from "../fakes/tcp_proxy.ts";
 import type { CandidateProcess } from "./candidate_process.ts";
 import type { ChaosNode } from "./chaos_node.ts";
-import { run } from "./command.ts";
+import { run } from "../machine/run_command.ts";
 import type { NodeNetwork } from "./node_network.ts";
 
 /** A cluster that faults are done to; disposing ends it in order. */

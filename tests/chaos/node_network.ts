@@ -8,7 +8,7 @@
  */
 
 import { eventually } from "../machine/eventually.ts";
-import { findProgram, run } from "./command.ts";
+import { findProgram, run } from "../machine/run_command.ts";
 
 /** The address of the run itself. */
 const SUBNET = "10.77.0";

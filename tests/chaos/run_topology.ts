@@ -24,7 +24,7 @@ import { RecordingStore } from "./recording_store.ts";
 import { startRecorder } from "./recorder.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { startCluster } from "./start_cluster.ts";
-import { runStorm, untilWhole } from "./storm.ts";
+import { runStorm, untilWhole } from "./inject_faults.ts";
 import { LEASED_PREFIX } from "./traffic_leases.ts";
 import { sleep } from "./traffic_client.ts";
 

@@ -6,11 +6,11 @@
 
 import { writeClusterFile } from "../machine/cluster_file.ts";
 import { startTcpProxy, type TcpProxy } from "../fakes/tcp_proxy.ts";
-import type { CandidateNote } from "./candidate.ts";
+import type { CandidateNote } from "./chaos_candidate.ts";
 import { CandidateProcess } from "./candidate_process.ts";
 import { ChaosNode } from "./chaos_node.ts";
 import type { ClusterUnderTest } from "./cluster_under_test.ts";
-import { run } from "./command.ts";
+import { run } from "../machine/run_command.ts";
 import type { HistoryRecord } from "../history/history.ts";
 import {
   endNetworks,

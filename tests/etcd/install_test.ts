@@ -2,7 +2,7 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import { releaseDirectory } from "../../src/etcd/release/etcd_cache.ts";
 import { etcdArchive } from "../fakes/etcd_archive.ts";
-import type { ChildOutcome, ChildTask } from "../programs/install_etcd.ts";
+import type { ChildOutcome, ChildTask } from "../programs/etcd_installer.ts";
 import {
   type RawHandler,
   startRawHttpServer,
@@ -10,7 +10,8 @@ import {
 import { tempDir } from "../machine/temp_dir.ts";
 
 const ARCHIVE = etcdArchive();
-const CHILD = new URL("../programs/install_etcd.ts", import.meta.url).pathname;
+const CHILD =
+  new URL("../programs/etcd_installer.ts", import.meta.url).pathname;
 /** Variables that would send a child to a proxy of this machine's. */
 const PROXY_VARIABLES = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"];
 

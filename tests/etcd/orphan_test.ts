@@ -442,7 +442,7 @@ Deno.test({
 /** A process whose first thread is gone, while another has `path` open and locked. */
 async function halfEnded(path: string) {
   const program = fileURLToPath(
-    new URL("../programs/headless_process.ts", import.meta.url),
+    new URL("../programs/half_ended_process.ts", import.meta.url),
   );
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", program, path],
