@@ -8,7 +8,11 @@
 
 import { startAgent } from "../tests/machine/agent_process.ts";
 import { initArgs, writeClusterFile } from "../tests/machine/cluster_file.ts";
-import { processesNaming } from "../tests/machine/processes.ts";
+import {
+  processesNaming,
+  processNumbers,
+  statFields,
+} from "../tests/machine/processes.ts";
 import { tempDir } from "../tests/machine/temp_dir.ts";
 import type { Aim, BenchContext, Measurement, Row } from "./measurement.ts";
 
@@ -136,22 +140,19 @@ async function watchOne(
 }
 
 async function usageOf(pid: number): Promise<Usage> {
-  const read = (name: string) => Deno.readTextFile(`/proc/${pid}/${name}`);
-  const [status, stat, io] = await Promise.all(
-    ["status", "stat", "io"].map(read),
-  );
-  const number = (text: string | undefined, name: string) =>
-    Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(text ?? "")?.[1]);
-  // After the name, which may hold anything: utime and stime are the 14th and 15th.
-  const fields = (stat ?? "").slice((stat ?? "").lastIndexOf(")") + 2)
-    .split(" ");
+  const [status, stat, io] = await Promise.all([
+    processNumbers(pid, "status"),
+    statFields(pid),
+    processNumbers(pid, "io"),
+  ]);
   return {
     atMs: performance.now(),
-    rssMb: number(status, "VmRSS") / 1_024,
-    anonMb: number(status, "RssAnon") / 1_024,
-    peakMb: number(status, "VmHWM") / 1_024,
-    cpuMs: (Number(fields[11]) + Number(fields[12])) * TICK_MS,
-    writtenBytes: number(io, "write_bytes"),
+    rssMb: status("VmRSS") / 1_024,
+    anonMb: status("RssAnon") / 1_024,
+    peakMb: status("VmHWM") / 1_024,
+    // utime and stime, the 14th and 15th of all fields.
+    cpuMs: (Number(stat[11]) + Number(stat[12])) * TICK_MS,
+    writtenBytes: io("write_bytes"),
   };
 }
 

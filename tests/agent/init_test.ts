@@ -6,7 +6,7 @@ import { EtcdStore } from "../../src/store/etcd/etcd_store.ts";
 import { etcdBinaries } from "../machine/tested_etcd.ts";
 import { etcdctl } from "../machine/etcdctl.ts";
 import { eventually } from "../machine/eventually.ts";
-import { processesNaming } from "../machine/processes.ts";
+import { processesNaming, processNumbers } from "../machine/processes.ts";
 import { tempDir } from "../machine/temp_dir.ts";
 import { treeHash } from "../machine/tree_hash.ts";
 
@@ -143,8 +143,7 @@ Deno.test("a leader that has nothing to do writes nothing", async () => {
 
 /** The bytes that a process has caused to be written to storage. */
 async function writtenBytes(pid: number): Promise<number> {
-  const text = await Deno.readTextFile(`/proc/${pid}/io`);
-  return Number(/^write_bytes: (\d+)$/m.exec(text)?.[1]);
+  return (await processNumbers(pid, "io"))("write_bytes");
 }
 
 Deno.test("flags can be given as variables of the environment", async () => {

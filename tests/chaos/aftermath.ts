@@ -7,7 +7,12 @@
 
 import { ELECTION_PREFIX } from "../../src/store/keys.ts";
 import { eventually } from "../machine/eventually.ts";
-import { processesNaming } from "../machine/processes.ts";
+import {
+  commandLine,
+  etcdsOn,
+  processesNaming,
+  signal,
+} from "../machine/processes.ts";
 import {
   type ClusterUnderTest,
   endpointsOf,
@@ -17,7 +22,6 @@ import {
 } from "./cluster_under_test.ts";
 import type { HistoryRecord } from "../history/history.ts";
 import { monotonicNs } from "../history/monotonic_clock.ts";
-import { commandLine, etcdsOn, signal } from "./processes.ts";
 import { LEASED_PREFIX } from "./traffic_leases.ts";
 
 /** Writes down what all members hold at one revision, and which alarms are up. */

@@ -19,7 +19,7 @@ import {
 import { jsonLines, sayLine } from "./child_program.ts";
 import type { HistoryRecord } from "../history/history.ts";
 import { monotonicNs } from "../history/monotonic_clock.ts";
-import { Random } from "./random.ts";
+import { Random } from "../simulation/random.ts";
 import { RecordingStore } from "./recording_store.ts";
 
 /** What a candidate is told first. */

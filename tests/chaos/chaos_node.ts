@@ -9,7 +9,7 @@ import { type AgentProcess, startAgent } from "../machine/agent_process.ts";
 import { eventually } from "../machine/eventually.ts";
 import type { Probe } from "../history/history.ts";
 import { monotonicNs } from "../history/monotonic_clock.ts";
-import { etcdsOn, signal } from "./processes.ts";
+import { etcdsOn, signal } from "../machine/processes.ts";
 
 /** What a node is made of. */
 export interface NodeSetting {

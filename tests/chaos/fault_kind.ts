@@ -7,7 +7,7 @@
 import type { ClusterUnderTest } from "./cluster_under_test.ts";
 import type { ChaosNode } from "./chaos_node.ts";
 import type { CandidateProcess } from "./candidate_process.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../simulation/random.ts";
 import type { Recorder } from "./recorder.ts";
 import type { RecordingStore } from "./recording_store.ts";
 

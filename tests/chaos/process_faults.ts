@@ -11,7 +11,7 @@ import {
   type FaultResult,
   lacksNothing,
 } from "./fault_kind.ts";
-import { processState, signal } from "./processes.ts";
+import { processState, signal } from "../machine/processes.ts";
 
 /** How long a process stands still, as parts of a lease. */
 const PAUSES = [0.04, 0.2, 0.5, 1.2, 3];

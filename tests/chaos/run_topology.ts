@@ -19,7 +19,7 @@ import type { HistoryRecord } from "../history/history.ts";
 import { HistoryWriter, readHistory } from "../history/history_file.ts";
 import { measure, type Measures, type Resignation } from "./measures.ts";
 import { monotonicNs } from "../history/monotonic_clock.ts";
-import { Random } from "./random.ts";
+import { Random } from "../simulation/random.ts";
 import { RecordingStore } from "./recording_store.ts";
 import { startRecorder } from "./recorder.ts";
 import type { Sandbox } from "./sandbox.ts";

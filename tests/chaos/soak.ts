@@ -11,6 +11,7 @@ import { EtcdStore } from "../../src/store/etcd/etcd_store.ts";
 import type { Watch } from "../../src/store/state_store.ts";
 import { startAgent } from "../machine/agent_process.ts";
 import { initArgs, writeClusterFile } from "../machine/cluster_file.ts";
+import { openFiles, processNumbers } from "../machine/processes.ts";
 import { tempDir } from "../machine/temp_dir.ts";
 import { showTable } from "../history/check_history.ts";
 import { checkBounded } from "../history/check_observations.ts";
@@ -94,21 +95,13 @@ async function countEvents(watch: Watch): Promise<number> {
 
 /** What the kernel says that a process holds. */
 async function processFigures(pid: number): Promise<Record<string, number>> {
-  const status = await Deno.readTextFile(`/proc/${pid}/status`);
-  const field = (name: string) =>
-    Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(status)?.[1]);
-  let [handles, sockets] = [0, 0];
-  for await (const { name } of Deno.readDir(`/proc/${pid}/fd`)) {
-    handles++;
-    const target = await Deno.readLink(`/proc/${pid}/fd/${name}`)
-      .catch(() => "");
-    if (target.startsWith("socket:")) sockets++;
-  }
+  const status = await processNumbers(pid, "status");
+  const files = await openFiles(pid);
   return {
-    "KiB of memory": field("VmRSS"),
-    threads: field("Threads"),
-    handles,
-    sockets,
+    "KiB of memory": status("VmRSS"),
+    threads: status("Threads"),
+    handles: files.length,
+    sockets: files.filter((file) => file.startsWith("socket:")).length,
   };
 }
 

@@ -17,7 +17,7 @@ import {
   type NodeNetwork,
   startNetworks,
 } from "./node_network.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../simulation/random.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 /** Options of {@linkcode startCluster}. */

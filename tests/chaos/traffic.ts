@@ -6,7 +6,7 @@
  */
 
 import { jsonLines, sayLine } from "./child_program.ts";
-import { Random } from "./random.ts";
+import { Random } from "../simulation/random.ts";
 import { runClient } from "./traffic_client.ts";
 import { runWatcher } from "./traffic_watcher.ts";
 import { runLeaseChurn } from "./traffic_leases.ts";

@@ -7,7 +7,7 @@
 
 import { StoreError } from "../../src/store/state_store.ts";
 import type { Operation } from "../history/history.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../simulation/random.ts";
 import { RecordingStore } from "./recording_store.ts";
 
 /** What a client is made of. */

@@ -9,7 +9,7 @@ import { Buffer } from "node:buffer";
 import type { ILeaseGrantResponse } from "etcd3/lib/rpc.js";
 import { EtcdCallError } from "../../src/etcd/client/etcd_call_error.ts";
 import { EtcdClient } from "../../src/etcd/client/etcd_client.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../simulation/random.ts";
 import { sleep } from "./traffic_client.ts";
 
 /** Keys under leases that expire whenever etcd likes; not checked for who wrote them. */

@@ -8,7 +8,7 @@ import {
   checkProcesses,
 } from "./check_observations.ts";
 import type { Mark, Observation, Operation, Probe } from "./history.ts";
-import { randomNumbers } from "./simulated_history.ts";
+import { Random } from "../simulation/random.ts";
 
 /** An observation without the fields that all have. */
 type Bare<O> = O extends Observation ? Omit<O, "type" | "at_ns"> : never;
@@ -90,13 +90,13 @@ Deno.test("checkConvergence() sees members that differ at a revision, and an ala
 });
 
 Deno.test("checkBounded() sees a figure that grows under noise, and not one that does not", () => {
-  const random = randomNumbers(1);
+  const random = new Random(1);
   const figures = (figure: string, value: (index: number) => number) =>
     Array.from({ length: 400 }, (_one, index) => ({
       what: "figure" as const,
       node: "n1",
       figure,
-      value: value(index) + 20 * random(),
+      value: value(index) + 20 * random.next(),
     }));
   const steady = figures("rss", (index) => index < 60 ? index : 100);
   const saw = figures("heap", (index) => 100 + index % 30);

@@ -14,6 +14,7 @@ import type {
   Step,
   Truth,
 } from "./history.ts";
+import { Random } from "../simulation/random.ts";
 import { concerns } from "./ground_truth.ts";
 
 /** Options of {@linkcode simulateHistory}. */
@@ -34,17 +35,6 @@ export interface SimulationOptions {
 export const ELECTION = "/election/";
 const MS = 1_000_000;
 
-/** Numbers in [0, 1), the same for the same seed. */
-export function randomNumbers(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** Makes a history in which everything is as it should be. */
 export function simulateHistory(options: SimulationOptions): HistoryRecord[] {
   return new Simulation(options).run();
@@ -52,7 +42,7 @@ export function simulateHistory(options: SimulationOptions): HistoryRecord[] {
 
 class Simulation {
   readonly #options: Required<SimulationOptions>;
-  readonly #random: () => number;
+  readonly #random: Random;
   readonly #records: HistoryRecord[] = [];
   readonly #truths: Truth[] = [];
   readonly #state = new Map<string, KeyValue & { readonly create: number }>();
@@ -73,7 +63,7 @@ class Simulation {
       ...options,
     };
     this.#left = this.#options.operations;
-    this.#random = randomNumbers(options.seed);
+    this.#random = new Random(options.seed);
   }
 
   run(): HistoryRecord[] {
@@ -89,7 +79,7 @@ class Simulation {
       foreign_prefixes: [],
     }, { type: "mark", name: "start", at_ns: this.#nowNs });
     for (let client = 0; client < clients; client++) {
-      this.#after(this.#random(), () => this.#call(`c${client}`));
+      this.#after(this.#random.next(), () => this.#call(`c${client}`));
     }
     this.#after(3, () => this.#candidate("n1", 0));
     this.#after(5, () => this.#candidate("n2", 0));
@@ -114,27 +104,23 @@ class Simulation {
     this.#queue.push({ atNs: this.#nowNs + Math.ceil(ms * MS), act });
   }
 
-  #pick<T>(all: readonly T[]): T {
-    return all[Math.floor(this.#random() * all.length)] as T;
-  }
-
   #key(): string {
-    return `/r/${Math.floor(this.#random() * this.#options.keys)}`;
+    return `/r/${this.#random.below(this.#options.keys)}`;
   }
 
   /** One client's next operation, and after it the one after. */
   #call(process: string): void {
     if (this.#left-- <= 0) return;
     const operation = this.#invent(process);
-    const isUnknown = this.#random() < this.#options.unknown;
-    const isFailed = !isUnknown && this.#random() < 0.03;
-    const isDone = !isFailed && !(isUnknown && this.#random() < 0.5);
+    const isUnknown = this.#random.chance(this.#options.unknown);
+    const isFailed = !isUnknown && this.#random.chance(0.03);
+    const isDone = !isFailed && !(isUnknown && this.#random.chance(0.5));
     let answer: Partial<Operation> = {};
-    const takesMs = this.#random() * (isUnknown ? 30 : 3);
+    const takesMs = this.#random.next() * (isUnknown ? 30 : 3);
     if (isDone) {
       this.#after(takesMs, () => answer = this.#apply(operation));
     }
-    this.#after(isUnknown ? 10 : takesMs + this.#random() * 3, () => {
+    this.#after(isUnknown ? 10 : takesMs + this.#random.next() * 3, () => {
       const outcome = isUnknown ? "unknown" : isFailed ? "fail" : "ok";
       const told = outcome === "ok" ? answer : { error: "no answer" };
       this.#records.push({
@@ -145,7 +131,7 @@ class Simulation {
       } as Operation);
       // Whoever gave up a call goes on under another name.
       const next = isUnknown ? `${process}'` : process;
-      this.#after(this.#random() * 2, () => this.#call(next));
+      this.#after(this.#random.next() * 2, () => this.#call(next));
     });
   }
 
@@ -165,7 +151,7 @@ class Simulation {
     const key = this.#key();
     const value = base.id;
     const expected_version = this.#seen.get(`${process} ${key}`) ?? 0;
-    switch (Math.floor(this.#random() * 10)) {
+    switch (this.#random.below(10)) {
       case 0:
       case 1:
       case 2:
@@ -187,7 +173,7 @@ class Simulation {
           key: other,
           expected_version: this.#seen.get(`${process} ${other}`) ?? 0,
         };
-        const isDouble = other !== key && this.#random() < 0.5;
+        const isDouble = other !== key && this.#random.chance(0.5);
         return {
           ...base,
           f: "txn",
@@ -281,7 +267,7 @@ class Simulation {
       this.#truths.push({
         type: "truth",
         member: "n1",
-        at_ns: this.#nowNs + Math.floor(this.#random() * MS),
+        at_ns: this.#nowNs + this.#random.below(MS),
         event: isPut ? "put" : "delete",
         key: step.key,
         value: isPut ? step.value : null,
@@ -415,14 +401,14 @@ class Simulation {
       revision: marker,
     });
     for (let count = 0; count < 6; count++) {
-      const asked_ns = beginNs + Math.floor(this.#random() * lengthNs);
-      const key = this.#pick(["", "/r/", "/r/0"]);
+      const asked_ns = beginNs + this.#random.below(lengthNs);
+      const key = this.#random.pick(["", "/r/", "/r/0"]);
       // The recorder has a change up to 1 ms after it was made.
       const known = this.#truths.filter(({ at_ns }) => at_ns < asked_ns - MS)
         .at(-1)?.mod_revision ?? 1;
       const now = this.#truths.filter(({ at_ns }) => at_ns < asked_ns + 2 * MS)
         .at(-1)?.mod_revision ?? 1;
-      const isPast = this.#random() < 0.5;
+      const isPast = this.#random.chance(0.5);
       const from = isPast ? Math.max(1, known - 5) : now + 1;
       const watch = { type: "watch" as const, watcher: `w${count}` };
       this.#records.push({
