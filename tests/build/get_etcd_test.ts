@@ -2,6 +2,7 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import { fakeEtcd } from "../fakes/etcd_archive.ts";
 import { tempDir } from "../machine/temp_dir.ts";
+import { outputOf } from "../machine/run_command.ts";
 
 const SCRIPT = new URL("../../scripts/get_etcd.ts", import.meta.url).pathname;
 
@@ -61,9 +62,8 @@ async function workshop(): Promise<Workshop> {
     cache,
     put,
     async get(way) {
-      const { code, stdout, stderr } = await new Deno.Command(
-        Deno.execPath(),
-        {
+      const { code, stdout, stderr } = await outputOf(
+        new Deno.Command(Deno.execPath(), {
           args: ["run", "-A", "--no-check", SCRIPT, "--cache", cache],
           env: {
             PATH: `${programs}:/usr/bin:/bin`,
@@ -71,10 +71,9 @@ async function workshop(): Promise<Workshop> {
             https_proxy: proxy,
             KAT_DEV_ETCD: way ?? "",
           },
-        },
-      ).output();
-      const decoder = new TextDecoder();
-      return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
+        }),
+      );
+      return { code, out: stdout, err: stderr };
     },
     [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose](),
   };

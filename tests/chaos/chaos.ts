@@ -26,7 +26,7 @@ function print(text: string): void {
 async function runAll(options: ChaosOptions): Promise<number> {
   const sandbox = currentSandbox() ?? "loopback";
   // A new network has nothing in it that is up.
-  if (sandbox === "namespaces") await run(["ip", "link", "set", "lo", "up"]);
+  if (sandbox === "namespaces") await run("ip", "link", "set", "lo", "up");
   const signal = stopSignal();
   const startNs = monotonicNs();
   const log = (line: string) => {

@@ -16,7 +16,7 @@ import {
   ResignedError,
   StoreError,
 } from "../../src/store/state_store.ts";
-import { jsonLines, sayLine } from "./child_program.ts";
+import { jsonLines, sayLine } from "../machine/json_lines.ts";
 import type { HistoryRecord } from "../history/history.ts";
 import { monotonicNs } from "../history/monotonic_clock.ts";
 import { Random } from "../simulation/random.ts";

@@ -4,11 +4,10 @@
  * @module
  */
 
-import { etcdBinaries } from "../machine/tested_etcd.ts";
+import { etcdctl as runEtcdctl } from "../machine/etcdctl.ts";
 import type { TcpProxy } from "../fakes/tcp_proxy.ts";
 import type { CandidateProcess } from "./candidate_process.ts";
 import type { ChaosNode } from "./chaos_node.ts";
-import { run } from "../machine/run_command.ts";
 import type { NodeNetwork } from "./node_network.ts";
 
 /** A cluster that faults are done to; disposing ends it in order. */
@@ -69,13 +68,8 @@ export async function etcdctl(
   endpoints: readonly string[],
   ...args: string[]
 ): Promise<string> {
-  return await run([
-    etcdBinaries.etcdctl,
-    `--endpoints=${endpoints.join(",")}`,
-    "--dial-timeout=2s",
-    "--command-timeout=5s",
-    ...args,
-  ], { env: { ETCDCTL_API: "3" } });
+  const timeouts = ["--dial-timeout=2s", "--command-timeout=5s"];
+  return await runEtcdctl(endpoints.join(","), ...timeouts, ...args);
 }
 
 /** The node whose member leads etcd's raft; undefined if none says so. */

@@ -43,9 +43,9 @@ export type Mend = () => Promise<string | null>;
 
 /** Joins `count` nodes. */
 export async function startNetworks(count: number): Promise<NodeNetwork[]> {
-  await run(["ip", "link", "add", BRIDGE, "type", "bridge"]);
-  await run(["ip", "address", "add", `${SUBNET}.254/24`, "dev", BRIDGE]);
-  await run(["ip", "link", "set", BRIDGE, "up"]);
+  await run("ip", "link", "add", BRIDGE, "type", "bridge");
+  await run("ip", "address", "add", `${SUBNET}.254/24`, "dev", BRIDGE);
+  await run("ip", "link", "set", BRIDGE, "up");
   const networks: NodeNetwork[] = [];
   for (let number = 1; number <= count; number++) {
     networks.push(await startNetwork(number));
@@ -58,7 +58,7 @@ export async function endNetworks(
   networks: readonly NodeNetwork[],
 ): Promise<void> {
   for (const network of networks) await network[Symbol.asyncDispose]();
-  await run(["ip", "link", "delete", BRIDGE]);
+  await run("ip", "link", "delete", BRIDGE);
 }
 
 async function startNetwork(number: number): Promise<NodeNetwork> {
@@ -76,14 +76,13 @@ async function startNetwork(number: number): Promise<NodeNetwork> {
     if (await Deno.readLink(namespace) === own) throw new Error("not yet");
   });
   const prefix = [nsenter, `--net=${namespace}`];
-  const inside = (...command: string[]) => run(command, { prefix });
+  const inside = (...command: string[]) => run(...prefix, ...command);
   const port = `node${number}`;
   const address = `${SUBNET}.${number}`;
-  await run([
-    ...["ip", "link", "add", port, "type", "veth", "peer", "name", "eth0"],
-    ...["netns", String(holder.pid)],
-  ]);
-  await run(["ip", "link", "set", port, "master", BRIDGE, "up"]);
+  const veth = ["type", "veth", "peer", "name", "eth0"];
+  const inNode = ["netns", String(holder.pid)];
+  await run("ip", "link", "add", port, ...veth, ...inNode);
+  await run("ip", "link", "set", port, "master", BRIDGE, "up");
   await inside("ip", "address", "add", `${address}/24`, "dev", "eth0");
   await inside("ip", "link", "set", "eth0", "up");
   await inside("ip", "link", "set", "lo", "up");
@@ -120,13 +119,11 @@ async function startNetwork(number: number): Promise<NodeNetwork> {
   }
 
   async function slow(kilobits: number): Promise<Mend> {
-    await run([
-      ...["tc", "qdisc", "add", "dev", port, "root", "tbf"],
-      ...["rate", `${kilobits}kbit`, "burst", "4k", "latency", "800ms"],
-    ]);
+    const rate = ["rate", `${kilobits}kbit`, "burst", "4k", "latency", "800ms"];
+    await run("tc", "qdisc", "add", "dev", port, "root", "tbf", ...rate);
     return async () => {
-      const text = await run(["tc", "-s", "qdisc", "show", "dev", port]);
-      await run(["tc", "qdisc", "delete", "dev", port, "root"]);
+      const text = await run("tc", "-s", "qdisc", "show", "dev", port);
+      await run("tc", "qdisc", "delete", "dev", port, "root");
       const [, dropped, overlimits] =
         /dropped (\d+), overlimits (\d+)/.exec(text) ?? [];
       return Number(overlimits) > 0
@@ -145,7 +142,7 @@ async function startNetwork(number: number): Promise<NodeNetwork> {
       holder.kill("SIGKILL");
       await holder.status;
       // With the namespace goes its end of the cable, and with that the other.
-      await run(["ip", "link", "delete", port]).catch(() => {});
+      await run("ip", "link", "delete", port).catch(() => {});
     },
   };
 }

@@ -89,11 +89,11 @@ export async function startCluster(
     : undefined;
   if (smallDisk) {
     await Deno.mkdir(smallDisk.path, { mode: 0o700 });
-    await run([
+    await run(
       ...["mount", "-t", "tmpfs", "-o", `size=${SMALL_DISK},mode=0700`],
       ...["chaos", smallDisk.path],
-    ]);
-    undo.defer(async () => void await run(["umount", "-l", smallDisk.path]));
+    );
+    undo.defer(async () => void await run("umount", "-l", smallDisk.path));
   }
   const nodes = plan.nodes.map((node) =>
     undo.use(

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { jsonLines, sayLine } from "./child_program.ts";
+import { jsonLines, sayLine } from "../machine/json_lines.ts";
 import { Random } from "../simulation/random.ts";
 import { runClient } from "./traffic_client.ts";
 import { runWatcher } from "./traffic_watcher.ts";

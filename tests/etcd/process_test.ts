@@ -15,7 +15,8 @@ import {
 import { findProcess, HAS_PROC } from "../../src/base/process_table.ts";
 import { etcdBinaries } from "../machine/tested_etcd.ts";
 import { eventually } from "../machine/eventually.ts";
-import { etcdctl, testMember } from "../machine/test_member.ts";
+import { tryEtcdctl } from "../machine/etcdctl.ts";
+import { testMember } from "../machine/test_member.ts";
 import { treeHash } from "../machine/tree_hash.ts";
 
 async function processError(
@@ -39,7 +40,7 @@ Deno.test("startEtcd() starts an etcd that serves, stops, and keeps its data", a
     await etcd.waitUntilServing();
 
     strictEqual(etcd.state, "serving");
-    const { code, text } = await etcdctl(clientUrl, "put", "a", "1");
+    const { code, text } = await tryEtcdctl(clientUrl, "put", "a", "1");
     strictEqual(code, 0, text);
     strictEqual(
       JSON.parse(await Deno.readTextFile(options.pidFile)).pid,
@@ -58,7 +59,12 @@ Deno.test("startEtcd() starts an etcd that serves, stops, and keeps its data", a
 
   await using again = await startEtcd(options);
   await again.waitUntilServing();
-  const { text } = await etcdctl(clientUrl, "get", "--print-value-only", "a");
+  const { text } = await tryEtcdctl(
+    clientUrl,
+    "get",
+    "--print-value-only",
+    "a",
+  );
   strictEqual(text, "1");
 });
 
@@ -107,7 +113,7 @@ Deno.test("EtcdProcess.waitUntilServing() resolves also when another address tha
   await using etcd = await startEtcd(options);
   await etcd.waitUntilServing();
 
-  strictEqual((await etcdctl(clientUrl, "get", "a")).code, 0);
+  strictEqual((await tryEtcdctl(clientUrl, "get", "a")).code, 0);
 });
 
 Deno.test("EtcdProcess.exited tells at once that etcd was killed", async () => {
@@ -254,7 +260,7 @@ Deno.test("EtcdProcess.waitUntilServing() says that the data is damaged, and lea
   {
     await using etcd = await startEtcd(options);
     await etcd.waitUntilServing();
-    await etcdctl(member.clientUrl, "put", "a", "x".repeat(4_000));
+    await tryEtcdctl(member.clientUrl, "put", "a", "x".repeat(4_000));
   }
   const walDir = join(options.member.dataDir, "member", "wal");
   const wal = join(walDir, "0000000000000000-0000000000000000.wal");
@@ -283,7 +289,7 @@ Deno.test("EtcdProcess.waitUntilServing() resolves when only the quota is used u
     let text = "";
     for (let key = 0; !/space exceeded/.test(text); key += 1) {
       ok(key < 100, `No end after ${key} writes: ${text}`);
-      ({ text } = await etcdctl(
+      ({ text } = await tryEtcdctl(
         clientUrl,
         "put",
         `k${key}`,
@@ -295,7 +301,7 @@ Deno.test("EtcdProcess.waitUntilServing() resolves when only the quota is used u
   await using etcd = await startEtcd(options);
   await etcd.waitUntilServing();
 
-  match((await etcdctl(clientUrl, "alarm", "list")).text, /NOSPACE/);
+  match((await tryEtcdctl(clientUrl, "alarm", "list")).text, /NOSPACE/);
 });
 
 async function executable(path: string, content: string): Promise<string> {
@@ -420,8 +426,8 @@ Deno.test("EtcdProcess bounds its log while etcd goes on writing", async () => {
 
   // Each of these makes etcd write lines; what follows the cut has no hole.
   await eventually(async () => {
-    await etcdctl(member.clientUrl, "move-leader", "1");
-    await etcdctl(member.clientUrl, "alarm", "disarm");
+    await tryEtcdctl(member.clientUrl, "move-leader", "1");
+    await tryEtcdctl(member.clientUrl, "alarm", "disarm");
     const size = (await Deno.stat(options.logFile)).size;
     ok(size < 1_000_000, `${size} bytes`);
     match(await Deno.readTextFile(`${options.logFile}.1`), /^\{"level"/);

@@ -1,41 +1,38 @@
 /**
- * Running another program to its end.
+ * Runs other programs to their end.
  *
  * @module
  */
 
-/** Options of {@linkcode run}. */
-export interface RunOptions {
-  /** A command that becomes the program: `nsenter` and the like. */
-  readonly prefix?: readonly string[];
-  /** Ends the program with force. */
-  readonly signal?: AbortSignal;
-  /** Its environment besides this process's. */
-  readonly env?: Readonly<Record<string, string>>;
+/** What a command printed and how it ended. */
+export interface CommandResult {
+  /** Its exit code. */
+  readonly code: number;
+  /** Its standard output. */
+  readonly stdout: string;
+  /** Its standard error. */
+  readonly stderr: string;
+}
+
+/** Runs a command and returns what it printed as text. */
+export async function outputOf(command: Deno.Command): Promise<CommandResult> {
+  const { code, stdout, stderr } = await command.output();
+  const decoder = new TextDecoder();
+  return {
+    code,
+    stdout: decoder.decode(stdout),
+    stderr: decoder.decode(stderr),
+  };
 }
 
 /** Runs a program and returns what it printed. @throws {Error} with its stderr if it fails. */
-export async function run(
-  command: readonly string[],
-  { prefix = [], signal, env = {} }: RunOptions = {},
-): Promise<string> {
-  const [program = "", ...args] = [...prefix, ...command];
-  const child = new Deno.Command(program, {
-    args,
-    env,
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const kill = () => child.kill("SIGKILL");
-  signal?.addEventListener("abort", kill, { once: true });
-  const { code, stdout, stderr } = await child.output()
-    .finally(() => signal?.removeEventListener("abort", kill));
-  const decoder = new TextDecoder();
-  if (code !== 0) {
-    throw new Error(`${command.join(" ")}: ${decoder.decode(stderr).trim()}`);
-  }
-  return decoder.decode(stdout).trim();
+export async function run(...command: readonly string[]): Promise<string> {
+  const [program = "", ...args] = command;
+  const { code, stdout, stderr } = await outputOf(
+    new Deno.Command(program, { args, stdin: "null" }),
+  );
+  if (code !== 0) throw new Error(`${command.join(" ")}: ${stderr.trim()}`);
+  return stdout.trim();
 }
 
 /** The absolute path of a program; undefined if there is none. */

@@ -7,7 +7,7 @@
 
 import { strictEqual } from "node:assert/strict";
 import { etcdBinaries } from "./tested_etcd.ts";
-import { etcdctl } from "./etcdctl.ts";
+import { etcdctl, startEtcdctl } from "./etcdctl.ts";
 import { eventually } from "./eventually.ts";
 import { freePorts } from "./free_ports.ts";
 import { tempDir } from "./temp_dir.ts";
@@ -76,15 +76,7 @@ export async function startTestEtcd(
     endpoint,
     port,
     ctl: (...args) => etcdctl(endpoint, ...args),
-    startCtl: (...args) =>
-      new Deno.Command(etcdBinaries.etcdctl, {
-        args: [`--endpoints=${endpoint}`, ...args],
-        clearEnv: true,
-        env: { ETCDCTL_API: "3" },
-        stdin: "null",
-        stdout: "piped",
-        stderr: "null",
-      }).spawn(),
+    startCtl: (...args) => startEtcdctl(endpoint, ...args),
     signal: (signal) => child.kill(signal),
     async kill() {
       child.kill("SIGKILL");

@@ -50,21 +50,3 @@ export async function testMember(
     [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose](),
   };
 }
-
-/** Runs `etcdctl` on a member and returns what it prints, on stderr if it fails. */
-export async function etcdctl(
-  clientUrl: string,
-  ...args: string[]
-): Promise<{ readonly code: number; readonly text: string }> {
-  const { code, stdout, stderr } = await new Deno.Command(
-    etcdBinaries.etcdctl,
-    {
-      args: [`--endpoints=${clientUrl}`, ...args],
-      clearEnv: true,
-      env: { ETCDCTL_API: "3" },
-      stdin: "null",
-    },
-  ).output();
-  const text = new TextDecoder().decode(code === 0 ? stdout : stderr).trim();
-  return { code, text };
-}

@@ -23,6 +23,7 @@ import {
 } from "../programs/raw_request.ts";
 import { startRawHttpServer } from "../fakes/raw_http_server.ts";
 import { tempDir } from "../machine/temp_dir.ts";
+import { outputOf } from "../machine/run_command.ts";
 
 const RAW_REQUEST = fileURLToPath(
   new URL("../programs/raw_request.ts", import.meta.url),
@@ -289,13 +290,11 @@ async function sendFrom(
     ...[Deno.execPath(), "run", "--no-config", "--allow-net", RAW_REQUEST],
     JSON.stringify(requests),
   ];
-  const { stdout, stderr } = await new Deno.Command(command, {
-    args,
-    stdin: "null",
-  }).output();
-  const text = new TextDecoder().decode(stdout);
-  ok(text !== "", new TextDecoder().decode(stderr));
-  return JSON.parse(text);
+  const { stdout, stderr } = await outputOf(
+    new Deno.Command(command, { args, stdin: "null" }),
+  );
+  ok(stdout !== "", stderr);
+  return JSON.parse(stdout);
 }
 
 Deno.test("a node on loopback cannot be reached from the network at all", {

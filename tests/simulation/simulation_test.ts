@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { type Mutation, MUTATIONS } from "./mutations.ts";
 import { copyTree } from "../machine/copy_tree.ts";
 import { tempDir } from "../machine/temp_dir.ts";
+import { outputOf } from "../machine/run_command.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -11,21 +12,22 @@ async function simulate(
   root: string,
   args: readonly string[],
 ): Promise<{ readonly code: number; readonly text: string }> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "-A",
-      "--frozen",
-      "--no-check",
-      `--config=${root}/deno.json`,
-      `${root}/tests/simulation/simulate.ts`,
-      ...args,
-    ],
-    cwd: root,
-    env: { NO_COLOR: "1" },
-  }).output();
-  const decoder = new TextDecoder();
-  return { code, text: decoder.decode(stdout) + decoder.decode(stderr) };
+  const { code, stdout, stderr } = await outputOf(
+    new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "-A",
+        "--frozen",
+        "--no-check",
+        `--config=${root}/deno.json`,
+        `${root}/tests/simulation/simulate.ts`,
+        ...args,
+      ],
+      cwd: root,
+      env: { NO_COLOR: "1" },
+    }),
+  );
+  return { code, text: stdout + stderr };
 }
 
 /** A sum that the simulation printed. */

@@ -2,6 +2,7 @@ import { match, strictEqual } from "node:assert/strict";
 import { runAgent, sourceCommand } from "../machine/agent_process.ts";
 import { writeClusterFile } from "../machine/cluster_file.ts";
 import { tempDir } from "../machine/temp_dir.ts";
+import { outputOf } from "../machine/run_command.ts";
 
 Deno.test("systemd install refuses to make a service of the source", async () => {
   await using dir = await tempDir();
@@ -12,12 +13,13 @@ Deno.test("systemd install refuses to make a service of the source", async () =>
     `--config=${path}`,
     "--node-name=n1",
   ]);
-  const { code, stdout, stderr } = await new Deno.Command(command, { args })
-    .output();
+  const { code, stdout, stderr } = await outputOf(
+    new Deno.Command(command, { args }),
+  );
   strictEqual(code, 1);
-  strictEqual(stdout.length, 0);
+  strictEqual(stdout, "");
   match(
-    new TextDecoder().decode(stderr),
+    stderr,
     /Cannot install a service: .* from its source\n.* --exec/,
   );
 });
