@@ -1,0 +1,53 @@
+import { deepStrictEqual } from "node:assert/strict";
+import { basename } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const FOLDERS = ["src", "bench", "scripts", "tests"];
+
+async function* filesIn(folder: string): AsyncGenerator<string> {
+  for await (const { name, isDirectory } of Deno.readDir(`${ROOT}${folder}`)) {
+    const path = `${folder}/${name}`;
+    if (isDirectory) yield* filesIn(path);
+    else yield path;
+  }
+}
+
+/** Files with one name, unless all are in `src`: there, rooms tell them apart. */
+function sharedNames(paths: readonly string[]): string[][] {
+  const programs = paths.filter((path) =>
+    /\.(ts|sh)$/.test(path) && !path.endsWith("_test.ts")
+  );
+  return [...Map.groupBy(programs, (path) => basename(path)).values()]
+    .filter((same) =>
+      same.length > 1 && same.some((path) => !path.startsWith("src/"))
+    );
+}
+
+Deno.test("no file of tests, bench or scripts has the name of another file", async () => {
+  const paths = await Array.fromAsync(
+    FOLDERS,
+    (folder) => Array.fromAsync(filesIn(folder)),
+  );
+
+  deepStrictEqual(sharedNames(paths.flat()), []);
+});
+
+Deno.test("sharedNames() sees a name in two places, also between tests and src", () => {
+  deepStrictEqual(
+    sharedNames([
+      "src/cli/store.ts",
+      "src/agent/store.ts",
+      "src/agent/node.ts",
+      "tests/chaos/node.ts",
+      "tests/chaos/random.ts",
+      "tests/history/random.ts",
+      "src/cli/cli_test.ts",
+      "tests/cli/cli_test.ts",
+    ]),
+    [
+      ["src/agent/node.ts", "tests/chaos/node.ts"],
+      ["tests/chaos/random.ts", "tests/history/random.ts"],
+    ],
+  );
+});
