@@ -1,5 +1,5 @@
 /**
- * What a measurement says: who came to what in each round, which columns show
+ * What a measurement found: the figures of each peer in each round, which columns show
  * it, and what it was meant to come to.
  *
  * The rounds themselves are kept, so that a report can be read anew.
@@ -13,7 +13,7 @@ import type { GoPrograms } from "./peers/go_programs.ts";
 export interface Row {
   /** What was done, as `put, 64 callers`; the first row of a case is compared with the others. */
   readonly what: string;
-  /** Who did it. */
+  /** The program that did it. */
   readonly peer: string;
   /** The numbers by name: one for each round, or all that there were. */
   readonly figures: Readonly<Record<string, readonly number[]>>;

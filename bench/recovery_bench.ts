@@ -1,5 +1,5 @@
 /**
- * How long nobody leads after the leader was killed, against its lease.
+ * How long there is no leader after the leader was killed, against its lease.
  *
  * @module
  */

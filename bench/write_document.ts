@@ -1,5 +1,5 @@
 /**
- * The tables of a report in a document that somebody wrote around them.
+ * Writes the tables of a report into a document.
  *
  * A part begins with `<!-- bench: NAME -->` and ends with `<!-- end -->`; what
  * stands between is made anew.

@@ -19,7 +19,7 @@ if (import.meta.main) {
 
 /**
  * Reads etcd3's `.proto` files and returns the descriptor as JSON text, without
- * etcd's users and roles, and how its gateway for JSON maps to it: nobody here
+ * etcd's users and roles, and how its gateway for JSON maps to it: this program
  * uses them, and all that stands in it is read at each start.
  */
 export function describeProtocol(): string {

@@ -8,7 +8,7 @@ import { EtcdStore } from "../../src/store/etcd/etcd_store.ts";
 import { ELECTION_PREFIX } from "../../src/store/keys.ts";
 import type { Leadership } from "../../src/store/state_store.ts";
 
-/** Who campaigns. */
+/** The stores that campaign. */
 export interface Campaign {
   /** How many candidates there are, each with a connection and a lease of its own. */
   readonly candidates: number;
@@ -20,7 +20,7 @@ export interface Campaign {
 export interface HandOver {
   /** How many times. */
   readonly terms: number;
-  /** Whether whoever resigned comes back to the end of the queue first. */
+  /** Whether a candidate that resigned queues again first. */
   readonly again: boolean;
 }
 
@@ -64,12 +64,12 @@ export class StoreCandidates {
     return candidates;
   }
 
-  /** One leader after the other resigns; returns how long each time nobody led, in milliseconds. */
+  /** One leader after the other resigns; returns how long each time there was no leader, in milliseconds. */
   async handOver({ terms, again }: HandOver): Promise<readonly number[]> {
     const times: number[] = [];
     for (let term = 0; term < terms; term++) {
       const old = this.#leader;
-      if (old === undefined) throw new Error("Nobody leads");
+      if (old === undefined) throw new Error("There is no leader");
       const startMs = performance.now();
       const resigned = old.leadership.resign();
       const { atMs } = await this.#elected();

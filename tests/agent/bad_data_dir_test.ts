@@ -16,7 +16,7 @@ import { treeHash } from "../machine/tree_hash.ts";
 
 const run = ({ data }: Place) => ["run", `--data-dir=${data}`];
 
-/** Three members, of which this one is the first; nobody plays the others. */
+/** Three members, of which this one is the first; the others do not exist. */
 function three(place: Place): string[] {
   const members = ["n1", "n2", "n3"].map((name, index) =>
     `${name}=http://127.0.0.${index + 1}:${place.file.peerPort}`
@@ -67,7 +67,7 @@ const EITHER: readonly Omit<BadInput, "args">[] = [
     says: /symbolic link to nothing/,
   },
   {
-    name: "a data directory with somebody's etcd directory",
+    name: "a data directory with the etcd directory of another program",
     async given({ data }) {
       await Deno.mkdir(`${data}/etcd/base/1`, { recursive: true });
     },
@@ -75,7 +75,7 @@ const EITHER: readonly Omit<BadInput, "args">[] = [
     says: /it holds "etcd" and no node\.json/,
   },
   {
-    name: "a data directory that nobody may read",
+    name: "a data directory without read permission",
     given: ({ data }) => Deno.mkdir(data, { mode: 0 }),
     prefix: asNobodySpecial,
     untouched: ({ file }) => file.path,
@@ -83,7 +83,7 @@ const EITHER: readonly Omit<BadInput, "args">[] = [
     says: /permission denied|no permission/,
   },
   {
-    name: "a data directory that nobody may write",
+    name: "a data directory without write permission",
     given: ({ data }) => Deno.mkdir(data, { mode: 0o500 }),
     prefix: asNobodySpecial,
     code: 1,
@@ -176,14 +176,14 @@ const NODES: readonly BadInput[] = [
     says: /symbolic link to nothing/,
   },
   {
-    name: "a node with somebody's files in its etcd directory",
+    name: "a node with unknown files in its etcd directory",
     given: spoiled(({ data }) => Deno.writeTextFile(`${data}/etcd/mine`, "")),
     args: run,
     code: 1,
     says: /it holds "mine"/,
   },
   {
-    name: "a node whose etcd directory belongs to somebody else",
+    name: "a node whose etcd directory belongs to another user",
     given: spoiled(({ data }) => Deno.chown(`${data}/etcd`, 1, null)),
     args: run,
     ignore: !isRoot,
@@ -191,7 +191,7 @@ const NODES: readonly BadInput[] = [
     says: /it belongs to user 1, and kat-agent runs as user 0/,
   },
   {
-    name: "a node whose memory nobody may read",
+    name: "a node whose memory cannot be read",
     given: spoiled(({ data }) => Deno.chmod(`${data}/node.json`, 0)),
     args: run,
     prefix: asNobodySpecial,

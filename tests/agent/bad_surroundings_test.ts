@@ -164,7 +164,7 @@ for (const [name, words] of PARTS) {
     const prefix = shell(words)();
 
     strictEqual((await runAgent(["frob"], { prefix })).code, 2);
-    // Nobody hears the answer, which is no success.
+    // The answer reaches no reader, which is no success.
     const { code } = await runAgent(["version"], { prefix });
     ok(code === 0 || code === 1, String(code));
   });

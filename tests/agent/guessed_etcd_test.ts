@@ -13,7 +13,7 @@ Deno.test("an agent whose etcd turns out to be another than it looked like runs 
   await using mirror = startRawHttpServer((_request, { send }) =>
     send("404 Not Found")
   );
-  // By its name the release in the cache; by its bytes somebody else's program.
+  // By its name the release in the cache; by its bytes another program.
   const cache = join(dir.path, "cache");
   const release = releaseDirectory(cache, etcdRelease());
   const trace = join(dir.path, "was-run");

@@ -278,7 +278,7 @@ Deno.test("the data of two members that were swapped are refused before etcd sta
   for (const member of [first, second]) {
     await (await keep(member))[Symbol.asyncDispose]();
   }
-  // The last of two hands its leadership to nobody, and waits for that.
+  // The last of two has no successor, and waits for one until its deadline.
   await Promise.all(etcds.map((etcd) => etcd.stop({ graceMs: 500 })));
   await Deno.rename(`${first.dir}/etcd`, `${first.dir}/aside`);
   await Deno.rename(`${second.dir}/etcd`, `${first.dir}/etcd`);

@@ -192,7 +192,7 @@ export async function endAndLook(
   append(processesOf(dataDir, pids, false));
 }
 
-/** The members' ports that somebody still listens on. */
+/** The members' ports that are still in use. */
 async function listening(cluster: ClusterUnderTest): Promise<string[]> {
   const found: string[] = [];
   for (const endpoint of endpointsOf(cluster)) {
@@ -201,7 +201,7 @@ async function listening(cluster: ClusterUnderTest): Promise<string[]> {
       (await Deno.connect({ hostname, port: Number(port) })).close();
       found.push(`${hostname}:${port}`);
     } catch {
-      // Nobody does.
+      // It is free.
     }
   }
   return found;

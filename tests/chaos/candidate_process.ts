@@ -39,7 +39,7 @@ export class CandidateProcess implements AsyncDisposable {
   #child: ChildProgram | undefined;
   #lives = 0;
   #ending = false;
-  /** Who waits for an answer, by its type. */
+  /** Callers that wait for an answer, by its type. */
   readonly #waiting = new Map<string, (answer: CandidateAnswer) => void>();
 
   /** A candidate that is not started yet. */

@@ -1,6 +1,6 @@
 /**
- * A run under faults: real agents, real etcd, recorded traffic, faults with
- * proof, and a judgement of all that happened. `deno task chaos`.
+ * A fault-injection run: real agents, real etcd, recorded traffic, faults with
+ * proof, and checkers of the recorded history. `deno task chaos`.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import { monotonicNs } from "../history/monotonic_clock.ts";
 
 const ROOT = fileURLToPath(new URL("../../.cache/chaos", import.meta.url));
 
-/** Says a line to whoever runs this. */
+/** Writes a line for people. */
 function print(text: string): void {
   Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));
 }
@@ -25,7 +25,7 @@ function print(text: string): void {
 /** All topologies that were asked for, one after the other; the exit code. */
 async function runAll(options: ChaosOptions): Promise<number> {
   const sandbox = currentSandbox() ?? "loopback";
-  // A new network has nothing in it that is up.
+  // In a new network namespace even the loopback is down.
   if (sandbox === "namespaces") await run("ip", "link", "set", "lo", "up");
   const signal = stopSignal();
   const startNs = monotonicNs();

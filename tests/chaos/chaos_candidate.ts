@@ -55,7 +55,7 @@ export type CandidateNote =
     readonly byChoice: boolean;
   };
 
-/** How often it asks itself whether it leads, in milliseconds. */
+/** How often it records whether it believes to lead, in milliseconds. */
 const PROBE_MS = 50;
 /** The pause between two guarded writes, in milliseconds. */
 const ACT_MS = 100;
@@ -139,7 +139,7 @@ class ChaosCandidate {
     this.#store.actingTerm = undefined;
   }
 
-  /** One guarded step: a number that only a leader raises, and a range that nobody else may get. */
+  /** One guarded step: a number that only a leader raises, and a range that no other leader may get. */
   async #act(leadership: Leadership): Promise<void> {
     const epoch = Math.floor(monotonicNs() / EPOCH_NS);
     const key = `/chaos/guarded/${epoch}`;
@@ -197,7 +197,7 @@ class ChaosCandidate {
     return this.#term !== undefined && !this.#term.signal.aborted;
   }
 
-  /** Asks itself whether it leads at this moment, and says so. */
+  /** Records whether it believes to lead at this moment. */
   #probe(): boolean {
     const asked_ns = monotonicNs();
     const leads = this.#believes();

@@ -1,5 +1,5 @@
 /**
- * What a run is made of: nodes, candidates, and the ways between them.
+ * What a run is made of: nodes, candidates, and the proxies and networks between them.
  *
  * @module
  */
@@ -18,7 +18,7 @@ export interface ClusterUnderTest extends AsyncDisposable {
   readonly nodes: readonly ChaosNode[];
   /** The candidates beside the agents. */
   readonly candidates: readonly CandidateProcess[];
-  /** Proxies by whom they serve: an agent, a candidate, the traffic. */
+  /** Proxies by their user: an agent, a candidate, the traffic. */
   readonly links: ReadonlyMap<string, TcpProxy>;
   /** Networks by node. */
   readonly networks: ReadonlyMap<string, NodeNetwork>;

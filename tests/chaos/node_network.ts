@@ -32,14 +32,14 @@ export interface NodeNetwork extends AsyncDisposable {
   readonly prefix: readonly string[];
   /** Whether traffic can be cut: needs `nft`. */
   readonly canCut: boolean;
-  /** Cuts traffic. Mending says what was cut, undefined if nothing was. */
-  readonly cut: (cuts: readonly Cut[]) => Promise<Mend>;
+  /** Cuts traffic. Undoing it says how many packets were refused. */
+  readonly cut: (cuts: readonly Cut[]) => Promise<Undo>;
   /** Lets so many kilobits through in a second, the rest waits. */
-  readonly slow: (kilobits: number) => Promise<Mend>;
+  readonly slow: (kilobits: number) => Promise<Undo>;
 }
 
-/** Undoes a fault; resolves with what shows that it took hold. */
-export type Mend = () => Promise<string | null>;
+/** Undoes a fault; resolves with the proof of its effect, `null` without one. */
+export type Undo = () => Promise<string | null>;
 
 /** Joins `count` nodes. */
 export async function startNetworks(count: number): Promise<NodeNetwork[]> {
@@ -87,7 +87,7 @@ async function startNetwork(number: number): Promise<NodeNetwork> {
   await inside("ip", "link", "set", "eth0", "up");
   await inside("ip", "link", "set", "lo", "up");
 
-  async function cut(cuts: readonly Cut[]): Promise<Mend> {
+  async function cut(cuts: readonly Cut[]): Promise<Undo> {
     if (nft === undefined) throw new Error("There is no nft");
     const table = `fault${cutCount++}`;
     const rules = (hook: "input" | "output") =>
@@ -118,7 +118,7 @@ async function startNetwork(number: number): Promise<NodeNetwork> {
     };
   }
 
-  async function slow(kilobits: number): Promise<Mend> {
+  async function slow(kilobits: number): Promise<Undo> {
     const rate = ["rate", `${kilobits}kbit`, "burst", "4k", "latency", "800ms"];
     await run("tc", "qdisc", "add", "dev", port, "root", "tbf", ...rate);
     return async () => {

@@ -77,7 +77,7 @@ async function killCandidate(
   };
 }
 
-/** Freezes processes of a node, and looks at the kernel's word for it. */
+/** Freezes processes of a node; the kernel's process state proves it. */
 function pause(
   pidsOf: (node: ChaosNode) => Promise<number[]>,
 ): (context: FaultContext) => Promise<FaultResult> {
@@ -124,7 +124,9 @@ async function blockCandidate(
     target: [candidate.name, candidate.process],
     proof: answer?.type === "blocked"
       ? `no turn of its event loop for ${Math.round(answer.ms)} ms${
-        answer.led ? ", between look and guarded write" : ""
+        answer.led
+          ? ", between the check of the term and the guarded write"
+          : ""
       }`
       : null,
   };

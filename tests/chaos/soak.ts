@@ -1,5 +1,5 @@
 /**
- * A long quiet run: one node with a trickle of traffic, and a look each half
+ * A long quiet run: one node with a trickle of traffic, and measurements each half
  * minute at what its agent holds. Ends with 1 if something grows (I20).
  * `deno task soak`.
  *

@@ -227,7 +227,7 @@ const BAD_INPUTS: readonly BadInput[] = [
     says: /node\.json": it is not a regular file/,
   },
   {
-    name: "a lock that is a link to somebody's file",
+    name: "a lock that is a link to another file",
     async given({ dir, data }) {
       await Deno.mkdir(data, { mode: 0o700 });
       await Deno.writeTextFile(`${dir}/precious`, "precious");
@@ -238,7 +238,7 @@ const BAD_INPUTS: readonly BadInput[] = [
     says: /agent\.lock": it is not a regular file/,
   },
   {
-    name: "a lock that is somebody's file",
+    name: "a lock that is a file with content",
     async given({ data }) {
       await Deno.mkdir(data, { mode: 0o700 });
       await Deno.writeTextFile(`${data}/agent.lock`, "precious");

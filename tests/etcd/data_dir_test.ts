@@ -217,7 +217,7 @@ Deno.test("checkWritable() refuses a read-only, a small and a full file system",
 
   for (const [line, said] of cases) {
     const output = await withPrivateMounts(line);
-    // Where nobody may mount, what is left to show is that nothing was.
+    // Where mounts are not allowed, the test only shows that nothing was mounted.
     if (output === undefined) await checkWritable(dir.path);
     else match(output, said);
   }

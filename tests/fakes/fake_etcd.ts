@@ -22,14 +22,14 @@ import type { Connection } from "../../src/etcd/client/etcd_client.ts";
 import { type Change, EtcdState } from "../simulation/etcd_state.ts";
 import { Timeline } from "../simulation/timeline.ts";
 
-/** What becomes of one request. */
+/** What happens to one request. */
 export interface Fate {
   /** Turns of the event loop before it is done. */
   readonly there?: number;
   /** Turns of the event loop before it is answered. */
   readonly back?: number;
   /**
-   * `unreached`: nobody can be connected to; `lost`: it breaks before it is
+   * `unreached`: no connection is possible; `lost`: it breaks before it is
    * done; `unanswered`: it is done, and the answer breaks; `overfull`: it is
    * done, and the answer is that there is no space.
    */
@@ -55,7 +55,7 @@ export interface FakeRequest {
   readonly ops: readonly IRequestOp[];
 }
 
-/** Limits and tempers of a {@linkcode FakeEtcd}. */
+/** Limits and failures of a {@linkcode FakeEtcd}. */
 export interface FakeEtcdInit {
   /** As `--max-txn-ops`. @default {128} */
   readonly maxOps?: number;
@@ -63,7 +63,7 @@ export interface FakeEtcdInit {
   readonly maxBytes?: number;
   /** The longest message that its gRPC takes. @default {2 MiB} */
   readonly maxMessageBytes?: number;
-  /** Keys that nobody may read or write. */
+  /** Keys that no client may read or write. */
   readonly forbidden?: (key: string) => boolean;
   /** Plans each request. @default {none is in trouble} */
   readonly fate?: (request: FakeRequest) => Fate;
@@ -257,7 +257,7 @@ function broken(): EtcdCallError {
   );
 }
 
-/** Lets the event loop turn so often. */
+/** Lets the event loop turn this often. */
 export async function turns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn++) {
     await new Promise((resolve) => setImmediate(resolve));

@@ -1,5 +1,5 @@
 /**
- * A TCP proxy that can be told to misbehave: how tests cut a cable.
+ * A TCP proxy that can cut, pause and delay what passes through it.
  *
  * @module
  */

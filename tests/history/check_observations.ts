@@ -88,7 +88,7 @@ export function checkConvergence(history: Measured): Verdict {
     }
   }
   const hashes = of(history, "hash").length;
-  // One member alone has nobody to differ from.
+  // A single member has no other to differ from.
   const isAlone = first.size === hashes && hashes > 0 &&
     new Set(of(history, "hash").map(({ member }) => member)).size === 1;
   if (!isAlone && hashes > 0 && compared === 0) findings.undecided += 1;

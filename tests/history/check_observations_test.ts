@@ -58,7 +58,7 @@ Deno.test("checkProcesses() sees a second etcd, one that outlived, and a zombie"
   deepStrictEqual(counts(checkProcesses, [scan], bad), [0, 3]);
 });
 
-Deno.test("checkHighWater() sees a store that came back with less, unless somebody said so", () => {
+Deno.test("checkHighWater() sees a store that came back with less, unless an alarm was recorded", () => {
   const start = {
     what: "high_water" as const,
     node: "n1",
@@ -105,7 +105,7 @@ Deno.test("checkBounded() sees a figure that grows under noise, and not one that
   strictEqual(checkBounded(observed(...leak.slice(0, 9))).undecided, 1);
 });
 
-Deno.test("checkLiveness() sees that nobody leads or writes in time, and a call that hangs", () => {
+Deno.test("checkLiveness() sees a leader or a write that is missing in time, and a call that hangs", () => {
   const put: Operation = {
     type: "op",
     f: "put",

@@ -20,7 +20,7 @@ export const answerWaitsFrozen: Scenario = (source) =>
     await advance(0);
     port.answers = false;
     await advance(3_400);
-    // The store has renewed the lease; nobody runs to read that for 4 s.
+    // The store has renewed the lease; the holder is frozen and reads it 4 s later.
     clock.jump(4_000);
     port.answerLate();
     // From here on nothing reaches the store.

@@ -137,7 +137,7 @@ class Simulation {
         outcome,
         return_ns: isUnknown ? null : this.#nowNs,
       } as Operation);
-      // Whoever gave up a call goes on under another name.
+      // A client that gave up a call goes on under another name.
       const next = isUnknown ? `${process}'` : process;
       this.#after(this.#random.next() * 2, () => this.#call(next));
     });

@@ -1,6 +1,6 @@
 /**
- * Three real members that take long to miss each other: time enough to look at
- * one that lags behind and does not know.
+ * Three real members with a long election timeout: time enough to read from one
+ * that lags behind and does not know it.
  *
  * @module
  */
@@ -49,7 +49,7 @@ export async function startSlowTrio(): Promise<Trio> {
         `--initial-cluster=${cluster}`,
         "--heartbeat-interval=100",
         "--election-timeout=5000",
-        // Nobody's power is cut here.
+        // No test cuts the power here.
         "--unsafe-no-fsync",
         `--log-outputs=${dir.path}/${name}.log`,
         "--logger=zap",
@@ -99,6 +99,6 @@ async function indexOfLeader(members: readonly TrioMember[]): Promise<number> {
   const index = all.findIndex(({ Status }) =>
     Status.leader === Status.header.member_id
   );
-  if (index < 0 || all.length < 3) throw new Error("Nobody leads yet");
+  if (index < 0 || all.length < 3) throw new Error("There is no leader yet");
   return index;
 }

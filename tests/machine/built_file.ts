@@ -30,7 +30,7 @@ export interface BareOptions {
   readonly asRoot?: boolean;
 }
 
-/** An ordinary user's ID that exists on every system as nobody's. */
+/** The ID of the user `nobody`, which exists on every system. */
 const ORDINARY_USER = 65534;
 
 /** Copies the file in `KAT_TEST_AGENT`, or builds one in a form that can be had. */

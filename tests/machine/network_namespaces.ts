@@ -1,6 +1,6 @@
 /**
- * Two machines with a cable between them, as far as networks go: namespaces
- * that hold nothing but a loopback of their own and one end of the cable.
+ * Two network namespaces with a cable between them: each has nothing but a
+ * loopback of its own and one end of the cable.
  *
  * @module
  */

@@ -20,7 +20,7 @@ export interface SystemdMachine extends AsyncDisposable {
   readonly run: (...command: string[]) => Promise<CommandResult>;
   /** Runs a command as root that must succeed; returns what it printed. */
   readonly read: (...command: string[]) => Promise<string>;
-  /** Ends it without a warning to anybody in it. */
+  /** Ends it without a warning to its processes. */
   readonly cutPower: () => Promise<void>;
 }
 

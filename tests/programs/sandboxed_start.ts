@@ -1,7 +1,7 @@
 /**
- * A program that looks at a data directory and its port as an agent that
- * starts does: who holds them, whether it is an orphan; it ends the orphan and
- * prints what it found as JSON.
+ * A program that checks a data directory and its port as a starting agent does:
+ * which process holds them, and whether it is an orphan. It ends the orphan and
+ * prints the results as JSON.
  *
  * Its only argument is the JSON of {@linkcode EtcdProcessOptions}.
  *

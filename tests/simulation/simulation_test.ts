@@ -41,7 +41,7 @@ Deno.test("The election and its watches keep their promises in 100,000 random in
 
   strictEqual(code, 0, text);
   // The figures belong to the proof: an empty world keeps every promise.
-  // deno-lint-ignore no-console -- the seed, for whoever wants it again
+  // deno-lint-ignore no-console -- the seed, to run it again
   console.log(text);
   strictEqual(
     sum(text, "interleavings: election") + sum(text, "interleavings: watch"),

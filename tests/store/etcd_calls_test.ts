@@ -14,7 +14,7 @@ import {
 import { startTcpProxy } from "../fakes/tcp_proxy.ts";
 import { startTestEtcd } from "../machine/test_etcd.ts";
 
-/** A store in which others always ask for something, so that nobody is ever alone. */
+/** A store with other callers all the time, so that every call shares a request. */
 function openInCompany(endpoint: string): StateStore {
   const store = new EtcdStore({ endpoints: [endpoint] });
   let closed = false;
@@ -66,7 +66,7 @@ Deno.test("EtcdStore() finds etcd's own limits without anybody noticing", async 
   strictEqual((await store.list("/")).length, 0);
 });
 
-Deno.test("EtcdStore.put() that etcd refuses takes nobody with it", async () => {
+Deno.test("EtcdStore.put() that etcd refuses fails alone", async () => {
   await using etcd = await startTestEtcd();
   await using store = new EtcdStore({ endpoints: [etcd.endpoint] });
   const outcomes = await Promise.allSettled(
@@ -138,7 +138,7 @@ Deno.test("EtcdStore() goes on beside requests on a connection that has fallen s
     Array.from({ length: 40 }, () => store.get("/a", { timeoutMs: 20_000 })),
   );
   strictEqual(found.filter((kv) => kv !== undefined).length, 40);
-  // The gets have found the way round: whoever writes now goes there, too.
+  // The gets have moved to the other member: later writes go there, too.
   await Promise.all(
     Array.from(
       { length: 40 },

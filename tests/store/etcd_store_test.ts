@@ -109,7 +109,7 @@ Deno.test("EtcdStore.watch() has no gap and no duplicate when cut while it catch
   );
 });
 
-Deno.test("EtcdStore.watch() that nobody reads holds up no other, and loses nothing", async () => {
+Deno.test("EtcdStore.watch() that is not read delays no other watch and loses nothing", async () => {
   await using etcd = await startTestEtcd();
   await using store = new EtcdStore({ endpoints: [etcd.endpoint] });
   await using unread = await store.watch("/n/");

@@ -349,7 +349,7 @@ export const storeContract: readonly ContractCase[] = [
     },
   },
   {
-    name: "watch() ends when closed, also while somebody waits for it",
+    name: "watch() ends when closed, also while a reader waits",
     async run({ store, prefix }) {
       const watch = await store.watch(prefix);
       const next = watch.next();
@@ -681,7 +681,8 @@ export const electionContract: readonly ContractCase[] = [
     },
   },
   {
-    name: "Leadership.signal aborts when somebody deletes the leader's key",
+    name:
+      "Leadership.signal aborts when another client deletes the leader's key",
     async run({ store, another }) {
       const term = await store.campaign("first", 5);
       const over = new Promise((resolve) =>
