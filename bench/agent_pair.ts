@@ -1,5 +1,5 @@
 /**
- * Two agents on one etcd, of which one leads and the other waits.
+ * Two agents on one etcd: one leads and the other waits.
  *
  * @module
  */
@@ -27,7 +27,7 @@ export interface AgentPair extends AsyncDisposable {
   readonly replaceLeader: () => Promise<void>;
 }
 
-/** An agent that has put its key has yet to watch the one before it. */
+/** An agent that has put its key does not watch its predecessor yet. */
 const SETTLING_MS = 200;
 
 /** Starts them on the etcd at `endpoint`, with a lease of so many seconds. */

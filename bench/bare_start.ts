@@ -1,6 +1,6 @@
 /**
- * The start of something that is no agent: a bare etcd until it says that it is
- * healthy, and a Go program with an etcd inside it until it leads.
+ * The start of what an agent is compared with: an etcd alone until it is healthy,
+ * and a Go program with an embedded etcd until it leads.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { once } from "node:events";
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 
-/** The pause between two questions, in milliseconds: what a time may be too long by. */
+/** The pause between two requests, in milliseconds: the error of a measured time. */
 const ASK_MS = 1;
 /** How long a start may take. */
 const PATIENCE_MS = 60_000;

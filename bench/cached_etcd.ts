@@ -19,14 +19,14 @@ import { etcdBinaries } from "../tests/machine/tested_etcd.ts";
 export interface CachedEtcd {
   /** Its server. */
   readonly etcd: string;
-  /** What a cluster.kat asks for it with, as `spec.etcd`. */
+  /** The `spec.etcd` of a cluster.kat that uses it. */
   readonly spec: string;
 }
 
 /** Puts the etcd under test into `cacheDir`. */
 export async function cacheEtcd(cacheDir: string): Promise<CachedEtcd> {
   const version = versionText(etcdBinaries.version);
-  // Whatever archive it would have come from: its checksum names the release.
+  // The checksum only names the release: there is no archive.
   const sha256 = createHash("sha256").update(version).digest("hex");
   const release = etcdRelease({ version, sha256 });
   const directory = releaseDirectory(cacheDir, release);

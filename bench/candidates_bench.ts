@@ -1,5 +1,5 @@
 /**
- * Many candidates on one etcd: what their waiting costs it, how long a chain of
+ * Many candidates on one etcd: what their waiting costs etcd, how long a chain of
  * terms takes, and how many requests each hand-over makes.
  *
  * @module
@@ -25,7 +25,7 @@ const QUICK_IDLE_MS = 200;
 /** A round takes a quarter of a minute. */
 const ROUNDS = 3;
 
-/** What renews leases, and not what a hand-over is made of. */
+/** Methods that renew leases, which are no part of a hand-over. */
 const RENEWAL = "LeaseKeepAlive";
 
 /** Measures them. */
@@ -117,7 +117,7 @@ function requestsBetween(before: EtcdMetrics, after: EtcdMetrics): number {
     messagesBetween(before, after, [RENEWAL]);
 }
 
-/** What etcd computes while nothing is asked of it, in percent of a core. */
+/** What etcd computes without any request, in percent of a core. */
 async function idleCpu(endpoint: string, ms: number): Promise<number> {
   const before = await readEtcdMetrics(endpoint);
   const start = performance.now();

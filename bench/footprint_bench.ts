@@ -1,7 +1,6 @@
 /**
- * What an agent that leads alone takes of its machine while nothing happens:
- * memory, processor and disk, its own and its etcd's. Linux only, for it reads
- * `/proc`. The agent is the built file where `KAT_TEST_AGENT` names one.
+ * What an idle agent that leads alone uses: memory, processor and disk, of the
+ * agent and of its etcd. Linux only, because it reads `/proc`. The agent is the built file where `KAT_TEST_AGENT` names one.
  *
  * @module
  */
@@ -16,14 +15,14 @@ import {
 import { tempDir } from "../tests/machine/temp_dir.ts";
 import type { Aim, BenchContext, Measurement, Row } from "./measurement.ts";
 
-/** How long an agent is left alone before it is looked at, in milliseconds. */
+/** How long an agent runs before it is measured, in milliseconds. */
 const SETTLE_MS = 15_000;
-/** How long it is then watched, in milliseconds. */
+/** How long it is then measured, in milliseconds. */
 const IDLE_MS = 30_000;
 /** Each takes most of a minute. */
 const MOST_ROUNDS = 3;
 
-/** As a cluster.kat has it that says nothing of it: the shorter, the more often it is renewed. */
+/** The default of cluster.kat; a shorter lease is renewed more often. */
 const LEASE_SECONDS = 15;
 
 const WHAT = "leads, idle";
@@ -53,7 +52,7 @@ interface Usage {
 /** The processor's time is counted in hundredths of a second. */
 const TICK_MS = 10;
 
-/** Starts agents, leaves each alone, and tells what they took meanwhile. */
+/** Starts agents, leaves them idle, and measures what they use meanwhile. */
 export async function footprintBench(
   { quick, rounds, say }: BenchContext,
 ): Promise<Measurement> {
@@ -100,7 +99,7 @@ export async function footprintBench(
   };
 }
 
-/** What an agent and its etcd come to, by figure. */
+/** The figures of an agent and its etcd. */
 async function watchOne(
   settleMs: number,
   idleMs: number,

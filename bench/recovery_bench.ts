@@ -10,7 +10,7 @@ import type { BenchContext, Measurement, Row } from "./measurement.ts";
 
 const LEASES = [5, 15];
 const QUICK_LEASES = [2];
-/** What of its lease is left at a kill depends on the last renewal. */
+/** How much of its lease is left at a kill depends on the last renewal. */
 const KILLS = 5;
 const QUICK_KILLS = 1;
 

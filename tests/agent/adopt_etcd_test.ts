@@ -108,7 +108,7 @@ Deno.test("run after the agent was killed adopts its etcd without a gap, leads, 
       ),
       [node.etcdPid],
     );
-    // It is stopped below, which no client would take for a gap.
+    // The test stops it below; that is no gap in the service.
     await client[Symbol.asyncDispose]();
 
     const { code, stderr } = await agent.stop();

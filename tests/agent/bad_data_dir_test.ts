@@ -41,7 +41,7 @@ function spoiled(
   };
 }
 
-/** Changes what the node remembers. */
+/** Changes node.json. */
 function remembering(
   change: (record: Record<string, unknown>) => void,
 ): (place: Place) => Promise<void> {
@@ -61,7 +61,7 @@ const asNobodySpecial = () =>
 /** What any directory is refused for, alone and as one of three. */
 const EITHER: readonly Omit<BadInput, "args">[] = [
   {
-    name: "a data directory that leads nowhere",
+    name: "a data directory that is a dangling link",
     given: ({ dir, data }) => Deno.symlink(`${dir}/nowhere`, data),
     code: 1,
     says: /symbolic link to nothing/,
@@ -166,7 +166,7 @@ const NODES: readonly BadInput[] = [
     says: /"member" is not a directory/,
   },
   {
-    name: "a node whose etcd directory leads nowhere",
+    name: "a node whose etcd directory is a dangling link",
     given: spoiled(async ({ dir, data }) => {
       await Deno.rename(`${data}/etcd`, `${dir}/moved`);
       await Deno.symlink(`${dir}/nowhere`, `${data}/etcd`);
@@ -191,7 +191,7 @@ const NODES: readonly BadInput[] = [
     says: /it belongs to user 1, and kat-agent runs as user 0/,
   },
   {
-    name: "a node whose memory cannot be read",
+    name: "a node whose node.json cannot be read",
     given: spoiled(({ data }) => Deno.chmod(`${data}/node.json`, 0)),
     args: run,
     prefix: asNobodySpecial,
@@ -200,7 +200,7 @@ const NODES: readonly BadInput[] = [
     says: /node\.json": permission denied/,
   },
   {
-    name: "a node whose memory is a directory",
+    name: "a node whose node.json is a directory",
     given: spoiled(async ({ data }) => {
       await Deno.remove(`${data}/node.json`);
       await Deno.mkdir(`${data}/node.json`);
@@ -210,7 +210,7 @@ const NODES: readonly BadInput[] = [
     says: /node\.json": it is not a regular file/,
   },
   {
-    name: "a node whose memory is too long",
+    name: "a node whose node.json is too long",
     given: spoiled(({ data }) =>
       Deno.writeTextFile(`${data}/node.json`, " ".repeat(2_000_000))
     ),
@@ -219,35 +219,35 @@ const NODES: readonly BadInput[] = [
     says: /node\.json": it has 2000000 bytes/,
   },
   {
-    name: "a node whose memory is of a newer kat-agent",
+    name: "a node whose node.json is of a newer kat-agent",
     given: remembering((record) => record.formatVersion = 2),
     args: run,
     code: 1,
     says: /it has format 2, and this kat-agent knows 1/,
   },
   {
-    name: "a node whose memory lacks a field",
+    name: "a node whose node.json lacks a field",
     given: remembering((record) => delete record.nodeName),
     args: run,
     code: 1,
     says: /"nodeName" is wrong/,
   },
   {
-    name: "a node whose memory has a configuration that is none",
+    name: "a node whose node.json has an invalid configuration",
     given: remembering((record) => record.spec = { etcdClientPort: "x" }),
     args: run,
     code: 1,
     says: /node\.json: "spec" is wrong/,
   },
   {
-    name: "a node whose memory has an address that is none",
+    name: "a node whose node.json has an invalid address",
     given: remembering((record) => record.advertiseAddress = "no address"),
     args: run,
     code: 1,
     says: /node\.json: "advertiseAddress" is wrong/,
   },
   {
-    name: "a node whose memory has a peer URL that is none",
+    name: "a node whose node.json has an invalid peer URL",
     given: remembering((record) =>
       record.initialCluster = [{ name: "n1", peerUrl: "no URL" }]
     ),

@@ -196,7 +196,7 @@ Deno.test("init applies a changed setting that may change, and says so", async (
 
 Deno.test("an agent whose etcd is killed ends its term at once, starts etcd again and leads on the same data", async () => {
   await using dir = await tempDir();
-  // Far more than the test waits for anything: nothing here comes by its end.
+  // Far longer than the test waits: nothing here happens because it ran out.
   const file = await writeClusterFile(dir.path, {
     spec: { leaderLeaseSeconds: 300 },
   });
@@ -222,7 +222,7 @@ Deno.test("an agent whose etcd is killed ends its term at once, starts etcd agai
   );
 });
 
-Deno.test("run on a damaged log of etcd says so with etcd's own last words, and repairs nothing", async () => {
+Deno.test("run on a damaged log of etcd reports it with etcd's own last output, and repairs nothing", async () => {
   await using dir = await tempDir();
   const file = await writeClusterFile(dir.path);
   const data = `${dir.path}/data`;
@@ -233,8 +233,8 @@ Deno.test("run on a damaged log of etcd says so with etcd's own last words, and 
   const [log] = (await Array.fromAsync(Deno.readDir(wal)))
     .filter(({ name }) => name.endsWith(".wal"));
   const bytes = await Deno.readFile(`${wal}/${log?.name}`);
-  // In the second record, of who the member is: under its checksum, and never
-  // taken for a record that a power cut left unfinished.
+  // In the second record, the member's identity: its checksum fails, and it is
+  // never taken for a record that a power cut left incomplete.
   bytes[44] = (bytes[44] ?? 0) ^ 0xff;
   await Deno.writeFile(`${wal}/${log?.name}`, bytes);
 
@@ -273,11 +273,11 @@ Deno.test("an agent whose etcd lost its data makes no new cluster of it", async 
   strictEqual((await agent.stop()).code, 0);
 });
 
-Deno.test("init goes on with a corrected file where the first never came to a cluster", async () => {
+Deno.test("init continues with a corrected file when the first start made no cluster", async () => {
   await using dir = await tempDir();
   const file = await writeClusterFile(dir.path);
   const args = initArgs(file, `${dir.path}/data`);
-  // Passes for etcd until it is to serve.
+  // Looks like etcd until it should serve.
   const failing = `${dir.path}/failing-etcd`;
   await Deno.writeTextFile(
     failing,
@@ -293,7 +293,7 @@ Deno.test("init goes on with a corrected file where the first never came to a cl
   await second.logged("Became leader: n2");
 });
 
-Deno.test("stopping reaches an etcd that a script became", async () => {
+Deno.test("stopping ends an etcd that a wrapper script executed", async () => {
   await using dir = await tempDir();
   const file = await writeClusterFile(dir.path);
   const data = `${dir.path}/data`;

@@ -54,7 +54,7 @@ async function workshop(): Promise<Workshop> {
   await put("go", FAKE_GO);
   await put("apt-get", FAKE_APT);
   await put("dpkg-deb", FAKE_DPKG);
-  // A port that was free a moment ago: a proxy that is not there.
+  // A port that was free a moment ago stands for a proxy that does not run.
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const proxy = `http://127.0.0.1:${(listener.addr as Deno.NetAddr).port}`;
   listener.close();

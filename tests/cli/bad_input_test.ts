@@ -203,7 +203,7 @@ const BAD_INPUTS: readonly BadInput[] = [
     says: /it holds "etcd" and no node\.json/,
   },
   {
-    name: "a data directory with a damaged memory",
+    name: "a data directory with a damaged node.json",
     async given(place) {
       await makeNode(place);
       await Deno.writeTextFile(`${place.data}/node.json`, "{");
@@ -213,7 +213,7 @@ const BAD_INPUTS: readonly BadInput[] = [
     says: /node\.json: it is no JSON/,
   },
   {
-    name: "a memory that is a pipe",
+    name: "a node.json that is a pipe",
     async given(place) {
       await makeNode(place);
       await Deno.remove(`${place.data}/node.json`);

@@ -45,7 +45,7 @@ async function fill(endpoint: string): Promise<void> {
   });
 }
 
-Deno.test("a full database is found by status and mended by compact, defrag and disarm, in this order", async () => {
+Deno.test("status reports a full database, and compact, defrag and disarm, in this order, repair it", async () => {
   await using dir = await tempDir();
   const file = await writeClusterFile(dir.path, {
     spec: { etcd: `{ quotaBackendBytes: ${QUOTA} }` },
@@ -80,7 +80,7 @@ Deno.test("a full database is found by status and mended by compact, defrag and 
   strictEqual(compacted.code, 0, compacted.stderr);
   match(compacted.stdout, /^Forgot the history before revision \d+$/m);
   match(compacted.stdout, /kat-agent etcd defrag gives it back$/m);
-  // The room is free inside only, and the quota is held against the file.
+  // The space is free inside the file only, and the quota counts the file.
   strictEqual((await kat("etcd", "disarm")).code, 1);
   const again = await kat("etcd", "compact", "--keep=0");
   deepStrictEqual(again.stdout.split("\n")[0], "Nothing to forget");
@@ -241,7 +241,7 @@ async function watching(etcd: TestEtcd, dataDir: string) {
   });
   return {
     lines: log.lines,
-    /** Lets minutes pass until that is what is short. */
+    /** Lets minutes pass until the given space is short. */
     until: (...kinds: string[]) =>
       eventually(async () => {
         const before = looks;

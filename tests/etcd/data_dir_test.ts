@@ -25,7 +25,7 @@ async function write(path: string, content = "x"): Promise<void> {
   await Deno.writeTextFile(path, content);
 }
 
-Deno.test("inspectEtcdDataDir() tells a member from what is none", async () => {
+Deno.test("inspectEtcdDataDir() tells a member's directory from others", async () => {
   await using dir = await tempDir();
   const at = (name: string) => join(dir.path, name);
   await Deno.mkdir(at("empty"));
@@ -131,7 +131,7 @@ Deno.test("createDataDir() makes directories that are closed to others", async (
   strictEqual((await inspectEtcdDataDir(path)).kind, "empty");
 });
 
-Deno.test("createDataDir() refuses where there is a file", async () => {
+Deno.test("createDataDir() refuses a path that is a file", async () => {
   await using dir = await tempDir();
   await write(join(dir.path, "file"));
 
@@ -158,7 +158,7 @@ Deno.test("checkWritable() refuses what etcd cannot work in", async () => {
   await write(at("file"));
   await Deno.symlink(at("nowhere"), at("dangling"));
   await Deno.mkdir(at("owned"));
-  // root gives its own away; everybody else looks at one of root's.
+  // root gives a directory away; other users check one of root's.
   const isRoot = Deno.uid() === 0;
   if (isRoot) await Deno.chown(at("owned"), 1, null);
   const cases: readonly [string, RegExp][] = [

@@ -124,7 +124,7 @@ for (const [when, sent] of Object.entries(KILLED_AT)) {
   });
 }
 
-Deno.test("installEtcd() says so and leaves nothing when the disk is full", async () => {
+Deno.test("installEtcd() reports a full disk and leaves nothing", async () => {
   await using dir = await tempDir();
   await using server = startRawHttpServer(WHOLE);
 

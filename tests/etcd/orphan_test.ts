@@ -28,7 +28,7 @@ import { tryEtcdctl } from "../machine/etcdctl.ts";
 import { testMember } from "../machine/test_member.ts";
 import { tempDir } from "../machine/temp_dir.ts";
 
-/** A child that only waits, as any program may that got an old pid. */
+/** A child that only waits: any program may get an old pid. */
 function bystander() {
   const child = new Deno.Command("sleep", { args: ["600"] }).spawn();
   return {
@@ -144,7 +144,7 @@ if (HAS_PROC) {
   });
 }
 
-Deno.test("orphanMismatch() finds nothing wrong with an orphan that is what would be started", async () => {
+Deno.test("orphanMismatch() returns nothing for an orphan that is as a new etcd would be", async () => {
   await using member = await testMember();
   const { pidFile, member: { dataDir }, version } = member.options;
   {
@@ -226,7 +226,7 @@ Deno.test("differingSettings() names what differs, whichever side has it", () =>
   }
 });
 
-Deno.test("findOrphan() takes no program for etcd because it carries the marker", async () => {
+Deno.test("findOrphan() does not take a program with the marker for etcd", async () => {
   await using dir = await tempDir();
   const dataDir = `${dir.path}/etcd`;
   using _lock = await lockDataDir(dataDir);
@@ -311,7 +311,7 @@ Deno.test("findOrphan() finds nothing in a file that is missing, garbage, or of 
   }
 });
 
-Deno.test("findOrphan() takes no other program for etcd, although it has the pid", async () => {
+Deno.test("findOrphan() does not take another program with the pid for etcd", async () => {
   await using dir = await tempDir();
   await using other = bystander();
   const pidFile = `${dir.path}/etcd.pid`;
@@ -322,7 +322,7 @@ Deno.test("findOrphan() takes no other program for etcd, although it has the pid
 });
 
 if (HAS_PROC) {
-  Deno.test("findOrphan() takes no other child of ours for the one that was written down", async () => {
+  Deno.test("findOrphan() does not take another child of this process for the recorded etcd", async () => {
     await using dir = await tempDir();
     // With a blank, which `ps` and a command line in one piece do not show.
     const dataDir = `${dir.path}/et cd`;

@@ -100,7 +100,7 @@ Deno.test("startEtcd() hands nothing of its environment to etcd", async () => {
 
 Deno.test("EtcdProcess.waitUntilServing() resolves also when another address than loopback is listened on", async () => {
   const hostname = "127.0.0.2";
-  // Only Linux has all of 127/8; elsewhere the first address has to do.
+  // Only Linux has all of 127/8; elsewhere only the first address is tried.
   const other = Deno.build.os === "linux" ? hostname : "127.0.0.1";
   await using member = await testMember();
   const port = new URL(member.clientUrl).port;
@@ -309,7 +309,7 @@ async function executable(path: string, content: string): Promise<string> {
   return path;
 }
 
-Deno.test("startEtcd() refuses what is no program for this machine", async () => {
+Deno.test("startEtcd() refuses a file that is no program for this machine", async () => {
   await using member = await testMember();
   const file = (name: string) => join(member.dir, name);
   const header = new Uint8Array(64);
@@ -332,7 +332,7 @@ Deno.test("startEtcd() refuses what is no program for this machine", async () =>
   }
 });
 
-Deno.test("EtcdProcess.waitUntilServing() repeats the last words of a program that is no etcd", async () => {
+Deno.test("EtcdProcess.waitUntilServing() repeats the last output of a program that is no etcd", async () => {
   await using member = await testMember();
   const binary = await executable(
     join(member.dir, "script"),
@@ -347,7 +347,7 @@ Deno.test("EtcdProcess.waitUntilServing() repeats the last words of a program th
     "Cannot run etcd: it ended with exit code 3: not today",
   );
   deepStrictEqual(error.lastLines, ["not today"]);
-  // Also where it ended before it was written down.
+  // Also when it ended before its pid was written.
   await rejects(Deno.stat(member.options.pidFile), Deno.errors.NotFound);
 });
 
@@ -424,7 +424,7 @@ Deno.test("EtcdProcess bounds its log while etcd goes on writing", async () => {
   await etcd.waitUntilServing();
   await eventually(() => Deno.stat(`${options.logFile}.1`));
 
-  // Each of these makes etcd write lines; what follows the cut has no hole.
+  // Each of these makes etcd write lines; after the cut no line is missing.
   await eventually(async () => {
     await tryEtcdctl(member.clientUrl, "move-leader", "1");
     await tryEtcdctl(member.clientUrl, "alarm", "disarm");

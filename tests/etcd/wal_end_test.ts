@@ -33,7 +33,7 @@ Deno.test("readLastIndex() finds the last entry of etcd's log, behind long and m
   }
 });
 
-Deno.test("readLastIndex() takes a new file's name for what stood before it", async () => {
+Deno.test("readLastIndex() takes the index from the name of an empty log file", async () => {
   await using dir = await tempDir();
   const wal = `${dir.path}/member/wal`;
   strictEqual(await readLastIndex(dir.path), undefined);

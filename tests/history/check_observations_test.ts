@@ -42,7 +42,7 @@ Deno.test("checkNothingLeft() sees leases, keys and sockets that are left", () =
   deepStrictEqual(counts(checkNothingLeft, [none], bad), [0, 2]);
 });
 
-Deno.test("checkProcesses() sees a second etcd, one that outlived, and a zombie", () => {
+Deno.test("checkProcesses() sees a second etcd, one that runs after the end, and a zombie", () => {
   const scan = {
     what: "processes" as const,
     data_dir: "d",

@@ -65,7 +65,7 @@ Deno.test("The election and its watches keep their promises in 100,000 random in
   ok(faults.length >= 20, text);
 });
 
-Deno.test("simulate --seed lives through the same steps again", async () => {
+Deno.test("simulate --seed repeats the same steps", async () => {
   for (const seed of ["2025", "2026"]) {
     const first = await simulate(ROOT, ["--seed", seed]);
     const second = await simulate(ROOT, ["--seed", seed]);

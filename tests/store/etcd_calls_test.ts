@@ -49,7 +49,7 @@ runContract(
   },
 );
 
-Deno.test("EtcdStore() finds etcd's own limits without anybody noticing", async () => {
+Deno.test("EtcdStore() learns etcd's own limits without a failed call", async () => {
   await using etcd = await startTestEtcd([
     "--max-txn-ops=7",
     "--max-request-bytes=3000",
@@ -104,7 +104,7 @@ Deno.test("EtcdStore.get() and delete() of many go through when the database is 
   strictEqual((await store.list("/k/")).length, 0);
 });
 
-Deno.test("EtcdStore.delete() of many goes through when another has filled the database", async () => {
+Deno.test("EtcdStore.delete() of many succeeds when another client has filled the database", async () => {
   await using etcd = await startTestEtcd(["--quota-backend-bytes=20000000"]);
   await using store = new EtcdStore({ endpoints: [etcd.endpoint] });
   const keys = Array.from({ length: 100 }, (_, n) => `/k/${n}`);
@@ -119,7 +119,7 @@ Deno.test("EtcdStore.delete() of many goes through when another has filled the d
   strictEqual((await store.list("/k/")).length, 0);
 });
 
-Deno.test("EtcdStore() goes on beside requests on a connection that has fallen silent", async () => {
+Deno.test("EtcdStore() goes on while requests wait on a silent connection", async () => {
   await using etcd = await startTestEtcd();
   await using proxy = startTcpProxy(etcd.port);
   await using store = new EtcdStore({
@@ -127,7 +127,7 @@ Deno.test("EtcdStore() goes on beside requests on a connection that has fallen s
   });
   await store.put("/a", bytes("x"));
   proxy.pause();
-  // Their request is never answered, and they have much time.
+  // Their request is never answered, and their deadline is far.
   const stuck = Promise.allSettled(
     Array.from(
       { length: 40 },

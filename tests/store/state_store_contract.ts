@@ -534,7 +534,7 @@ export const electionContract: readonly ContractCase[] = [
       const waiting = another().campaign("second", 5).finally(() => {
         elected = true;
       });
-      // The second stands in the queue once it has a key of its own.
+      // The second is in the queue once it has its own key.
       const queue = await store.watch("/kat/leader_election/", {
         startRevision: first.fence + 1n,
       });
@@ -669,7 +669,7 @@ export const electionContract: readonly ContractCase[] = [
     async run({ store, another, prefix }) {
       const term = await store.campaign("first", 5);
       await another().delete(term.guard.key);
-      // Whether the leader has noticed by now or not.
+      // Whether or not the leader has noticed yet.
       await rejects(
         term.doTransaction([], [
           { type: "put", key: `${prefix}a`, value: bytes("stale") },

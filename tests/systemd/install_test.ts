@@ -45,7 +45,7 @@ Deno.test("systemd install checks what init would refuse at each start", async (
   match(flags.stderr, /Cannot find this node, "n1", in --initial-cluster/);
 });
 
-Deno.test("systemd install refuses a file where a service does not see it", async () => {
+Deno.test("systemd install refuses a file that a service cannot see", async () => {
   await using dir = await tempDir();
   const { path } = await writeClusterFile(dir.path);
   const { code, stderr } = await runAgent([
