@@ -5,6 +5,7 @@
  */
 
 import { strictEqual } from "node:assert/strict";
+import { sleep } from "../tests/machine/sleep.ts";
 import { EtcdStore } from "../src/store/etcd/etcd_store.ts";
 import { ELECTION_PREFIX } from "../src/store/keys.ts";
 import {
@@ -54,7 +55,7 @@ export async function startAgentPair(
     await eventually(async () => {
       strictEqual((await store.list(ELECTION_PREFIX)).length, 2);
     });
-    await new Promise((resolve) => setTimeout(resolve, SETTLING_MS));
+    await sleep(SETTLING_MS);
     return agent;
   }
 

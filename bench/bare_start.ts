@@ -5,6 +5,8 @@
  * @module
  */
 
+import { sleep } from "../tests/machine/sleep.ts";
+
 import { once } from "node:events";
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
@@ -28,7 +30,7 @@ export async function timeBareEtcd(
       child.kill("SIGKILL");
       throw new Error(`etcd did not start: ${args.join(" ")}`);
     }
-    await new Promise((resolve) => setTimeout(resolve, ASK_MS));
+    await sleep(ASK_MS);
   }
   const took = performance.now() - start;
   child.kill("SIGTERM");

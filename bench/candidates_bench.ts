@@ -5,6 +5,7 @@
  * @module
  */
 
+import { sleep } from "../tests/machine/sleep.ts";
 import { startTestEtcd } from "../tests/machine/test_etcd.ts";
 import {
   type EtcdMetrics,
@@ -121,7 +122,7 @@ function requestsBetween(before: EtcdMetrics, after: EtcdMetrics): number {
 async function idleCpu(endpoint: string, ms: number): Promise<number> {
   const before = await readEtcdMetrics(endpoint);
   const start = performance.now();
-  await new Promise((resolve) => setTimeout(resolve, ms));
+  await sleep(ms);
   const after = await readEtcdMetrics(endpoint);
   const tookMs = performance.now() - start;
   return (after.cpuSeconds - before.cpuSeconds) / tookMs * 1_000 * 100;

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { sleep } from "../tests/machine/sleep.ts";
 import { startAgent } from "../tests/machine/agent_process.ts";
 import { initArgs, writeClusterFile } from "../tests/machine/cluster_file.ts";
 import {
@@ -116,12 +117,12 @@ async function watchOne(
   });
   await using agent = startAgent(initArgs(file, data));
   await agent.logged("Became leader");
-  await pause(settleMs);
+  await sleep(settleMs);
   const etcdPid = (await processesNaming(`${data}/etcd`))
     .find((pid) => pid !== agent.pid) ?? NaN;
   const look = () => Promise.all([agent.pid, etcdPid].map(usageOf));
   const before = await look();
-  await pause(idleMs);
+  await sleep(idleMs);
   const after = await look();
   return [AGENT, "its etcd"].flatMap((peer, index) => {
     const [from, to] = [before[index], after[index]];
@@ -153,8 +154,4 @@ async function usageOf(pid: number): Promise<Usage> {
     cpuMs: (Number(stat[11]) + Number(stat[12])) * TICK_MS,
     writtenBytes: io("write_bytes"),
   };
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

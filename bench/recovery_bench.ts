@@ -4,6 +4,7 @@
  * @module
  */
 
+import { sleep } from "../tests/machine/sleep.ts";
 import { startTestEtcd } from "../tests/machine/test_etcd.ts";
 import { startAgentPair } from "./agent_pair.ts";
 import type { BenchContext, Measurement, Row } from "./measurement.ts";
@@ -30,7 +31,7 @@ export async function recoveryBench(
       const { leader, waiting } = pair;
       // Somewhere between two renewals, which come at a third of the lease.
       const waitMs = Math.random() * leaseSeconds * 1_000 / 3;
-      await new Promise((resolve) => setTimeout(resolve, waitMs));
+      await sleep(waitMs);
       const start = performance.now();
       leader.kill("SIGKILL");
       await waiting.logged("Became leader");

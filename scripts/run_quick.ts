@@ -7,6 +7,7 @@
  */
 
 import { denoTest, ROOT, runDeno } from "./deno_test.ts";
+import { filesIn } from "./files_in.ts";
 
 /** Files and folders of `deno test`. */
 const QUICK = [
@@ -20,15 +21,6 @@ const QUICK = [
   "tests/history/wgl_test.ts",
 ];
 
-async function countTestFiles(folder: string): Promise<number> {
-  let count = 0;
-  for await (const { name, isDirectory } of Deno.readDir(folder)) {
-    if (isDirectory) count += await countTestFiles(`${folder}/${name}`);
-    else if (name.endsWith("_test.ts")) count++;
-  }
-  return count;
-}
-
 // A few tests beside the code connect to a real etcd.
 const code = await runDeno(["run", "--frozen", "-A", "scripts/get_etcd.ts"]);
 if (code !== 0) Deno.exit(code);
@@ -39,11 +31,12 @@ try {
     ["--no-check", "--parallel", ...QUICK],
     { scratch },
   );
-  const counts = await Promise.all(
-    ["src", "bench", "scripts", "tests"]
-      .map((folder) => countTestFiles(ROOT + folder)),
+  const all = await Array.fromAsync(
+    ["src", "bench", "scripts", "tests"],
+    (folder) => Array.fromAsync(filesIn(ROOT + folder)),
   );
-  const others = counts.reduce((sum, count) => sum + count) - files;
+  const others = all.flat().filter((path) => path.endsWith("_test.ts")).length -
+    files;
   // deno-lint-ignore no-console -- the result of this program
   console.log(
     `${passed} passed, ${failed} failed, ${skipped} skipped; left out: the built file, faults, and ${others} test files that start processes (deno task ok runs them)`,

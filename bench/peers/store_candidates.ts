@@ -4,6 +4,7 @@
  * @module
  */
 
+import { sleep } from "../../tests/machine/sleep.ts";
 import { EtcdStore } from "../../src/store/etcd/etcd_store.ts";
 import { ELECTION_PREFIX } from "../../src/store/keys.ts";
 import type { Leadership } from "../../src/store/state_store.ts";
@@ -120,11 +121,7 @@ export class StoreCandidates {
     const [first] = this.#stores;
     while (
       (await first?.list(ELECTION_PREFIX))?.length !== this.#stores.length
-    ) await pause(LOOK_MS);
-    await pause(SETTLING_MS);
+    ) await sleep(LOOK_MS);
+    await sleep(SETTLING_MS);
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

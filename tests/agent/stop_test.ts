@@ -4,6 +4,7 @@ import { initArgs, writeClusterFile } from "../machine/cluster_file.ts";
 import { eventually } from "../machine/eventually.ts";
 import { processesNaming } from "../machine/processes.ts";
 import { Random } from "../simulation/random.ts";
+import { sleep } from "../machine/sleep.ts";
 import { tempDir } from "../machine/temp_dir.ts";
 
 const ROUNDS = 24;
@@ -22,7 +23,7 @@ Deno.test("SIGTERM at any moment of the start leaves no etcd behind and a usable
     const agent = startAgent(args);
     // The moment is the fault that this test is about, not a wait for anything.
     const delayMs = LONGEST_MS * random.next() ** 2;
-    await new Promise((resolve) => setTimeout(resolve, delayMs));
+    await sleep(delayMs);
     const end = await agent.stop();
     ends.push(end);
     const when = `seed ${seed}, round ${round}, ${Math.round(delayMs)} ms`;

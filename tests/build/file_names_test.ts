@@ -1,17 +1,10 @@
 import { deepStrictEqual } from "node:assert/strict";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
+import { filesIn } from "../../scripts/files_in.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const FOLDERS = ["src", "bench", "scripts", "tests"];
-
-async function* filesIn(folder: string): AsyncGenerator<string> {
-  for await (const { name, isDirectory } of Deno.readDir(`${ROOT}${folder}`)) {
-    const path = `${folder}/${name}`;
-    if (isDirectory) yield* filesIn(path);
-    else yield path;
-  }
-}
 
 /** Files with one name, unless all are in `src`: there, rooms tell them apart. */
 function sharedNames(paths: readonly string[]): string[][] {
@@ -25,12 +18,13 @@ function sharedNames(paths: readonly string[]): string[][] {
 }
 
 Deno.test("no file of tests, bench or scripts has the name of another file", async () => {
-  const paths = await Array.fromAsync(
+  const found = await Array.fromAsync(
     FOLDERS,
-    (folder) => Array.fromAsync(filesIn(folder)),
+    (folder) => Array.fromAsync(filesIn(`${ROOT}${folder}`)),
   );
+  const paths = found.flat().map((path) => path.slice(ROOT.length));
 
-  deepStrictEqual(sharedNames(paths.flat()), []);
+  deepStrictEqual(sharedNames(paths), []);
 });
 
 Deno.test("sharedNames() sees a name in two places, also between tests and src", () => {

@@ -1,6 +1,7 @@
 import { deepStrictEqual, ok } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { WORKERS } from "../../scripts/bundle_agent.ts";
+import { filesIn } from "../../scripts/files_in.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** Rooms side by side do not import each other; each may import those after it. */
@@ -62,14 +63,6 @@ async function modulesOf(entry: string): Promise<Module[]> {
   return modules.filter(({ specifier }: Module) =>
     specifier.startsWith("file:")
   );
-}
-
-async function* filesIn(folder: string): AsyncGenerator<string> {
-  for await (const { name, isDirectory } of Deno.readDir(folder)) {
-    const path = `${folder}/${name}`;
-    if (isDirectory) yield* filesIn(path);
-    else yield path;
-  }
 }
 
 /** The room of a module, and its sub-room: `.` for none. */

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { sleep } from "../machine/sleep.ts";
 import { ELECTION_PREFIX } from "../../src/store/keys.ts";
 import { eventually } from "../machine/eventually.ts";
 import {
@@ -160,7 +161,7 @@ export async function endAndLook(
         alarmed: false,
       });
     }
-    await new Promise((resolve) => setTimeout(resolve, leaseMs + 3_000));
+    await sleep(leaseMs + 3_000);
     const { leases } = await etcdctlJson(endpoints, "lease", "list");
     const keys = [];
     for (const prefix of [ELECTION_PREFIX, LEASED_PREFIX]) {

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { sleep } from "../machine/sleep.ts";
 import { runElection } from "../../src/election/election.ts";
 import {
   type Leadership,
@@ -123,7 +124,7 @@ class ChaosCandidate {
     const untilNs = monotonicNs() + this.#random.next() * 3 * ttlMs * 1e6;
     while (!over.aborted) {
       await this.#act(leadership);
-      await pause(ACT_MS, over);
+      await sleep(ACT_MS, over);
       if (monotonicNs() > untilNs) enough.abort();
     }
     const byChoice = !leadership.signal.aborted ||
@@ -224,19 +225,6 @@ class ChaosCandidate {
     }
     sayLine({ type: "blocked", ms: (monotonicNs() - start) / 1e6, led });
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done, { once: true });
-    function done() {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    }
-    if (signal.aborted) done();
-  });
 }
 
 function bytes(value: string): Uint8Array {

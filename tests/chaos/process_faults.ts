@@ -4,6 +4,7 @@
  * @module
  */
 
+import { sleep } from "../machine/sleep.ts";
 import type { ChaosNode } from "./chaos_node.ts";
 import {
   type FaultContext,
@@ -135,7 +136,7 @@ async function blockCandidate(
 async function killed(pid: number, what: string): Promise<string> {
   signal(pid, "SIGKILL");
   while (![undefined, "Z"].includes(await processState(pid))) {
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await sleep(5);
   }
   return `${what} ${pid} is gone`;
 }

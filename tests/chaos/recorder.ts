@@ -5,6 +5,7 @@
  * @module
  */
 
+import { sleep } from "../machine/sleep.ts";
 import { jsonLines } from "../machine/json_lines.ts";
 import {
   type PrintedEvent,
@@ -70,7 +71,7 @@ export function startRecorder(setting: RecorderSetting): Recorder {
       await child.status;
       // A member that stops cancels watches, and etcdctl ends with them.
       if (stopped) return;
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      await sleep(PAUSE_MS);
       if (!stopped) child = watchAll(endpoint, revision + 1);
     }
   }

@@ -26,7 +26,7 @@ import type { Sandbox } from "./sandbox.ts";
 import { startCluster } from "./start_cluster.ts";
 import { injectFaults, untilRecovered } from "./inject_faults.ts";
 import { LEASED_PREFIX } from "./traffic_leases.ts";
-import { sleep } from "./traffic_client.ts";
+import { sleep } from "../machine/sleep.ts";
 
 /** Options of {@linkcode runTopology}. */
 export interface TopologyOptions {

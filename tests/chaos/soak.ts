@@ -7,6 +7,7 @@
  */
 
 import { parseArgs } from "node:util";
+import { sleep } from "../machine/sleep.ts";
 import { EtcdStore } from "../../src/store/etcd/etcd_store.ts";
 import type { Watch } from "../../src/store/state_store.ts";
 import { startAgent } from "../machine/agent_process.ts";
@@ -61,7 +62,7 @@ async function soak(minutes: number): Promise<Observation[]> {
   while (performance.now() < endMs) {
     await store.put("/soak/key", new TextEncoder().encode(`${writes++}`));
     await store.get("/soak/key");
-    await new Promise((resolve) => setTimeout(resolve, TRICKLE_MS));
+    await sleep(TRICKLE_MS);
     if (performance.now() < nextLookMs) continue;
     nextLookMs += everyMs;
     const figures = {

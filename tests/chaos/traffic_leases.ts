@@ -10,7 +10,7 @@ import type { ILeaseGrantResponse } from "etcd3/lib/rpc.js";
 import { EtcdCallError } from "../../src/etcd/client/etcd_call_error.ts";
 import { EtcdClient } from "../../src/etcd/client/etcd_client.ts";
 import type { Random } from "../simulation/random.ts";
-import { sleep } from "./traffic_client.ts";
+import { sleep } from "../machine/sleep.ts";
 
 /** Keys under leases that expire at a time that etcd chooses; the checkers ignore their writers. */
 export const LEASED_PREFIX = "/chaos-leased/";

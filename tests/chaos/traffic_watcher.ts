@@ -17,7 +17,8 @@ import type { WatchRecord } from "../history/history.ts";
 import { valueText } from "../history/history_file.ts";
 import { monotonicNs } from "../history/monotonic_clock.ts";
 import type { Random } from "../simulation/random.ts";
-import { sleep, TRAFFIC_PREFIX } from "./traffic_client.ts";
+import { sleep } from "../machine/sleep.ts";
+import { TRAFFIC_PREFIX } from "./traffic_client.ts";
 
 /** What a watcher is made of. */
 export interface WatcherSetting {

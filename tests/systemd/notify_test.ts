@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { runAgent, startAgent } from "../machine/agent_process.ts";
-import { writeClusterFile } from "../machine/cluster_file.ts";
+import { initArgs, writeClusterFile } from "../machine/cluster_file.ts";
 import {
   type DatagramReceiver,
   receiveDatagrams,
@@ -33,12 +33,7 @@ Deno.test(
     const file = await writeClusterFile(dir.path);
     const socket = `${dir.path}/notify`;
     using systemd = receiveDatagrams(socket);
-    await using agent = startAgent([
-      "init",
-      `--config=${file.path}`,
-      `--data-dir=${dir.path}/data`,
-      "--node-name=n1",
-    ], {
+    await using agent = startAgent(initArgs(file, `${dir.path}/data`), {
       env: {
         NOTIFY_SOCKET: socket,
         WATCHDOG_USEC: "1000000",
@@ -83,12 +78,9 @@ Deno.test(
     const file = await writeClusterFile(dir.path);
     const socket = `@kat-test-${crypto.randomUUID()}`;
     using systemd = receiveDatagrams(socket);
-    await using agent = startAgent([
-      "init",
-      `--config=${file.path}`,
-      `--data-dir=${dir.path}/data`,
-      "--node-name=n1",
-    ], { env: { NOTIFY_SOCKET: socket, WATCHDOG_USEC: "4000000" } });
+    await using agent = startAgent(initArgs(file, `${dir.path}/data`), {
+      env: { NOTIFY_SOCKET: socket, WATCHDOG_USEC: "4000000" },
+    });
     await until(systemd, "STATUS=leader since ");
     await until(systemd, "WATCHDOG=1");
     const { fields } = await agent.logged("etcd started");
@@ -116,10 +108,7 @@ Deno.test(
     const socket = `${dir.path}/notify`;
     using systemd = receiveDatagrams(socket);
     await using _agent = startAgent([
-      "init",
-      `--config=${file.path}`,
-      `--data-dir=${dir.path}/data`,
-      "--node-name=n1",
+      ...initArgs(file, `${dir.path}/data`),
       `--initial-cluster=n1=http://127.0.0.1:${file.peerPort},n2=http://127.0.0.2:${other}`,
     ], { env: { NOTIFY_SOCKET: socket, WATCHDOG_USEC: "1000000" } });
 
