@@ -196,14 +196,14 @@ Deno.test("a copy that another user could have planted is not run", async () => 
   const open = await run();
   await Deno.chmod(cache, 0o700);
   await Deno.chmod(`${dir}/kat-agent`, 0o777);
-  const mended = await run();
+  const repaired = await run();
 
   strictEqual(open.code, 1);
   strictEqual(open.stdout, "");
   match(open.stderr, /^kat-agent: Cannot unpack: .*\n.*others may write to it/);
   match(open.stderr, /Set KAT_CACHE_DIR/);
-  strictEqual(mended.code, 0, mended.stderr);
-  match(mended.stdout, /^kat-agent /);
+  strictEqual(repaired.code, 0, repaired.stderr);
+  match(repaired.stdout, /^kat-agent /);
 });
 
 Deno.test("a file that was cut short in download says so", async () => {

@@ -23,7 +23,7 @@ import { monotonicNs } from "../history/monotonic_clock.ts";
 const TRICKLE_MS = 1_000;
 /** How often it is looked at, at least, in milliseconds. */
 const LOOK_MS = 30_000;
-/** How long caches fill, in minutes: not judged. */
+/** How long caches fill, in minutes: not checked. */
 const WARM_UP_MINUTES = 10;
 
 if (import.meta.main) {

@@ -1,6 +1,6 @@
 /**
- * Small runs, seconds long, each of which tells right source from source with
- * one planted bug: what they return is judged by the checkers.
+ * Small runs, seconds long, whose histories the checkers accept from the correct
+ * source and reject from the source with one planted bug.
  *
  * @module
  */

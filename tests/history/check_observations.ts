@@ -25,7 +25,7 @@ function verdictOf(findings: Findings): Verdict {
   });
 }
 
-/** I13: when everybody has ended, no lease, leased key or socket is left. */
+/** I13: when all processes have ended, no lease, leased key or socket is left. */
 export function checkNothingLeft(history: Measured): Verdict {
   const findings = new Findings();
   for (const { leases, keys, sockets } of of(history, "left")) {

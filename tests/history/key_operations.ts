@@ -3,8 +3,8 @@
  * compared and written.
  *
  * Revisions are used for one thing only: to know which value a comparison
- * meant. The order is left to the search. Lists are left out; they are judged
- * by their revision.
+ * meant. The search finds the order. Lists are left out; another checker checks
+ * them by their revision.
  *
  * @module
  */

@@ -77,7 +77,7 @@ class LeaseOffice {
     this.#pending.resolve(this.ttlMs);
   }
 
-  /** The lease is gone; half a second passes before anybody else is elected. */
+  /** The lease is gone; half a second passes before another node is elected. */
   forget(): void {
     this.untilMs = this.#clock.nowMs() + 500;
     this.#isGone = true;

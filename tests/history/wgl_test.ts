@@ -77,12 +77,12 @@ Deno.test("linearizability() lets an operation without a return happen late, onc
       returnNs: 11 + 2 * index,
       needs,
     }));
-  const judge = (...values: number[]) =>
+  const verdictOf = (...values: number[]) =>
     linearizability([lost, ...reads(...values)], { initial: 0 });
-  strictEqual(judge(0, 0), "ok");
-  strictEqual(judge(0, 1), "ok");
-  strictEqual(judge(1, 1), "ok");
-  strictEqual(judge(1, 0), "illegal");
+  strictEqual(verdictOf(0, 0), "ok");
+  strictEqual(verdictOf(0, 1), "ok");
+  strictEqual(verdictOf(1, 1), "ok");
+  strictEqual(verdictOf(1, 0), "illegal");
 });
 
 Deno.test("linearizability() is undecided when its steps are used up, and never ok", () => {

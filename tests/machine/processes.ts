@@ -1,6 +1,6 @@
 /**
- * What Linux's `/proc` says of processes. The product has a reader of its own,
- * which may only ask a shell; what the product does is not judged by that one.
+ * Reads Linux's `/proc`. The product's own reader, `process_table.ts`, must go
+ * through a shell; tests do not use it, because it may be what is wrong.
  *
  * @module
  */
