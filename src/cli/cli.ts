@@ -15,13 +15,13 @@ import { ExitCode, KatError, ShutdownRequested } from "../base/errors.ts";
 import { BUILD, VERSION } from "../base/version.ts";
 import { PINNED_ETCD_VERSION } from "../config/pinned_etcd.ts";
 import type { Action, Command, Context } from "./command.ts";
-import { configCommand } from "./config.ts";
-import { etcdCommand } from "./etcd.ts";
-import { initCommand } from "./init.ts";
-import { runCommand } from "./run.ts";
-import { statusCommand } from "./status.ts";
-import { storeCommand } from "./store.ts";
-import { systemdCommand } from "./systemd.ts";
+import { configCommand } from "./config_command.ts";
+import { etcdCommand } from "./etcd_command.ts";
+import { initCommand } from "./init_command.ts";
+import { runCommand } from "./run_command.ts";
+import { statusCommand } from "./status_command.ts";
+import { storeCommand } from "./store_command.ts";
+import { systemdCommand } from "./systemd_command.ts";
 
 /** Every command, in the order in which help shows them. */
 export const COMMANDS: readonly Command[] = [

@@ -107,7 +107,7 @@ async function defrag(
     "../etcd/client/compact_defrag.ts"
   );
   const { logger } = await import("../base/log.ts");
-  const { startCommandLog } = await import("./logging.ts");
+  const { startCommandLog } = await import("./command_log.ts");
   await using _log = await startCommandLog({}, context);
   const { endpoints, nodeName, dataDir } = await findTarget(flags, context);
   const { diskSpace } = await import("../base/disk_space.ts");

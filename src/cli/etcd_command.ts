@@ -10,8 +10,12 @@ import type { InferValue } from "@optique/core/parser";
 import { option } from "@optique/core/primitives";
 import { ExitCode } from "../base/errors.ts";
 import type { Command, Context } from "./command.ts";
-import { compactCommand, defragCommand, disarmCommand } from "./etcd_space.ts";
-import { startCommandLog } from "./logging.ts";
+import {
+  compactCommand,
+  defragCommand,
+  disarmCommand,
+} from "./etcd_space_commands.ts";
+import { startCommandLog } from "./command_log.ts";
 import {
   cacheDir,
   cacheDirOption,

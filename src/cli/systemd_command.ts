@@ -74,7 +74,7 @@ const uninstallCommand: Command = {
     "Stops and disables kat-agent.service and removes its unit, if install made it. Data, cache and the user kat stay.",
   examples: ["kat-agent systemd uninstall"],
   parser: map(object({ dryRun }), (flags) => async (context) => {
-    const { uninstallUnit } = await import("./systemd_host.ts");
+    const { uninstallUnit } = await import("./install_unit.ts");
     await context.stdout(
       await uninstallUnit({ dryRun: flags.dryRun === true }),
     );
@@ -95,7 +95,7 @@ async function install(
   flags: InferValue<typeof installOptions>,
   context: Context,
 ): Promise<ExitCode> {
-  const { installUnit, systemdVersion } = await import("./systemd_host.ts");
+  const { installUnit, systemdVersion } = await import("./install_unit.ts");
   const { systemdUnit } = await import("./systemd_unit.ts");
   const isDry = flags.dryRun === true;
   const unit = await unitOf(flags, context);

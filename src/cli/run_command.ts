@@ -11,8 +11,8 @@ import type { InferValue } from "@optique/core/parser";
 import type { Report } from "../agent/node_state.ts";
 import { ExitCode, UsageError } from "../base/errors.ts";
 import type { Command, Context } from "./command.ts";
-import { etcdFinder } from "./etcd_source.ts";
-import { startCommandLog } from "./logging.ts";
+import { etcdFinder } from "./etcd_finder.ts";
+import { startCommandLog } from "./command_log.ts";
 import {
   cacheDirOption,
   dataDirOption,
