@@ -10,7 +10,8 @@ import { argument } from "@optique/core/primitives";
 import { ExitCode } from "../base/errors.ts";
 import type { ClusterConfig } from "../config/cluster_config.ts";
 import type { Command, Context } from "./command.ts";
-import { path, plainText, usualDataDir } from "./options.ts";
+import { usualDataDir } from "./flag_values.ts";
+import { path, plainText } from "./options.ts";
 
 const options = object({
   file: argument(path("FILE", "file"), {
@@ -25,7 +26,7 @@ const validateCommand: Command = {
     "Prints every error of the file with its line, column and path and ends with 78, or says that it is valid and ends with 0.",
   examples: ["kat-agent config validate cluster.kat"],
   parser: map(options, ({ file }) => async (context) => {
-    const { name } = await read(file, context);
+    const { name } = await readConfig(file, context);
     await context.stdout(`${file} is valid: cluster "${name}"\n`);
     return ExitCode.ok;
   }),
@@ -38,7 +39,7 @@ const showCommand: Command = {
     "Prints YAML that says the same as the file, with the defaults filled in. What spec.etcd leaves out, the agent decides.",
   examples: ["kat-agent config show cluster.kat"],
   parser: map(options, ({ file }) => async (context) => {
-    const config = await read(file, context);
+    const config = await readConfig(file, context);
     const { showClusterConfig } = await import(
       "../config/show_cluster_config.ts"
     );
@@ -56,7 +57,15 @@ export const configCommand: Command = {
   parser: [validateCommand, showCommand],
 };
 
-async function read(file: string, context: Context): Promise<ClusterConfig> {
+/**
+ * Reads a cluster.kat that need not be this node's.
+ *
+ * @throws {ConfigError} if something in it is wrong.
+ */
+export async function readConfig(
+  file: string,
+  context: Context,
+): Promise<ClusterConfig> {
   const { readClusterConfig } = await import(
     "../config/read_cluster_config.ts"
   );

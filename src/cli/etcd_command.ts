@@ -10,19 +10,15 @@ import type { InferValue } from "@optique/core/parser";
 import { option } from "@optique/core/primitives";
 import { ExitCode } from "../base/errors.ts";
 import type { Command, Context } from "./command.ts";
+import { startCommandLog } from "./command_log.ts";
+import { readConfig } from "./config_command.ts";
 import {
   compactCommand,
   defragCommand,
   disarmCommand,
 } from "./etcd_space_commands.ts";
-import { startCommandLog } from "./command_log.ts";
-import {
-  cacheDir,
-  cacheDirOption,
-  path,
-  plainText,
-  usualDataDir,
-} from "./options.ts";
+import { cacheDir } from "./flag_values.ts";
+import { cacheDirOption, path, plainText } from "./options.ts";
 
 const options = object({
   config: optional(option("--config", "-c", path("FILE", "file"), {
@@ -62,18 +58,13 @@ async function fetch(
   flags: InferValue<typeof options>,
   context: Context,
 ): Promise<ExitCode> {
-  const { readClusterConfig } = await import(
-    "../config/read_cluster_config.ts"
-  );
   const { fetchEtcd } = await import("../etcd/release/find_etcd.ts");
   const { showProgress } = await import("../etcd/release/show_progress.ts");
   await using _log = await startCommandLog({}, context);
 
   const config = flags.config === undefined
     ? undefined
-    : await readClusterConfig(flags.config, {
-      defaultDataDir: usualDataDir(context) ?? "/var/lib/kat",
-    });
+    : await readConfig(flags.config, context);
   const etcd = config?.spec.etcd;
   using progress = showProgress({ write: context.terminal });
   const found = await fetchEtcd({

@@ -9,7 +9,7 @@ import type { ClusterSpec } from "../config/cluster_config.ts";
 import type { EtcdBinaries } from "../etcd/release/etcd_binaries.ts";
 import type { BinaryOrigin } from "../etcd/release/find_etcd.ts";
 import type { Context } from "./command.ts";
-import { cacheDir, valueOf } from "./options.ts";
+import { cacheDir, valueOf } from "./flag_values.ts";
 
 /** What the command line says of etcd. */
 export interface EtcdFlags {

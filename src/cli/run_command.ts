@@ -8,23 +8,20 @@
 import { object } from "@optique/core/constructs";
 import { map } from "@optique/core/modifiers";
 import type { InferValue } from "@optique/core/parser";
-import type { Report } from "../agent/node_state.ts";
-import { ExitCode, UsageError } from "../base/errors.ts";
-import type { Command, Context } from "./command.ts";
+import { UsageError } from "../base/errors.ts";
+import type { Command } from "./command.ts";
 import { etcdFinder } from "./etcd_finder.ts";
-import { startCommandLog } from "./command_log.ts";
+import { existingDataDir, givenEndpoints, nodeName } from "./flag_values.ts";
 import {
   cacheDirOption,
   dataDirOption,
   endpointsOption,
   etcdBinaryOption,
-  existingDataDir,
   logFormatOption,
   logLevelOption,
-  nodeName,
   nodeNameOption,
-  valueOf,
 } from "./options.ts";
+import { serve, type ServingContext } from "./serve.ts";
 
 const options = object({
   dataDir: dataDirOption,
@@ -47,28 +44,19 @@ export const runCommand: Command = {
     "kat-agent run --data-dir ./data",
     "kat-agent run --endpoints http://127.0.0.1:2379 --node-name n2",
   ],
-  parser: map(options, (flags) => (context) => run(flags, context)),
+  parser: map(
+    options,
+    (flags) => (context) =>
+      serve(flags, context, (context) => run(flags, context)),
+  ),
 };
 
 async function run(
   flags: InferValue<typeof options>,
-  context: Context,
-): Promise<ExitCode> {
-  await using _log = await startCommandLog(flags, context);
-  const { underSystemd } = await import("../agent/health/systemd.ts");
-  return await underSystemd(
-    context,
-    (report) => serve(flags, { ...context, report }),
-  );
-}
-
-async function serve(
-  flags: InferValue<typeof options>,
-  context: Context & { readonly report: Report },
-): Promise<ExitCode> {
-  const { report, signal } = context;
-  const { systemdSockets } = await import("../agent/health/systemd.ts");
-  const endpoints = valueOf(flags.endpoints, "KAT_ENDPOINTS", context);
+  context: ServingContext,
+): Promise<void> {
+  const { sockets, report, signal } = context;
+  const endpoints = await givenEndpoints(flags.endpoints, context);
   if (endpoints !== undefined) {
     if (flags.dataDir !== undefined || flags.etcdBinary !== undefined) {
       throw new UsageError(
@@ -76,16 +64,14 @@ async function serve(
         { hint: "With --endpoints the node runs no etcd and keeps no data" },
       );
     }
-    const { parseEndpoints } = await import("../config/node_settings.ts");
     const { runExternal } = await import("../agent/node/external_agent.ts");
-    await runExternal({
-      endpoints: parseEndpoints(endpoints),
-      nodeName: nodeName(flags.nodeName, context),
-      sockets: systemdSockets(context),
+    return await runExternal({
+      endpoints,
+      nodeName: await nodeName(flags.nodeName, context),
+      sockets,
       report,
       signal,
     });
-    return ExitCode.ok;
   }
   if (flags.nodeName !== undefined) {
     throw new UsageError("Cannot use --node-name without --endpoints", {
@@ -97,9 +83,8 @@ async function serve(
   await runNode({
     dataDir,
     ...etcdFinder(flags, { ...context, dataDir }),
-    sockets: systemdSockets(context),
+    sockets,
     report,
     signal,
   });
-  return ExitCode.ok;
 }

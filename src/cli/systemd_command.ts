@@ -11,22 +11,9 @@ import type { InferValue } from "@optique/core/parser";
 import { flag, option } from "@optique/core/primitives";
 import { ExitCode, KatError } from "../base/errors.ts";
 import type { Command, Context } from "./command.ts";
-import {
-  advertiseAddressOption,
-  cacheDirOption,
-  dataDirOption,
-  etcdBinaryOption,
-  givenDataDir,
-  initialClusterOption,
-  logFormatOption,
-  logLevelOption,
-  nodeName,
-  nodeNameOption,
-  path,
-  plainText,
-  setting,
-  valueOf,
-} from "./options.ts";
+import { valueOf } from "./flag_values.ts";
+import { describeNode, NODE_OPTIONS } from "./node_flags.ts";
+import { path, plainText, setting } from "./options.ts";
 import type { UnitOptions } from "./systemd_unit.ts";
 
 const dryRun = optional(flag("--dry-run", {
@@ -39,14 +26,7 @@ const installOptions = object({
       "The cluster's configuration, cluster.kat; the service reads it at each start.",
     ),
   }),
-  dataDir: dataDirOption,
-  nodeName: nodeNameOption,
-  advertiseAddress: advertiseAddressOption,
-  initialCluster: initialClusterOption,
-  etcdBinary: etcdBinaryOption,
-  cacheDir: cacheDirOption,
-  logFormat: logFormatOption,
-  logLevel: logLevelOption,
+  ...NODE_OPTIONS,
   exec: setting(
     "--exec",
     "PROGRAM",
@@ -109,47 +89,23 @@ async function unitOf(
   flags: InferValue<typeof installOptions>,
   context: Context,
 ): Promise<UnitOptions> {
-  const { readClusterConfig } = await import(
-    "../config/read_cluster_config.ts"
-  );
-  const { parseAdvertiseAddress, parseInitialCluster } = await import(
-    "../config/node_settings.ts"
-  );
-  const { wantedNode } = await import("../agent/node/wanted_node.ts");
   const { nodeUnit } = await import("./systemd_unit.ts");
   const file = resolve(flags.config);
-  const config = await readClusterConfig(file, {
-    defaultDataDir: "/var/lib/kat",
-  });
-  const dataDir = givenDataDir(flags.dataDir, context) ?? config.spec.dataDir;
+  const { config, wanted, ...node } = await describeNode(
+    { ...flags, config: file },
+    { ...context, usualDataDir: "/var/lib/kat" },
+  );
   const cacheDir = resolve(
     valueOf(flags.cacheDir, "KAT_CACHE_DIR", context) ?? "/var/cache/kat",
   );
-  const name = nodeName(flags.nodeName, context);
-  const address = valueOf(
-    flags.advertiseAddress,
-    "KAT_ADVERTISE_ADDRESS",
-    context,
-  );
-  const members = valueOf(flags.initialCluster, "KAT_INITIAL_CLUSTER", context);
-  wantedNode(config, {
-    nodeName: name,
-    advertiseAddress: address && parseAdvertiseAddress(address),
-    initialCluster: members === undefined
-      ? undefined
-      : parseInitialCluster(members),
-    dataDir,
-  });
-  const named = valueOf(flags.etcdBinary, "KAT_ETCD_BINARY", context);
+  const etcdBinary = valueOf(flags.etcdBinary, "KAT_ETCD_BINARY", context);
   return nodeUnit(config, {
+    ...node,
     program: programOf(flags, context),
     file,
-    dataDir,
     cacheDir,
-    nodeName: name,
-    advertiseAddress: address,
-    initialCluster: members,
-    etcdBinary: named && resolve(named),
+    nodeName: wanted.nodeName,
+    etcdBinary: etcdBinary && resolve(etcdBinary),
     logFormat: valueOf(flags.logFormat, "KAT_LOG_FORMAT", context),
     logLevel: valueOf(flags.logLevel, "KAT_LOG_LEVEL", context),
   });

@@ -11,7 +11,7 @@ import { messageOf } from "../base/errors.ts";
 import type { ClusterConfig } from "./cluster_config.ts";
 import { ConfigError, WHOLE_FILE } from "./config_error.ts";
 import { parseClusterConfig } from "./parse_cluster_config.ts";
-import { MAX_FILE_BYTES } from "./decode_text.ts";
+import { MAX_FILE_BYTES } from "./yaml_source.ts";
 
 /** Options of {@linkcode readClusterConfig}. */
 export interface ReadClusterConfigOptions {

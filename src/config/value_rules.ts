@@ -7,7 +7,6 @@
  * @module
  */
 
-import { isDnsLabel, isDnsName } from "./dns_name.ts";
 import { cidrsOverlap, parseCidr } from "./ip_address.ts";
 import { quote, type Rule } from "./rule.ts";
 
@@ -78,6 +77,16 @@ export const network: Rule<string> = {
     };
   },
 };
+
+/** Returns whether `text` can stand between two dots of a host name; lower case only. */
+function isDnsLabel(text: string): boolean {
+  return /^[a-z\d]([-a-z\d]{0,61}[a-z\d])?$/.test(text);
+}
+
+/** Returns whether `text` is a host name: labels with dots between, at most 253 characters in all. */
+export function isDnsName(text: string): boolean {
+  return text.length <= 253 && text.split(".").every(isDnsLabel);
+}
 
 /** One label of a DNS name. */
 export const dnsLabel: Rule<string> = {
