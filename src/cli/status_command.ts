@@ -10,7 +10,7 @@ import type { InferValue } from "@optique/core/parser";
 import { flag } from "@optique/core/primitives";
 import type { ClusterStatus, MemberStatus } from "../cluster/cluster_status.ts";
 import type { DiskSpace } from "../base/disk_space.ts";
-import type { TimingStatus } from "../cluster/timing_status.ts";
+import type { TimingStatus } from "../cluster/cluster_timing.ts";
 import { byteText } from "../base/byte_text.ts";
 import { ExitCode } from "../base/errors.ts";
 import type { Command, Context } from "./command.ts";

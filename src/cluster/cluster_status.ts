@@ -19,10 +19,10 @@ import { ELECTION_PREFIX } from "../store/keys.ts";
 import { EtcdStore } from "../store/etcd/etcd_store.ts";
 import { type KV, StoreError } from "../store/state_store.ts";
 import { readCluster } from "./cluster_record.ts";
-import { readTiming } from "./cluster_timing.ts";
+import { readTiming } from "./agree_on_timing.ts";
 import { type DiskSpace, diskSpace } from "../base/disk_space.ts";
 import { findSpaceTroubles } from "./space_rules.ts";
-import { describeTiming, type TimingStatus } from "./timing_status.ts";
+import { describeTiming, type TimingStatus } from "./cluster_timing.ts";
 
 /** One member of the cluster. */
 export interface MemberStatus {
