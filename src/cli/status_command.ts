@@ -43,10 +43,11 @@ async function status(
   flags: InferValue<typeof options>,
   context: Context,
 ): Promise<ExitCode> {
-  const { readStatus } = await import("../cluster/cluster_status.ts");
+  const { gatherFacts } = await import("../cluster/cluster_facts.ts");
+  const { describeCluster } = await import("../cluster/cluster_status.ts");
   const { endpoints, nodeName, dataDir } = await findTarget(flags, context);
   const { dataPaths } = await import("../agent/data_directory.ts");
-  const found = await readStatus({
+  const facts = await gatherFacts({
     endpoints,
     nodeName,
     local: dataDir === undefined
@@ -54,6 +55,7 @@ async function status(
       : { dataDir, etcdLog: dataPaths(dataDir).etcdLog },
     signal: context.signal,
   });
+  const found = describeCluster(facts);
   await context.stdout(
     flags.json ? JSON.stringify(found, undefined, 2) + "\n" : describe(found),
   );

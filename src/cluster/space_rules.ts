@@ -70,9 +70,9 @@ function ofDatabase(
   if (isFull) {
     return {
       kind: "nospace",
-      why: "its database has reached its quota, and the store takes no writes",
+      why: "its database has reached its quota, and the store refuses writes",
       advice:
-        "run kat-agent etcd compact, kat-agent etcd defrag and kat-agent etcd disarm, in this order; if the keys themselves need the room, raise spec.etcd.quotaBackendBytes before",
+        "run kat-agent etcd compact, kat-agent etcd defrag and kat-agent etcd disarm, in this order; if the keys themselves need that much space, raise spec.etcd.quotaBackendBytes first",
     };
   }
   if (dbBytes === undefined || quotaBytes === undefined) return undefined;
@@ -87,8 +87,8 @@ function ofDatabase(
       Math.floor(used * 100)
     } % of its quota`,
     advice: isData
-      ? "run kat-agent etcd compact and then kat-agent etcd defrag, or raise spec.etcd.quotaBackendBytes: at 100 % the store takes no writes"
-      : "run kat-agent etcd defrag: most of it is free inside",
+      ? "run kat-agent etcd compact and then kat-agent etcd defrag, or raise spec.etcd.quotaBackendBytes: at 100 % the store refuses writes"
+      : "run kat-agent etcd defrag: most of the database is free space inside",
   };
 }
 
@@ -104,6 +104,6 @@ function ofDisk(
   return {
     kind: "disk",
     why: `the disk of its data has ${byteText(diskFreeBytes)} left`,
-    advice: "free space on it: etcd ends when it is full",
+    advice: "free space on it: etcd stops when the disk is full",
   };
 }

@@ -251,7 +251,7 @@ Deno.test("run on a damaged log of etcd says so with etcd's own last words, and 
   strictEqual(status.code, 1);
   match(
     status.stdout,
-    /^! The etcd of node "n1" gave up: its data is damaged \(.*restore a backup/m,
+    /^! etcd on node "n1" stopped by itself: its data is damaged \(.*restore a backup/m,
   );
 });
 
