@@ -1,11 +1,12 @@
 /**
- * What the commands that serve a node share: a log and systemd's protocol.
+ * What the commands that serve a node share: a log, systemd's protocol, and an
+ * end that is logged.
  *
  * @module
  */
 
 import type { Report } from "../agent/node_state.ts";
-import { ExitCode } from "../base/errors.ts";
+import { ExitCode, ShutdownRequested } from "../base/errors.ts";
 import type { Context } from "./command.ts";
 import { type LoggingFlags, startCommandLog } from "./command_log.ts";
 
@@ -27,10 +28,19 @@ export async function serve(
   const { systemdSockets, underSystemd } = await import(
     "../agent/health/systemd.ts"
   );
+  const { logger } = await import("../base/log.ts");
   const sockets = systemdSockets(context);
-  await underSystemd(
-    context,
-    (report) => work({ ...context, report, sockets }),
-  );
+  try {
+    await underSystemd(
+      context,
+      (report) => work({ ...context, report, sockets }),
+    );
+  } catch (error) {
+    if (!(error instanceof ShutdownRequested)) throw error;
+  }
+  const { reason } = context.signal;
+  if (reason instanceof ShutdownRequested) {
+    logger("cli").info("kat-agent stopped", { signal: reason.signalName });
+  }
   return ExitCode.ok;
 }

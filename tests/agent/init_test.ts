@@ -4,6 +4,8 @@ import { runAgent, startAgent } from "../machine/agent_process.ts";
 import { initArgs, writeClusterFile } from "../machine/cluster_file.ts";
 import { EtcdStore } from "../../src/store/etcd/etcd_store.ts";
 import { etcdBinaries } from "../machine/tested_etcd.ts";
+import { makeCluster } from "../machine/cluster_on_etcd.ts";
+import { startTestEtcd } from "../machine/test_etcd.ts";
 import { etcdctl } from "../machine/etcdctl.ts";
 import { eventually } from "../machine/eventually.ts";
 import { processesNaming } from "../machine/processes.ts";
@@ -65,7 +67,10 @@ Deno.test("init on a clean directory makes a cluster and leads it", async () => 
 
   const { code } = await agent.stop();
   strictEqual(code, 0);
-  strictEqual(agent.lines.at(-1)?.message, "etcd stopped");
+  deepStrictEqual(agent.lines.slice(-2).map(({ message }) => message), [
+    "etcd stopped",
+    "kat-agent stopped",
+  ]);
   deepStrictEqual(await processesNaming(data), []);
 });
 
@@ -165,6 +170,28 @@ Deno.test("flags can be given as variables of the environment", async () => {
     env: { KAT_ENDPOINTS: endpoint, KAT_NODE_NAME: "second" },
   });
   await other.logged("Observing leader: from-env");
+});
+
+Deno.test("an agent that does not lead says that it stopped, and why", async () => {
+  await using etcd = await startTestEtcd();
+  await makeCluster(etcd.endpoint, 5);
+  const run = (name: string) =>
+    startAgent([
+      "run",
+      `--endpoints=${etcd.endpoint}`,
+      `--node-name=${name}`,
+    ]);
+  await using leader = run("n1");
+  await leader.logged("Became leader: n1");
+  await using follower = run("n2");
+  await follower.logged("Observing leader: n1");
+
+  follower.kill("SIGINT");
+
+  strictEqual((await follower.ended).code, 0);
+  const last = follower.lines.at(-1);
+  strictEqual(last?.message, "kat-agent stopped");
+  strictEqual(last.fields.signal, "SIGINT");
 });
 
 Deno.test("init applies a changed setting that may change, and says so", async () => {
