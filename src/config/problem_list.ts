@@ -34,11 +34,6 @@ export class ProblemList {
     this.#lineStarts = starts;
   }
 
-  /** How many problems there are. */
-  get size(): number {
-    return this.#found.length;
-  }
-
   /** Adds a problem. */
   report(place: Place, message: string): void {
     this.#found.push({ place, message });

@@ -63,7 +63,7 @@ const specialRanges = SPECIAL_RANGES.map(([text, meaning]) => {
 /** A network for addresses of the cluster's own; the value is its canonical text. */
 export const network: Rule<string> = {
   type: "string",
-  wanted: "a network as 10.100.0.0/16 or fd00:100::/48",
+  wanted: "a network such as 10.100.0.0/16 or fd00:100::/48",
   check: (text) => {
     const checked = parseCidr(text);
     if ("found" in checked) return checked;
@@ -99,7 +99,8 @@ export const dnsLabel: Rule<string> = {
 /** A DNS name that cannot be taken for an address. */
 export const dnsName: Rule<string> = {
   type: "string",
-  wanted: "a DNS name in lower case as kat.cluster.local, without a dot at " +
+  wanted:
+    "a DNS name in lower case such as kat.cluster.local, without a dot at " +
     "its end",
   check: (text) => {
     if (!isDnsName(text)) return { found: quote(text) };
@@ -112,7 +113,7 @@ export const dnsName: Rule<string> = {
 /** A release of etcd that the agent can run. */
 export const etcdVersion: Rule<string> = {
   type: "string",
-  wanted: "a release from 3.4 to 3.7 as 3.6.14",
+  wanted: "a release from 3.4 to 3.7, such as 3.6.14",
   check: (text) =>
     /^3\.[4-7]\.(0|[1-9]\d{0,4})$/.test(text)
       ? { value: text }
@@ -122,7 +123,7 @@ export const etcdVersion: Rule<string> = {
 /** A SHA-256. */
 export const sha256: Rule<string> = {
   type: "string",
-  wanted: "a SHA-256 as 64 lowercase hexadecimal digits",
+  wanted: "a SHA-256 of 64 lowercase hexadecimal digits",
   check: (text) =>
     /^[\da-f]{64}$/.test(text) ? { value: text } : { found: quote(text) },
 };

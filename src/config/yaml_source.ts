@@ -17,6 +17,18 @@ import { scanYaml } from "./yaml_scan.ts";
 /** What a `cluster.kat` may weigh; a real one has about 1 KiB. */
 export const MAX_FILE_BYTES = 1024 * 1024;
 
+/** The parser's words for the most usual mistakes, and plainer ones; its codes stand for several each. */
+const PLAINER_WORDS: ReadonlyMap<string, string> = new Map([
+  [
+    "All mapping items must start at the same column",
+    "the indentation of this line does not match the lines above it",
+  ],
+  [
+    "Nested mappings are not allowed in compact mappings",
+    'found a mapping inside a value: put a value that has ": " in it in quotes, or check the indentation of the next line',
+  ],
+]);
+
 /** A file that could be read as YAML. */
 export interface YamlSource {
   /** The outermost node; null for a file without any. */
@@ -62,17 +74,22 @@ export function readYaml(
     );
   }
   if (!clear) problems.throwIfAny();
-  const known = problems.size;
-  for (const error of document?.errors ?? []) {
-    const offset = Math.min(error.pos[0], text.length);
-    // One mistake often leads to several errors on a line: the first says most.
-    if (problems.hasOnLineOf(offset)) continue;
+  const placed = (document?.errors ?? []).map((error) => ({
+    error,
+    offset: Math.min(error.pos[0], text.length),
+  }));
+  // One mistake, as a line one space too deep, makes an error of each line
+  // after it: the first says most.
+  const first = placed.find(({ offset }) => !problems.hasOnLineOf(offset));
+  if (first !== undefined) {
+    const { error, offset } = first;
+    const path = pathAt(root, offset);
     problems.report(
-      { offset, path: pathAt(root, offset) },
-      `not valid YAML: ${error.message}`,
+      { offset, path },
+      `not valid YAML: ${PLAINER_WORDS.get(error.message) ?? error.message}`,
     );
+    problems.throwIfAny();
   }
-  if (problems.size > known) problems.throwIfAny();
   return { root, problems };
 }
 
