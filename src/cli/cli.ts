@@ -22,6 +22,13 @@ import { runCommand } from "./run_command.ts";
 import { statusCommand } from "./status_command.ts";
 import { storeCommand } from "./store_command.ts";
 import { systemdCommand } from "./systemd_command.ts";
+import {
+  isGroup,
+  namedCommand,
+  unexplained,
+  unknownWord,
+} from "./unknown_word.ts";
+import { wrapUsage } from "./wrap_usage.ts";
 
 /** Every command, in the order in which help shows them. */
 export const COMMANDS: readonly Command[] = [
@@ -81,13 +88,27 @@ function parse(
   args: readonly string[],
   { stdout, stderr }: CliContext,
 ): Action {
+  const isHelp = args[0] === "help";
+  const words = isHelp ? args.slice(1) : args;
+  const named = namedCommand(words, COMMANDS);
+  const unknown = (word: string) => unknownWord(word, named);
+  const complain = (text: string): Action => async () => {
+    const lines = text.split("\n").map(shown).join("\n");
+    const help = ["kat-agent help", ...named.words].join(" ");
+    await stderr(`kat-agent: ${lines}\n  See: ${help}\n`);
+    return ExitCode.usage;
+  };
+  // Of these the library prints the usage of every command, and no reason.
+  const word = isHelp ? unexplained(words, named) : undefined;
+  if (word !== undefined) return complain(unknown(word));
+
   const printed: string[] = [];
   const complaints: string[] = [];
   const print = (exitCode: number): Action => async () => {
-    await stdout(printed.join(""));
+    await stdout(wrapUsage(printed.join("")));
     return exitCode === 0 ? ExitCode.ok : ExitCode.usage;
   };
-  return runParser(toParser(COMMANDS), "kat-agent", args, {
+  return runParser(toParser(COMMANDS, unknown), "kat-agent", args, {
     brief:
       message`Runs etcd for a KAT cluster, keeps its state and elects its leader.`,
     help: {
@@ -104,7 +125,7 @@ function parse(
     completion: { command: { names: ["completion"] }, onShow: print },
     aboveError: "none",
     maxWidth: 80,
-    termWidth: 26,
+    termWidth: 28,
     commandList: "top-level",
     usageLine: [{ type: "ellipsis" }],
     footer: message`${
@@ -113,14 +134,10 @@ function parse(
     colors: false,
     stdout: (line) => printed.push(`${line}\n`),
     stderr: (text) => {
-      const lines = text.replace(/^Error: /, "kat-agent: ").split("\n");
-      complaints.push(`${lines.map(shown).join("\n")}\n`);
+      // The library ends its sentences with a full stop, and this program does not.
+      complaints.push(text.replace(/^Error: /, "").replace(/\.$/, ""));
     },
-    onError: () => async () => {
-      complaints.push("  Run kat-agent help to see what there is\n");
-      await stderr(complaints.join(""));
-      return ExitCode.usage;
-    },
+    onError: () => complain(complaints.join("\n")),
   });
 }
 
@@ -130,15 +147,19 @@ function versionLine(): string {
 }
 
 /** The commands as one parser; which of them it is, the first words say. */
-function toParser(commands: readonly Command[]): Parser<"sync", Action> {
+function toParser(
+  commands: readonly Command[],
+  unknown: (word: string) => string,
+): Parser<"sync", Action> {
   const names = commands.map(({ name }) => name).join(", ");
   const errors = {
-    noMatch: message`Missing command: one of ${text(names)} is wanted.`,
+    noMatch: message`Missing command: one of ${text(names)}`,
+    unexpectedInput: (word: string) => plainLines(unknown(word)),
   };
   const parsers: Parser<"sync", Action>[] = commands.map((one) =>
     command(
       one.name,
-      isGroup(one.parser) ? toParser(one.parser) : one.parser,
+      isGroup(one.parser) ? toParser(one.parser, unknown) : one.parser,
       {
         brief: message`${text(one.summary)}`,
         description: message`${text(one.description)}`,
@@ -151,14 +172,14 @@ function toParser(commands: readonly Command[]): Parser<"sync", Action> {
 
 /** Examples a line each, as they can be typed. */
 function examples({ examples }: Command): Message {
-  return [
-    text("Examples:"),
-    ...examples.flatMap((line) => [lineBreak(), text(`  ${line}`)]),
-  ];
+  return plainLines(
+    ["Examples:", ...examples.map((line) => `  ${line}`)].join("\n"),
+  );
 }
 
-function isGroup(
-  parser: Command["parser"],
-): parser is readonly Command[] {
-  return Array.isArray(parser);
+/** Lines without any mark-up. */
+function plainLines(lines: string): Message {
+  return lines.split("\n").flatMap((line, index) =>
+    index === 0 ? [text(line)] : [lineBreak(), text(line)]
+  );
 }

@@ -31,8 +31,8 @@ export const initCommand: Command = {
   examples: [
     "kat-agent init --config cluster.kat",
     "kat-agent init --config cluster.kat --data-dir ./data --node-name n1",
-    "kat-agent init --config cluster.kat --node-name n1 \\",
-    "  --initial-cluster n1=http://10.0.0.1:2380,n2=http://10.0.0.2:2380,n3=http://10.0.0.3:2380",
+    "kat-agent init --config cluster.kat --node-name n1 --initial-cluster \\",
+    "  n1=http://10.0.0.1:2380,n2=http://10.0.0.2:2380,n3=http://10.0.0.3:2380",
   ],
   parser: map(
     options,

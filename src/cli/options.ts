@@ -121,15 +121,19 @@ export const endpointsOption: Setting = setting(
 );
 /** `--log-format`. */
 export const logFormatOption: Setting<LogFormat> = optional(
-  option("--log-format", choice(LOG_FORMATS), {
-    description: plainText("How log lines look. Default: text."),
+  option("--log-format", choice(LOG_FORMATS, { metavar: "FORMAT" }), {
+    description: plainText("How log lines look: text or json. Default: text."),
   }),
 );
 /** `--log-level`. */
 export const logLevelOption: Setting<LogLevel> = optional(
   option(
     "--log-level",
-    choice(LOG_LEVELS),
-    { description: plainText("The lowest level to log. Default: info.") },
+    choice(LOG_LEVELS, { metavar: "LEVEL" }),
+    {
+      description: plainText(
+        "The lowest level to log: debug, info, warning or error. Default: info.",
+      ),
+    },
   ),
 );

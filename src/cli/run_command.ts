@@ -6,8 +6,9 @@
  */
 
 import { object } from "@optique/core/constructs";
-import { map } from "@optique/core/modifiers";
+import { map, optional } from "@optique/core/modifiers";
 import type { InferValue } from "@optique/core/parser";
+import { option } from "@optique/core/primitives";
 import { UsageError } from "../base/errors.ts";
 import type { Command } from "./command.ts";
 import { etcdFinder } from "./etcd_finder.ts";
@@ -20,10 +21,15 @@ import {
   logFormatOption,
   logLevelOption,
   nodeNameOption,
+  path,
 } from "./options.ts";
 import { serve, type ServingContext } from "./serve.ts";
 
 const options = object({
+  // Only to say what to do instead.
+  config: optional(
+    option("--config", "-c", path("FILE", "file"), { hidden: true }),
+  ),
   dataDir: dataDirOption,
   endpoints: endpointsOption,
   nodeName: nodeNameOption,
@@ -56,6 +62,12 @@ async function run(
   context: ServingContext,
 ): Promise<void> {
   const { sockets, report, signal } = context;
+  if (flags.config !== undefined) {
+    throw new UsageError("Cannot use --config with kat-agent run", {
+      hint:
+        "run serves the node with the settings that it has; to apply a changed cluster.kat: kat-agent init --config FILE",
+    });
+  }
   const endpoints = await givenEndpoints(flags.endpoints, context);
   if (endpoints !== undefined) {
     if (flags.dataDir !== undefined || flags.etcdBinary !== undefined) {

@@ -58,6 +58,12 @@ const BAD_INPUTS: readonly BadInput[] = [
     says: /Missing option `--config`/,
   },
   {
+    name: "run with --config",
+    args: () => ["run", "--config=cluster.kat"],
+    code: 2,
+    says: /Cannot use --config with kat-agent run\n.*kat-agent init --config/,
+  },
+  {
     name: "an argument too many",
     args: () => ["store", "get", "/a", "/b"],
     code: 2,
