@@ -219,6 +219,16 @@ const BAD_INPUTS: readonly BadInput[] = [
     says: /node\.json: it is no JSON/,
   },
   {
+    name: "a data directory that has lost its node.json",
+    async given(place) {
+      await makeNode(place);
+      await Deno.remove(`${place.data}/node.json`);
+    },
+    args: init,
+    code: 1,
+    says: /node\.json is missing from it\n.*restore node\.json/,
+  },
+  {
     name: "a memory that is a pipe",
     async given(place) {
       await makeNode(place);
