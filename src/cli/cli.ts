@@ -72,7 +72,7 @@ export async function runCli(
   }
 }
 
-/** What is left of a line at both ends; a path of the longest kind stays whole. */
+/** How much of a long line is shown at both ends; the longest path is shorter. */
 const SHOWN_ENDS = 2_500;
 
 /** A line as it may reach a terminal: without control characters, and no longer than is read. */

@@ -15,7 +15,7 @@ import { path, plainText } from "./options.ts";
 
 const options = object({
   file: argument(path("FILE", "file"), {
-    description: plainText("The file to read, cluster.kat."),
+    description: plainText("The cluster.kat to read."),
   }),
 });
 
@@ -23,7 +23,7 @@ const validateCommand: Command = {
   name: "validate",
   summary: "Check a cluster.kat",
   description:
-    "Prints every error of the file with its line, column and path and ends with 78, or says that it is valid and ends with 0.",
+    "Prints each error of the file with its line, column and field. The exit code is 0 if the file is valid, and 78 if it is not.",
   examples: ["kat-agent config validate cluster.kat"],
   parser: map(options, ({ file }) => async (context) => {
     const { name } = await readConfig(file, context);
@@ -36,7 +36,7 @@ const showCommand: Command = {
   name: "show",
   summary: "Print a cluster.kat with its defaults filled in",
   description:
-    "Prints YAML that says the same as the file, with the defaults filled in. What spec.etcd leaves out, the agent decides.",
+    "Prints the file as YAML, with the defaults filled in. Fields that are missing in spec.etcd stay so: the agent chooses their values.",
   examples: ["kat-agent config show cluster.kat"],
   parser: map(options, ({ file }) => async (context) => {
     const config = await readConfig(file, context);
@@ -52,7 +52,7 @@ const showCommand: Command = {
 export const configCommand: Command = {
   name: "config",
   summary: "Check or show a cluster.kat",
-  description: "Reads a cluster.kat without doing anything else.",
+  description: "Reads a cluster.kat and changes nothing.",
   examples: ["kat-agent config validate cluster.kat"],
   parser: [validateCommand, showCommand],
 };

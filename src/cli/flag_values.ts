@@ -1,5 +1,5 @@
 /**
- * What a flag is worth: what the command line says, else the variable of the
+ * The value of a flag: from the command line, else from the variable of the
  * same name, else a default.
  *
  * @module
@@ -99,7 +99,9 @@ export async function givenEndpoints(
 }
 
 function absolute(path: string, flag: string): string {
-  if (path.includes("\0")) throw new UsageError(`${flag} holds a NUL`);
+  if (path.includes("\0")) {
+    throw new UsageError(`Cannot use ${flag}: it holds a NUL character`);
+  }
   try {
     return resolve(path);
   } catch (error) {

@@ -1,5 +1,5 @@
 /**
- * `kat-agent init`: makes a cluster, or takes it up again, and serves it.
+ * `kat-agent init`: makes a cluster, or continues it, and serves the node.
  *
  * @module
  */
@@ -25,9 +25,10 @@ const options = object({
 /** See `kat-agent help init`. */
 export const initCommand: Command = {
   name: "init",
-  summary: "Make a cluster, or take it up where it was left, and serve it",
+  summary:
+    "Make a cluster, or continue it with cluster.kat, and serve the node",
   description:
-    "Reads cluster.kat, gets etcd, starts it, stores the cluster's UID and configuration, and takes part in the election until it is told to stop (Ctrl-C or SIGTERM). On a directory that holds the same node already it goes on from there. Each flag but --config can be given as KAT_… in the environment, too.",
+    "Reads cluster.kat, gets etcd and starts it, stores the cluster's UID and configuration, and takes part in the election of the leader until it is stopped (Ctrl-C or SIGTERM). If the data directory holds this node already, init continues it and applies the settings that changed in cluster.kat. Each flag except --config can also be given in the environment: --data-dir as KAT_DATA_DIR.",
   examples: [
     "kat-agent init --config cluster.kat",
     "kat-agent init --config cluster.kat --data-dir ./data --node-name n1",

@@ -12,17 +12,17 @@ import { givenDataDir, nodeName, valueOf } from "./flag_values.ts";
 import {
   advertiseAddressOption,
   cacheDirOption,
-  dataDirOption,
   etcdBinaryOption,
   initialClusterOption,
   logFormatOption,
   logLevelOption,
+  newDataDirOption,
   nodeNameOption,
 } from "./options.ts";
 
 /** The options of a node, but for `--config`, whose help differs. */
 export const NODE_OPTIONS = {
-  dataDir: dataDirOption,
+  dataDir: newDataDirOption,
   nodeName: nodeNameOption,
   advertiseAddress: advertiseAddressOption,
   initialCluster: initialClusterOption,

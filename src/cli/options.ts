@@ -81,43 +81,49 @@ export function plainText(words: string): Message {
 export const dataDirOption: Setting = setting(
   "--data-dir",
   "DIR",
-  "Where the node keeps its data. Default: for init spec.dataDir; else /var/lib/kat as root, kat under $XDG_DATA_HOME or ~/.local/share as another user.",
+  "Where the node keeps its data. Default: /var/lib/kat for root, kat in $XDG_DATA_HOME or ~/.local/share for other users.",
+);
+/** `--data-dir` of a command that reads cluster.kat. */
+export const newDataDirOption: Setting = setting(
+  "--data-dir",
+  "DIR",
+  "Where the node keeps its data. Default: spec.dataDir in cluster.kat; without it, /var/lib/kat for root, kat in $XDG_DATA_HOME or ~/.local/share for other users.",
 );
 /** `--node-name`. */
 export const nodeNameOption: Setting = setting(
   "--node-name",
   "NAME",
-  "The node's name and leader ID. Default: the host name.",
+  "The name of the node, which is also its leader ID. Default: the host name.",
 );
 /** `--advertise-address`. */
 export const advertiseAddressOption: Setting = setting(
   "--advertise-address",
   "IP",
-  "The address that the other nodes reach this one at. Default: this node's in --initial-cluster, else 127.0.0.1.",
+  "The address at which the other nodes reach this one. Default: the one in --initial-cluster, or 127.0.0.1 without it.",
 );
 /** `--initial-cluster`. */
 export const initialClusterOption: Setting = setting(
   "--initial-cluster",
   "NAME=URL,…",
-  "All nodes with their peer URLs, the same on each. Default: this node alone.",
+  "All nodes with their peer URLs; the same on every node. Default: this node alone.",
 );
 /** `--etcd-binary`. */
 export const etcdBinaryOption: Setting = setting(
   "--etcd-binary",
   "FILE",
-  "Run this etcd instead of fetching one.",
+  "Run this etcd instead of a downloaded one.",
 );
 /** `--cache-dir`. */
 export const cacheDirOption: Setting = setting(
   "--cache-dir",
   "DIR",
-  "Where fetched releases are kept. Default: /var/cache/kat as root, else kat under $XDG_CACHE_HOME or ~/.cache.",
+  "Where downloaded releases are kept. Default: /var/cache/kat for root, kat in $XDG_CACHE_HOME or ~/.cache for other users.",
 );
 /** `--endpoints`. */
 export const endpointsOption: Setting = setting(
   "--endpoints",
   "URL,…",
-  "Client URLs of an existing etcd.",
+  "The client URLs of an etcd that runs already.",
 );
 /** `--log-format`. */
 export const logFormatOption: Setting<LogFormat> = optional(

@@ -1,6 +1,6 @@
 /**
- * `kat-agent run`: serves a node that was initialised before, or takes part on
- * an etcd that somebody else runs.
+ * `kat-agent run`: serves a node that was made before, or takes part in the
+ * election on an etcd that runs already.
  *
  * @module
  */
@@ -42,9 +42,9 @@ const options = object({
 /** See `kat-agent help run`. */
 export const runCommand: Command = {
   name: "run",
-  summary: "Serve a node that was initialised before",
+  summary: "Serve a node as it was served last, without cluster.kat",
   description:
-    "Starts the node in the data directory and takes part in the election until it is told to stop. With --endpoints it runs no etcd of its own and takes part on the one that is there.",
+    "Starts the node in the data directory with the settings that it has, and takes part in the election of the leader until it is stopped. To apply a changed cluster.kat, use kat-agent init. With --endpoints it starts no etcd, and takes part in the election on the one at these URLs.",
   examples: [
     "kat-agent run",
     "kat-agent run --data-dir ./data",
@@ -73,7 +73,7 @@ async function run(
     if (flags.dataDir !== undefined || flags.etcdBinary !== undefined) {
       throw new UsageError(
         "Cannot use --endpoints together with --data-dir or --etcd-binary",
-        { hint: "With --endpoints the node runs no etcd and keeps no data" },
+        { hint: "With --endpoints kat-agent runs no etcd and keeps no data" },
       );
     }
     const { runExternal } = await import("../agent/node/external_agent.ts");
@@ -87,7 +87,7 @@ async function run(
   }
   if (flags.nodeName !== undefined) {
     throw new UsageError("Cannot use --node-name without --endpoints", {
-      hint: "A node keeps the name that it was initialised with",
+      hint: "A node keeps the name that it was made with",
     });
   }
   const dataDir = existingDataDir(flags.dataDir, context);

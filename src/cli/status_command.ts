@@ -29,9 +29,9 @@ const options = object({
 /** See `kat-agent help status`. */
 export const statusCommand: Command = {
   name: "status",
-  summary: "Say how the cluster is, what is wrong and what to do",
+  summary: "Show how the cluster is, what is wrong and what to do",
   description:
-    "Asks the cluster of the node in the data directory, or the one at --endpoints, for its UID, its leader with the fence of the term, and its members with version and size. Of a node on this machine it also tells what is left on its disk. Ends with 0 if all is well and with 1 if something is wrong.",
+    "Asks the cluster of the node in the data directory, or the one at --endpoints, and prints its UID, its leader, and its members with version and size. The fence is the number of the leader's term: each later term has a greater one. etcd has a leader of its own, which can be on another node. For a node on this machine, status also prints the free space on its disk. The exit code is 0 if all is well, and 1 if something is wrong.",
   examples: [
     "kat-agent status",
     "kat-agent status --json --endpoints http://127.0.0.1:2379",
@@ -89,7 +89,7 @@ function describe(status: ClusterStatus): string {
 function stateOf({ answers, alarms, leadsEtcd }: MemberStatus): string {
   if (!answers) return "does not answer";
   const health = alarms.length === 0 ? "healthy" : "has an alarm";
-  return leadsEtcd ? `${health}, leads etcd` : health;
+  return leadsEtcd ? `${health}, etcd's leader` : health;
 }
 
 function timingRows(timing: TimingStatus): string[][] {
@@ -102,7 +102,7 @@ function timingRows(timing: TimingStatus): string[][] {
     ["fail-over", `within ${timing.failoverSeconds} s`],
     ...(diskP99Ms === undefined ? [] : [[
       "slowest disk",
-      `${diskP99Ms} ms for 99 of 100 writes, of ${slowestNode ?? "a node"}`,
+      `${slowestNode ?? "a node"}: 99 % of writes within ${diskP99Ms} ms`,
     ]]),
   ];
 }

@@ -1,5 +1,5 @@
 /**
- * `kat-agent systemd`: makes the node a service of the machine, or ends that.
+ * `kat-agent systemd`: makes the node a service of the machine, or removes the service.
  *
  * @module
  */
@@ -17,7 +17,9 @@ import { path, plainText, setting } from "./options.ts";
 import type { UnitOptions } from "./systemd_unit.ts";
 
 const dryRun = optional(flag("--dry-run", {
-  description: plainText("Change nothing, print what would be."),
+  description: plainText(
+    "Change nothing; print what install or uninstall would write or do.",
+  ),
 }));
 
 const installOptions = object({
@@ -39,7 +41,7 @@ const installCommand: Command = {
   name: "install",
   summary: "Make this node a service that starts at boot",
   description:
-    "Writes /etc/systemd/system/kat-agent.service from cluster.kat and the node's flags, with a system user of its own, kat, and enables it. With --dry-run it prints the unit instead. Install again after cluster.kat has got other paths.",
+    "Makes the system user kat, writes /etc/systemd/system/kat-agent.service from cluster.kat and the flags, and enables the service; it does not start it. With --dry-run it only prints the unit. Install again after a change of the paths in cluster.kat.",
   examples: [
     "kat-agent systemd install --config /etc/kat/cluster.kat",
     "kat-agent systemd install --config /etc/kat/cluster.kat --dry-run",
@@ -51,7 +53,7 @@ const uninstallCommand: Command = {
   name: "uninstall",
   summary: "Stop the service and remove it; data stays",
   description:
-    "Stops and disables kat-agent.service and removes its unit, if install made it. Data, cache and the user kat stay.",
+    "Stops and disables kat-agent.service and removes its unit, if install made it. The data, the cache, cluster.kat and the user kat stay.",
   examples: ["kat-agent systemd uninstall"],
   parser: map(object({ dryRun }), (flags) => async (context) => {
     const { uninstallUnit } = await import("./install_unit.ts");
@@ -65,7 +67,7 @@ const uninstallCommand: Command = {
 /** See `kat-agent help systemd`. */
 export const systemdCommand: Command = {
   name: "systemd",
-  summary: "Make this node a service, or end that",
+  summary: "Make this node a service, or remove the service",
   description: "Installs or removes the systemd unit of this node.",
   examples: ["kat-agent systemd install --config /etc/kat/cluster.kat"],
   parser: [installCommand, uninstallCommand],
@@ -123,6 +125,6 @@ function programOf(
   if (dryRun) return "/usr/local/bin/kat-agent";
   throw new KatError(
     "Cannot install a service: this kat-agent runs from its source",
-    { hint: "Name a kat-agent in one file with --exec, or add --dry-run" },
+    { hint: "Give a kat-agent in one file with --exec, or add --dry-run" },
   );
 }

@@ -33,7 +33,7 @@ export interface UnitOptions {
 
 /** Where nothing outlives a reboot, or a service of its own sees other files. */
 const FLEETING = ["/tmp", "/var/tmp", "/run", "/dev", "/proc", "/sys"];
-/** What the service does not see unless told to. */
+/** What the service sees only if its unit names it. */
 const HOMES = ["/home", "/root"];
 /** The first systemd that knows growing pauses. */
 const GROWING_PAUSES = 254;
@@ -222,7 +222,7 @@ function refuseFleeting(path: string): void {
   if (where === undefined) return;
   throw new KatError(
     `Cannot make a service that uses "${path}": ${where} is emptied, or its own for each service`,
-    { hint: "Move it to a lasting place, as /etc/kat or /usr/local/bin" },
+    { hint: "Move it to a lasting place, such as /etc/kat or /usr/local/bin" },
   );
 }
 

@@ -45,7 +45,8 @@ export async function findTarget(
   const record = await inspectDataDirectory(dataDir);
   if (record === undefined) {
     throw new KatError(`Cannot find a node in "${dataDir}"`, {
-      hint: "Name its directory with --data-dir, or a cluster with --endpoints",
+      hint:
+        "Give its directory with --data-dir, or a cluster with --endpoints; for the node of a service, use sudo",
     });
   }
   const { nodeName } = record;

@@ -27,8 +27,8 @@ import {
 export interface UpdateOptions extends RecordOptions, MergeOptions {}
 
 /**
- * Adds a node's measurement to the shared timing, which only ever grows more
- * patient, and returns that. Members take it over when they next start.
+ * Adds a node's measurement to the shared timing, whose time-outs only grow,
+ * and returns that. Members use it from their next start on.
  *
  * @throws {StoreError} if the store refuses.
  */
@@ -55,7 +55,7 @@ export async function updateTiming(
     if (!applied) {
       throw new StoreUnavailableError("Another node changed it meanwhile");
     }
-    logger("agent").info("Settled the timing of the cluster", { ...next });
+    logger("agent").info("Updated the timing of the cluster", { ...next });
     return next;
   });
 }
@@ -77,9 +77,8 @@ export interface AgreedTiming extends AsyncDisposable {
 }
 
 /**
- * Agrees with the other nodes, and waits for that. A node that is alone has
- * nobody to agree with: it serves at once, and updates the store when its disk is
- * measured.
+ * Agrees with the other nodes, and waits for that. A lone node does not wait:
+ * it serves at once, and updates the store when its disk is measured.
  *
  * @throws {StoreError} if the store refuses.
  */
@@ -95,7 +94,7 @@ export async function agreeOnTiming(
   })();
   const done = updating.then(() => {}, (error) => {
     if (options.signal.aborted) return;
-    logger("agent").warn("Cannot settle the timing of the cluster", {
+    logger("agent").warn("Cannot update the timing of the cluster", {
       reason: messageOf(error),
     });
   });
@@ -114,7 +113,7 @@ export async function readTiming(
   return kv && decodeTiming(kv);
 }
 
-/** What another program wrote there is no timing: as if there was none. */
+/** Ignores what another program wrote there. */
 function decodeTiming({ value }: KV): ClusterTiming | undefined {
   try {
     const raw = JSON.parse(new TextDecoder().decode(value));

@@ -20,7 +20,7 @@ export interface MemberStatus {
   readonly url: string;
   /** Whether it answers. */
   readonly answers: boolean;
-  /** Whether it leads etcd's own consensus. */
+  /** Whether it is etcd's own leader. */
   readonly leadsEtcd: boolean;
   /** Its etcd's version, as `3.6.14`. */
   readonly etcdVersion?: string;
@@ -46,7 +46,7 @@ export interface ClusterStatus {
   readonly fence?: string;
   /** The disk of the node's data, if the node is on this machine. */
   readonly disk?: DiskSpace;
-  /** How patient it is, and what follows for the loss of a leader. */
+  /** Its time-outs, and how long a fail-over takes with them. */
   readonly timing?: TimingStatus;
   /** The members of its etcd. */
   readonly members: readonly MemberStatus[];

@@ -1,6 +1,6 @@
 /**
- * The timing that all nodes of a cluster share, as patient as the slowest disk
- * among them asks for: pure.
+ * The timing that all nodes of a cluster share, with time-outs as long as the
+ * slowest disk among them needs: pure.
  *
  * @module
  */
@@ -65,7 +65,7 @@ export function mergeTiming(
     ? { diskP99Ms: p99Ms, slowestNode: nodeName }
     : stored ?? {};
   const timing = deriveTiming(diskP99Ms, { members });
-  // Whoever does not know leaves it as it is.
+  // A node that does not know this leaves it as it is.
   const hasLease = isLeaseGiven === undefined
     ? stored?.leaderLeaseSeconds !== undefined
     : !isLeaseGiven;
@@ -78,9 +78,9 @@ export function mergeTiming(
   };
 }
 
-/** How patient a cluster is. The field names are promised for `--json`. */
+/** The time-outs of a cluster. The field names are promised for `--json`. */
 export interface TimingStatus {
-  /** How often etcd's leader shows that it lives, in milliseconds. */
+  /** How often etcd's leader sends a heartbeat, in milliseconds. */
   readonly heartbeatIntervalMs: number;
   /** How long etcd waits for a silent leader, in milliseconds. */
   readonly electionTimeoutMs: number;

@@ -6,7 +6,7 @@
 
 import { ConfigError, type ConfigProblem, WHOLE_FILE } from "./config_error.ts";
 
-/** What is told of one file; a file with more is not a `cluster.kat` at all. */
+/** How many problems of one file are shown; a file with more is not a `cluster.kat` at all. */
 const MAX_PROBLEMS = 100;
 
 /** A place in the file. */

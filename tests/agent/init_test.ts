@@ -83,7 +83,7 @@ Deno.test("run after a stop serves the same cluster with the same data in a late
     await etcdctl(endpoint, "get", "--prefix", "/kat/config/");
   const first = startAgent(initArgs(file, data));
   const firstTerm = await first.logged("Became leader: n1");
-  await first.logged("Settled the timing of the cluster");
+  await first.logged("Updated the timing of the cluster");
   const before = await facts();
   await etcdctl(endpoint, "put", "/kat/workloads/a", "kept");
   strictEqual((await first.stop()).code, 0);
@@ -123,7 +123,7 @@ Deno.test("a leader that has nothing to do writes nothing", async () => {
     env: { DENO_AUDIT_PERMISSIONS: "/dev/null" },
   });
   await agent.logged("Became leader: n1");
-  await agent.logged("Settled the timing of the cluster");
+  await agent.logged("Updated the timing of the cluster");
   await eventually(async () => {
     const { timing } = JSON.parse(await Deno.readTextFile(`${data}/node.json`));
     ok(timing);
