@@ -75,7 +75,7 @@ export async function runCli(
 /** How much of a long line is shown at both ends; the longest path is shorter. */
 const SHOWN_ENDS = 2_500;
 
-/** A line as it may reach a terminal: without control characters, and no longer than is read. */
+/** A line that is safe to print: without control characters, and not too long to read. */
 function shown(line: string): string {
   const text = escapeControls(line);
   return text.length <= 2 * SHOWN_ENDS
@@ -83,7 +83,7 @@ function shown(line: string): string {
     : `${text.slice(0, SHOWN_ENDS)}…${text.slice(-SHOWN_ENDS)}`;
 }
 
-/** What the command line asks for; where it is wrong, saying so. */
+/** Parses the command line; a wrong one becomes an action that says what is wrong. */
 function parse(
   args: readonly string[],
   { stdout, stderr }: CliContext,
@@ -146,7 +146,7 @@ function versionLine(): string {
   return `kat-agent ${VERSION} (etcd ${PINNED_ETCD_VERSION}, Deno ${Deno.version.deno}, ${os} ${arch}, ${BUILD})`;
 }
 
-/** The commands as one parser; which of them it is, the first words say. */
+/** The commands as one parser, which chooses by the first words. */
 function toParser(
   commands: readonly Command[],
   unknown: (word: string) => string,

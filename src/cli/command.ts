@@ -7,7 +7,7 @@
 import type { Parser } from "@optique/core/parser";
 import type { ExitCode } from "../base/errors.ts";
 
-/** The world as a command sees it; nothing else of the process is touched. */
+/** What a command may use of the process. */
 export interface Context {
   /** The environment variables. */
   readonly env: Readonly<Record<string, string | undefined>>;

@@ -26,7 +26,7 @@ const options = object({
 export const initCommand: Command = {
   name: "init",
   summary:
-    "Make a cluster, or continue it with cluster.kat, and serve the node",
+    "Make a cluster from cluster.kat, or continue it, and serve the node",
   description:
     "Reads cluster.kat, gets etcd and starts it, stores the cluster's UID and configuration, and takes part in the election of the leader until it is stopped (Ctrl-C or SIGTERM). If the data directory holds this node already, init continues it and applies the settings that changed in cluster.kat. Each flag except --config can also be given in the environment: --data-dir as KAT_DATA_DIR.",
   examples: [

@@ -42,7 +42,7 @@ const options = object({
 /** See `kat-agent help run`. */
 export const runCommand: Command = {
   name: "run",
-  summary: "Serve a node as it was served last, without cluster.kat",
+  summary: "Serve a node with the settings that it has",
   description:
     "Starts the node in the data directory with the settings that it has, and takes part in the election of the leader until it is stopped. To apply a changed cluster.kat, use kat-agent init. With --endpoints it starts no etcd, and takes part in the election on the one at these URLs.",
   examples: [

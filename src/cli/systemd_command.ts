@@ -13,14 +13,8 @@ import { ExitCode, KatError } from "../base/errors.ts";
 import type { Command, Context } from "./command.ts";
 import { valueOf } from "./flag_values.ts";
 import { describeNode, NODE_OPTIONS } from "./node_flags.ts";
-import { path, plainText, setting } from "./options.ts";
+import { path, plainText, type Setting, setting } from "./options.ts";
 import type { UnitOptions } from "./systemd_unit.ts";
-
-const dryRun = optional(flag("--dry-run", {
-  description: plainText(
-    "Change nothing; print what install or uninstall would write or do.",
-  ),
-}));
 
 const installOptions = object({
   config: option("--config", "-c", path("FILE", "file"), {
@@ -34,7 +28,7 @@ const installOptions = object({
     "PROGRAM",
     "The kat-agent that the service runs. Default: this one.",
   ),
-  dryRun,
+  dryRun: dryRunFlag("Change nothing; print the unit."),
 });
 
 const installCommand: Command = {
@@ -55,13 +49,16 @@ const uninstallCommand: Command = {
   description:
     "Stops and disables kat-agent.service and removes its unit, if install made it. The data, the cache, cluster.kat and the user kat stay.",
   examples: ["kat-agent systemd uninstall"],
-  parser: map(object({ dryRun }), (flags) => async (context) => {
-    const { uninstallUnit } = await import("./install_unit.ts");
-    await context.stdout(
-      await uninstallUnit({ dryRun: flags.dryRun === true }),
-    );
-    return ExitCode.ok;
-  }),
+  parser: map(
+    object({ dryRun: dryRunFlag("Change nothing; print what would be done.") }),
+    (flags) => async (context) => {
+      const { uninstallUnit } = await import("./install_unit.ts");
+      await context.stdout(
+        await uninstallUnit({ dryRun: flags.dryRun === true }),
+      );
+      return ExitCode.ok;
+    },
+  ),
 };
 
 /** See `kat-agent help systemd`. */
@@ -72,6 +69,11 @@ export const systemdCommand: Command = {
   examples: ["kat-agent systemd install --config /etc/kat/cluster.kat"],
   parser: [installCommand, uninstallCommand],
 };
+
+/** `--dry-run`, which may be left out. */
+function dryRunFlag(description: string): Setting<true> {
+  return optional(flag("--dry-run", { description: plainText(description) }));
+}
 
 async function install(
   flags: InferValue<typeof installOptions>,

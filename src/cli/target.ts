@@ -22,7 +22,7 @@ export interface TargetFlags {
 export interface Target {
   /** Client URLs of the members. */
   readonly endpoints: readonly string[];
-  /** The node whose data directory said so. */
+  /** The node, if its data directory named the URLs. */
   readonly nodeName?: string;
   /** That data directory. */
   readonly dataDir?: string;

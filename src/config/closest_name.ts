@@ -6,7 +6,7 @@
 
 /** From this length on the start of a name says which one is meant. */
 const MIN_START = 3;
-/** Past this length nothing known is near; it bounds the work. */
+/** A longer word is near no known name; this bounds the work. */
 const MAX_LENGTH = 64;
 
 /** Returns the name that `wrong` was probably meant to be: the only one that it starts, or the nearest, if one is near enough. */

@@ -43,7 +43,7 @@ export function exactly(expected: string): Rule<string> {
   };
 }
 
-/** Ranges that mean something else to every system (RFC 6890, RFC 4291). */
+/** Ranges that have a meaning of their own on every system (RFC 6890, RFC 4291). */
 const SPECIAL_RANGES: readonly (readonly [cidr: string, meaning: string])[] = [
   ["0.0.0.0/8", "this host"],
   ["127.0.0.0/8", "loopback"],
