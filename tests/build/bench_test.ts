@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { tempDir } from "../machine/temp_dir.ts";
-import { outputOf } from "../machine/run_command.ts";
+import { outputOf } from "../machine/command_output.ts";
 
 const BENCH = fileURLToPath(new URL("../../bench/bench.ts", import.meta.url));
 

@@ -2,7 +2,7 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import { fakeEtcd } from "../fakes/etcd_archive.ts";
 import { tempDir } from "../machine/temp_dir.ts";
-import { outputOf } from "../machine/run_command.ts";
+import { outputOf } from "../machine/command_output.ts";
 
 const SCRIPT = new URL("../../scripts/get_etcd.ts", import.meta.url).pathname;
 

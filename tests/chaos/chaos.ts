@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { versionText } from "../../src/etcd/etcd_version.ts";
 import { etcdBinaries } from "../machine/tested_etcd.ts";
 import { type ChaosOptions, HELP, parseOptions } from "./chaos_options.ts";
-import { run } from "../machine/run_command.ts";
+import { run } from "../machine/command_output.ts";
 import { failuresOf, showResult } from "./show_result.ts";
 import { runTopology } from "./run_topology.ts";
 import { currentSandbox, runInSandbox, stopSignal } from "./sandbox.ts";

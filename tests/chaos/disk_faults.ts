@@ -6,7 +6,7 @@
 
 import { StoreError } from "../../src/store/state_store.ts";
 import { eventually } from "../machine/eventually.ts";
-import { findProgram } from "../machine/run_command.ts";
+import { findProgram } from "../machine/command_output.ts";
 import { endpointsOf, etcdctl, memberNodes } from "./cluster_under_test.ts";
 import {
   type FaultContext,

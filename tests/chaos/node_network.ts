@@ -8,7 +8,7 @@
  */
 
 import { eventually } from "../machine/eventually.ts";
-import { findProgram, run } from "../machine/run_command.ts";
+import { findProgram, run } from "../machine/command_output.ts";
 
 /** The address of the run itself. */
 const SUBNET = "10.77.0";

@@ -10,7 +10,7 @@ import type { CandidateNote } from "./chaos_candidate.ts";
 import { CandidateProcess } from "./candidate_process.ts";
 import { ChaosNode } from "./chaos_node.ts";
 import type { ClusterUnderTest } from "./cluster_under_test.ts";
-import { run } from "../machine/run_command.ts";
+import { run } from "../machine/command_output.ts";
 import type { HistoryRecord } from "../history/history.ts";
 import {
   endNetworks,

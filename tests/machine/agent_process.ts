@@ -6,7 +6,7 @@
 
 import { fail } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { type CommandResult, outputOf } from "./run_command.ts";
+import { type CommandResult, outputOf } from "./command_output.ts";
 import { etcdBinaries } from "./tested_etcd.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));

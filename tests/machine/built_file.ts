@@ -7,7 +7,7 @@
 import { basename } from "node:path";
 import { buildAgent } from "../../scripts/build_agent.ts";
 import { thisTarget } from "../../scripts/targets.ts";
-import { type CommandResult, outputOf } from "./run_command.ts";
+import { type CommandResult, outputOf } from "./command_output.ts";
 import { tempDir } from "./temp_dir.ts";
 
 /** A built file, beside which a test may make directories. */

@@ -7,7 +7,7 @@
 
 import { strictEqual } from "node:assert/strict";
 import { etcdBinaries } from "./tested_etcd.ts";
-import { outputOf } from "./run_command.ts";
+import { outputOf } from "./command_output.ts";
 
 /** Runs `etcdctl` on endpoints and returns what it prints. */
 export async function etcdctl(

@@ -6,7 +6,7 @@
  */
 
 import { fail } from "node:assert/strict";
-import { run } from "./run_command.ts";
+import { run } from "./command_output.ts";
 
 /** One end of the cable. */
 export interface NetworkNode {

@@ -9,7 +9,7 @@
 import { fail } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { eventually } from "./eventually.ts";
-import { type CommandResult, outputOf } from "./run_command.ts";
+import { type CommandResult, outputOf } from "./command_output.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const SCRIPT = fileURLToPath(new URL("./enter_systemd.sh", import.meta.url));

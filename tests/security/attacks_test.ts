@@ -23,7 +23,7 @@ import {
 } from "../programs/raw_request.ts";
 import { startRawHttpServer } from "../fakes/raw_http_server.ts";
 import { tempDir } from "../machine/temp_dir.ts";
-import { outputOf } from "../machine/run_command.ts";
+import { outputOf } from "../machine/command_output.ts";
 
 const RAW_REQUEST = fileURLToPath(
   new URL("../programs/raw_request.ts", import.meta.url),

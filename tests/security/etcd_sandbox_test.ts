@@ -4,7 +4,7 @@ import type { EtcdProcessOptions } from "../../src/etcd/process/etcd_process.ts"
 import { findProcess, HAS_PROC } from "../../src/base/process_table.ts";
 import { startKeeper } from "../machine/keeper.ts";
 import { testMember } from "../machine/test_member.ts";
-import { outputOf } from "../machine/run_command.ts";
+import { outputOf } from "../machine/command_output.ts";
 
 /** Runs a program of `programs/` with these permissions and returns what it prints. */
 async function runConfined(

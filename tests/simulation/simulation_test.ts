@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { type Mutation, MUTATIONS } from "./mutations.ts";
 import { copyTree } from "../machine/copy_tree.ts";
 import { tempDir } from "../machine/temp_dir.ts";
-import { outputOf } from "../machine/run_command.ts";
+import { outputOf } from "../machine/command_output.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 

@@ -2,7 +2,7 @@ import { match, strictEqual } from "node:assert/strict";
 import { runAgent, sourceCommand } from "../machine/agent_process.ts";
 import { writeClusterFile } from "../machine/cluster_file.ts";
 import { tempDir } from "../machine/temp_dir.ts";
-import { outputOf } from "../machine/run_command.ts";
+import { outputOf } from "../machine/command_output.ts";
 
 Deno.test("systemd install refuses to make a service of the source", async () => {
   await using dir = await tempDir();
