@@ -6,6 +6,7 @@ import {
   orphanMismatch,
 } from "../../src/etcd/process/compare_orphan.ts";
 import { versionText } from "../../src/etcd/etcd_version.ts";
+import { chooseTiming } from "../../src/etcd/etcd_timing.ts";
 import { etcdFlags } from "../../src/etcd/process/etcd_flags.ts";
 import {
   findOrphan,
@@ -156,7 +157,10 @@ Deno.test("orphanMismatch() finds nothing wrong with an orphan that is what woul
   };
 
   strictEqual(await orphanMismatch(orphan, member.options), undefined);
-  const other = { ...member.options.member, electionTimeoutMs: 700 };
+  const other = {
+    ...member.options.member,
+    ...chooseTiming({ electionTimeoutMs: 700 }, member.options.member),
+  };
   strictEqual(
     await orphanMismatch(orphan, { ...member.options, member: other }),
     "it runs with other --heartbeat-interval, --election-timeout",

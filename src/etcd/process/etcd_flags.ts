@@ -8,18 +8,19 @@
  */
 
 import { hostOf, isLoopback, portOf } from "../../base/url.ts";
+import type { EtcdTiming } from "../etcd_timing.ts";
 import type { EtcdVersion } from "../etcd_version.ts";
 
-/** A member as the cluster is first made of. */
+/** A member of a cluster that is to be made. */
 export interface InitialMember {
-  /** The member's name. */
+  /** Its name. */
   readonly name: string;
   /** Where its peers reach it, as `http://10.0.0.1:2380`. */
   readonly peerUrl: string;
 }
 
 /** What one etcd is told about itself and its cluster. Hosts in URLs are IP addresses. */
-export interface EtcdMember {
+export interface EtcdMember extends EtcdTiming {
   /** Its name, as in `initialCluster`. */
   readonly name: string;
   /** An absolute path; all that etcd stores is under it. */
@@ -34,27 +35,16 @@ export interface EtcdMember {
   readonly initialCluster: readonly InitialMember[];
   /** Keeps clusters apart that were made with the same addresses. */
   readonly initialClusterToken: string;
-  /** How often the leader shows that it lives, in milliseconds. */
-  readonly heartbeatIntervalMs?: number | undefined;
-  /** How long a silent leader is waited for, in milliseconds. */
-  readonly electionTimeoutMs?: number | undefined;
   /** The size of the database at which etcd refuses writes, in bytes. */
   readonly quotaBackendBytes?: number | undefined;
 }
 
-/** etcd's own default: right for members that talk over a network. */
-const HEARTBEAT_WITH_PEERS_MS = 100;
-/** A member without peers only waits for itself: starting takes 0.1 s instead of 1 s. */
-const HEARTBEAT_ALONE_MS = 10;
-/** Election timeouts are this many heartbeats; etcd refuses fewer than five. */
-const HEARTBEATS_PER_ELECTION = 10;
 /** etcd's own default, said aloud; the state of a few machines is far below it. */
 export const DEFAULT_QUOTA_BYTES: number = 2 * 1024 ** 3;
 
 /** Returns the arguments that start `member` on an etcd of `version`. */
 export function etcdFlags(member: EtcdMember, version: EtcdVersion): string[] {
   const { minor } = version;
-  const { heartbeatMs, electionMs } = timing(member);
   const listenClientUrls = member.listenClientUrls ??
     withLoopback(member.clientUrls);
   const hosts = new Set(
@@ -72,8 +62,8 @@ export function etcdFlags(member: EtcdMember, version: EtcdVersion): string[] {
     `--initial-cluster=${initialCluster.join(",")}`,
     `--initial-cluster-token=${member.initialClusterToken}`,
     "--initial-cluster-state=new",
-    `--heartbeat-interval=${heartbeatMs}`,
-    `--election-timeout=${electionMs}`,
+    `--heartbeat-interval=${member.heartbeatIntervalMs}`,
+    `--election-timeout=${member.electionTimeoutMs}`,
     "--pre-vote=true",
     `--quota-backend-bytes=${member.quotaBackendBytes ?? DEFAULT_QUOTA_BYTES}`,
     "--auto-compaction-mode=periodic",
@@ -96,21 +86,6 @@ export function etcdFlags(member: EtcdMember, version: EtcdVersion): string[] {
       : "--feature-gates=InitialCorruptCheck=true",
   );
   return flags;
-}
-
-/** What was set wins; what is left follows from the other, or from having peers. */
-function timing(
-  { heartbeatIntervalMs, electionTimeoutMs, initialCluster }: EtcdMember,
-): { readonly heartbeatMs: number; readonly electionMs: number } {
-  const usual = initialCluster.length > 1
-    ? HEARTBEAT_WITH_PEERS_MS
-    : HEARTBEAT_ALONE_MS;
-  const heartbeatMs = heartbeatIntervalMs ??
-    (electionTimeoutMs === undefined
-      ? usual
-      : Math.max(1, Math.floor(electionTimeoutMs / HEARTBEATS_PER_ELECTION)));
-  const electionMs = electionTimeoutMs ?? heartbeatMs * HEARTBEATS_PER_ELECTION;
-  return { heartbeatMs, electionMs };
 }
 
 /** Local tools find etcd on 127.0.0.1 whatever its address on the network is. */

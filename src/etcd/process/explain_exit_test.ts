@@ -154,6 +154,8 @@ Deno.test("explainSilence() tells members of different clusters from members tha
       { name: "n2", peerUrl: "http://127.0.0.2:2380" },
     ],
     initialClusterToken: "lab",
+    heartbeatIntervalMs: 100,
+    electionTimeoutMs: 1_000,
   };
   const options = { pid: 1, member, timeoutMs: 1_500 };
 
