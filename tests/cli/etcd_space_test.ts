@@ -13,8 +13,8 @@ import { startEtcd } from "../../src/etcd/process/etcd_process.ts";
 import {
   compactHistory,
   defragmentMembers,
-  disarmNoSpace,
 } from "../../src/etcd/client/compact_defrag.ts";
+import { disarmNoSpace } from "../../src/etcd/client/disarm_no_space.ts";
 import { listMembersWithStatus } from "../../src/etcd/client/member_status.ts";
 import { EtcdStore } from "../../src/store/etcd/etcd_store.ts";
 import { StoreError } from "../../src/store/state_store.ts";

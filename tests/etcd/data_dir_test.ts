@@ -7,8 +7,8 @@ import {
 } from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { KatError } from "../../src/base/errors.ts";
+import { assertUnlocked } from "../../src/etcd/data/data_dir_lock.ts";
 import {
-  assertUnlocked,
   createDataDir,
   type EtcdDataDirKind,
   inspectEtcdDataDir,

@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { assertUnlocked } from "../../src/etcd/data/etcd_data_dir.ts";
+import { assertUnlocked } from "../../src/etcd/data/data_dir_lock.ts";
 import {
   differingSettings,
   orphanMismatch,

@@ -12,9 +12,9 @@ import { KatError } from "../../base/errors.ts";
 import { EtcdCallError } from "./etcd_call_error.ts";
 import { defragmentMember, EtcdMaintenance } from "./etcd_maintenance.ts";
 import {
-  type ListedMember,
   listMembersWithStatus,
   memberText,
+  type MemberWithStatus,
   statusIfAnswering,
 } from "./member_status.ts";
 
@@ -29,15 +29,13 @@ export interface ProgressOptions {
 /** A member before and after a step. */
 export interface DefragmentStep {
   /** Before. */
-  readonly before: ListedMember;
+  readonly before: MemberWithStatus;
   /** After. */
-  readonly after: ListedMember;
+  readonly after: MemberWithStatus;
 }
 
 /** How long a member may take to serve again once it was defragmented. */
 const BACK_MS = 60_000;
-/** etcd takes no larger one; with less room than that, the alarm would soon be back. */
-const LARGEST_REQUEST_BYTES = 1.5 * 1024 ** 2;
 /** The pause between two looks at it. */
 const LOOK_MS = 50;
 
@@ -149,7 +147,7 @@ export async function defragmentMembers(
       { hint: "Free space on that disk first" },
     );
   }
-  const leads = ({ status }: ListedMember) =>
+  const leads = ({ status }: MemberWithStatus) =>
     Number(status?.leaderId === status?.memberId);
   for (const before of present.toSorted((a, b) => leads(a) - leads(b))) {
     await defragmentMember(before.url, { signal });
@@ -159,9 +157,9 @@ export async function defragmentMembers(
 
 /** Waits until the member serves again, so that there is never more than one away. */
 async function untilBack(
-  member: ListedMember,
+  member: MemberWithStatus,
   signal: AbortSignal | undefined,
-): Promise<ListedMember> {
+): Promise<MemberWithStatus> {
   using deadline = new Deadline(
     BACK_MS,
     () =>
@@ -187,90 +185,9 @@ async function untilBack(
   }
 }
 
-/** Options of {@linkcode disarmNoSpace}. */
-export interface DisarmOptions extends ProgressOptions {
-  /** The quota of members that do not tell theirs, in bytes; etcd tells it since 3.6. */
-  readonly quotaBytes?: number | undefined;
-}
-
-/** What {@linkcode disarmNoSpace} did. */
-export interface Disarming {
-  /** The members whose alarm for space was taken back. */
-  readonly disarmed: readonly string[];
-  /** The members whose data differ: no command mends that. */
-  readonly corrupt: readonly string[];
-}
-
-/**
- * Takes back the alarms of members that were full and are no longer.
- *
- * @throws {KatError} if one still is, or its size cannot be known; nothing is
- * then taken back.
- * @throws {EtcdCallError} if the cluster does not answer.
- */
-export async function disarmNoSpace(
-  { quotaBytes, endpoints, signal }: DisarmOptions,
-): Promise<Disarming> {
-  using maintenance = new EtcdMaintenance(endpoints);
-  const alarms = await maintenance.alarms({ signal });
-  const members = await listMembersWithStatus({ endpoints, signal });
-  const memberOf = (id: string) =>
-    members.find(({ memberId }) => memberId === id);
-  const nameOf = (id: string) => {
-    const member = memberOf(id);
-    return member ? memberText(member) : `member ${id}, which was removed`;
-  };
-  const full = alarms.filter(({ kind }) => kind === "nospace");
-  for (const { memberId } of full) {
-    const member = memberOf(memberId);
-    if (member) refuseIfFull(member, quotaBytes);
-  }
-  for (const alarm of full) await maintenance.disarm(alarm, { signal });
-  return {
-    disarmed: full.map(({ memberId }) => nameOf(memberId)),
-    corrupt: alarms.filter(({ kind }) => kind === "corrupt")
-      .map(({ memberId }) => nameOf(memberId)),
-  };
-}
-
-function refuseIfFull(
-  member: ListedMember,
-  quotaBytes: number | undefined,
-): void {
-  const { status } = member;
-  if (status === undefined) {
-    throw new KatError(
-      `Cannot disarm: ${
-        memberText(member)
-      } does not answer, so that its size is unknown`,
-      { hint: "Start its agent first" },
-    );
-  }
-  const quota = status.quotaBytes ?? quotaBytes;
-  if (quota === undefined) {
-    throw new KatError(
-      `Cannot disarm: ${
-        memberText(member)
-      } does not tell its quota, and the store holds no cluster that would`,
-      { hint: "Use etcdctl alarm disarm once its database is below the quota" },
-    );
-  }
-  if (status.dbBytes + LARGEST_REQUEST_BYTES <= quota) return;
-  throw new KatError(
-    `Cannot disarm: the database of ${memberText(member)} has ${
-      byteText(status.dbBytes)
-    }, and its quota is ${byteText(quota)}`,
-    {
-      hint: status.dbBytesInUse + LARGEST_REQUEST_BYTES <= quota
-        ? "Run kat-agent etcd compact and then kat-agent etcd defrag first, or raise spec.etcd.quotaBackendBytes"
-        : "Delete keys or run kat-agent etcd compact --keep 0, and then kat-agent etcd defrag; or raise spec.etcd.quotaBackendBytes",
-    },
-  );
-}
-
 function pair(
-  before: readonly ListedMember[],
-  after: readonly ListedMember[],
+  before: readonly MemberWithStatus[],
+  after: readonly MemberWithStatus[],
 ): DefragmentStep[] {
   return before.map((one) => ({
     before: one,

@@ -21,36 +21,6 @@ export interface ListedMember {
   readonly peerUrls: readonly string[];
 }
 
-/** What a member says of itself. */
-export interface EtcdMemberStatus {
-  /** The cluster it belongs to, as hexadecimal digits. */
-  readonly clusterId: string;
-  /** Which member it is, as hexadecimal digits. */
-  readonly memberId: string;
-  /** The member that leads etcd's consensus, as it knows; `0` if none. */
-  readonly leaderId: string;
-  /** Its etcd, as `3.6.14`. */
-  readonly version: string;
-  /** The last revision that it has applied. */
-  readonly revision: bigint;
-  /** The term of etcd's consensus. */
-  readonly raftTerm: bigint;
-  /** The last entry of its log. */
-  readonly raftIndex: bigint;
-  /** The last entry that it has applied; 0 if it does not tell. */
-  readonly raftAppliedIndex: bigint;
-  /** Its database on disk, in bytes. */
-  readonly dbBytes: number;
-  /** What of that holds data; the rest is given back by defragmenting. */
-  readonly dbBytesInUse: number;
-  /** The size at which it refuses writes; told since etcd 3.6. */
-  readonly quotaBytes?: number;
-  /** Whether it only listens, without a vote. */
-  readonly isLearner: boolean;
-  /** What it complains of, in etcd's words; empty if all is well. */
-  readonly errors: readonly string[];
-}
-
 /** What etcd raises an alarm for: a database at its quota, or data that differ between members. */
 export type AlarmKind = "nospace" | "corrupt";
 
@@ -62,16 +32,6 @@ export interface EtcdAlarm {
   readonly kind: AlarmKind;
 }
 
-/** Where a member's store has got to. */
-export interface StorePosition {
-  /** The cluster it belongs to, as hexadecimal digits. */
-  readonly clusterId: string;
-  /** Which member it is, as hexadecimal digits. */
-  readonly memberId: string;
-  /** A revision that a majority of the members has. */
-  readonly revision: bigint;
-}
-
 /** Options of each call. */
 export interface MaintenanceOptions {
   /** Ends the wait; what was sent may go on at the member. */
@@ -80,24 +40,14 @@ export interface MaintenanceOptions {
   readonly timeoutMs?: number | undefined;
 }
 
-interface Header {
+/** What stands before each answer: which member of which cluster gave it, and how far its store was. */
+export interface ResponseHeader {
+  /** The cluster, in decimal digits. */
   readonly cluster_id: string;
+  /** The member, in decimal digits. */
   readonly member_id: string;
+  /** The revision of the member's store. */
   readonly revision: string;
-}
-
-interface StatusResponse {
-  readonly header: Header;
-  readonly version: string;
-  readonly dbSize: string;
-  readonly dbSizeInUse: string;
-  readonly dbSizeQuota: string;
-  readonly leader: string;
-  readonly raftIndex: string;
-  readonly raftTerm: string;
-  readonly raftAppliedIndex: string;
-  readonly isLearner: boolean;
-  readonly errors?: readonly string[];
 }
 
 interface MemberListResponse {
@@ -117,7 +67,7 @@ interface AlarmResponse {
 }
 
 /** How long a question may take, unless its caller says otherwise. */
-const ANSWER_MS = 3_000;
+export const ANSWER_MS = 3_000;
 /**
  * How long compacting or defragmenting may take. A database of 8 GiB, the most
  * that etcd advises, is copied in 7 minutes at the 20 MB/s of an SD card.
@@ -215,68 +165,6 @@ export class EtcdMaintenance implements Disposable {
 }
 
 /**
- * Asks the member at `endpoint` about itself; it needs no others to answer.
- *
- * @throws {EtcdCallError} if it does not answer.
- */
-export async function readMemberStatus(
-  endpoint: string,
-  options: MaintenanceOptions = {},
-): Promise<EtcdMemberStatus> {
-  using client = new EtcdClient([endpoint]);
-  const { header, ...answer } = await client.repeatable<StatusResponse>(
-    "Maintenance",
-    "status",
-    {},
-    { timeoutMs: ANSWER_MS, ...options },
-  );
-  return {
-    clusterId: hex(header.cluster_id),
-    memberId: hex(header.member_id),
-    leaderId: hex(answer.leader),
-    version: answer.version,
-    revision: BigInt(header.revision),
-    raftTerm: BigInt(answer.raftTerm),
-    raftIndex: BigInt(answer.raftIndex),
-    raftAppliedIndex: BigInt(answer.raftAppliedIndex),
-    dbBytes: Number(answer.dbSize),
-    dbBytesInUse: Number(answer.dbSizeInUse),
-    ...(answer.dbSizeQuota === "0"
-      ? {}
-      : { quotaBytes: Number(answer.dbSizeQuota) }),
-    isLearner: answer.isLearner,
-    errors: answer.errors ?? [],
-  };
-}
-
-/** A read that finds nothing, as no key is so short; a member needs a majority to say so. */
-export const EMPTY_READ = { key: new Uint8Array(1), count_only: true };
-
-/**
- * Asks the member at `endpoint` how far the store is: not before it has caught
- * up with the others, so that what was once confirmed is in it.
- *
- * @throws {EtcdCallError} if it does not answer, or knows no majority.
- */
-export async function readPosition(
-  endpoint: string,
-  options: MaintenanceOptions = {},
-): Promise<StorePosition> {
-  using client = new EtcdClient([endpoint]);
-  const { header } = await client.repeatable<{ readonly header: Header }>(
-    "KV",
-    "range",
-    EMPTY_READ,
-    { timeoutMs: ANSWER_MS, ...options },
-  );
-  return {
-    clusterId: hex(header.cluster_id),
-    memberId: hex(header.member_id),
-    revision: BigInt(header.revision),
-  };
-}
-
-/**
  * Writes the database of the member at `endpoint` anew without its gaps. The
  * member answers nobody meanwhile.
  *
@@ -295,6 +183,7 @@ export async function defragmentMember(
   );
 }
 
-function hex(id: string): string {
+/** Turns an ID from the protocol's decimal digits into the hexadecimal ones that etcd's tools show. */
+export function hex(id: string): string {
   return BigInt(id).toString(16);
 }

@@ -1,19 +1,51 @@
 /**
- * All members of a cluster with what each of them says of itself.
+ * What members report about themselves: each of them, or all of a cluster.
  *
  * @module
  */
 
 import { EtcdCallError } from "./etcd_call_error.ts";
+import { EtcdClient } from "./etcd_client.ts";
 import {
+  ANSWER_MS,
   EtcdMaintenance,
-  type EtcdMemberStatus,
+  hex,
   type MaintenanceOptions,
-  readMemberStatus,
+  type ResponseHeader,
 } from "./etcd_maintenance.ts";
 
+/** What a member says of itself. */
+export interface EtcdMemberStatus {
+  /** The cluster it belongs to, as hexadecimal digits. */
+  readonly clusterId: string;
+  /** Which member it is, as hexadecimal digits. */
+  readonly memberId: string;
+  /** The member that leads etcd's consensus, as it knows; `0` if none. */
+  readonly leaderId: string;
+  /** Its etcd, as `3.6.14`. */
+  readonly version: string;
+  /** The last revision that it has applied. */
+  readonly revision: bigint;
+  /** The term of etcd's consensus. */
+  readonly raftTerm: bigint;
+  /** The last entry of its log. */
+  readonly raftIndex: bigint;
+  /** The last entry that it has applied; 0 if it does not tell. */
+  readonly raftAppliedIndex: bigint;
+  /** Its database on disk, in bytes. */
+  readonly dbBytes: number;
+  /** What of that holds data; the rest is given back by defragmenting. */
+  readonly dbBytesInUse: number;
+  /** The size at which it refuses writes; told since etcd 3.6. */
+  readonly quotaBytes?: number;
+  /** Whether it only listens, without a vote. */
+  readonly isLearner: boolean;
+  /** What it complains of, in etcd's words; empty if all is well. */
+  readonly errors: readonly string[];
+}
+
 /** A member, and what it says of itself. */
-export interface ListedMember {
+export interface MemberWithStatus {
   /** Its name; empty if it has never started. */
   readonly name: string;
   /** As hexadecimal digits. */
@@ -30,6 +62,55 @@ export interface ListMembersOptions extends MaintenanceOptions {
   readonly endpoints: readonly string[];
 }
 
+interface StatusResponse {
+  readonly header: ResponseHeader;
+  readonly version: string;
+  readonly dbSize: string;
+  readonly dbSizeInUse: string;
+  readonly dbSizeQuota: string;
+  readonly leader: string;
+  readonly raftIndex: string;
+  readonly raftTerm: string;
+  readonly raftAppliedIndex: string;
+  readonly isLearner: boolean;
+  readonly errors?: readonly string[];
+}
+
+/**
+ * Asks the member at `endpoint` about itself; it needs no others to answer.
+ *
+ * @throws {EtcdCallError} if it does not answer.
+ */
+export async function readMemberStatus(
+  endpoint: string,
+  options: MaintenanceOptions = {},
+): Promise<EtcdMemberStatus> {
+  using client = new EtcdClient([endpoint]);
+  const { header, ...answer } = await client.repeatable<StatusResponse>(
+    "Maintenance",
+    "status",
+    {},
+    { timeoutMs: ANSWER_MS, ...options },
+  );
+  return {
+    clusterId: hex(header.cluster_id),
+    memberId: hex(header.member_id),
+    leaderId: hex(answer.leader),
+    version: answer.version,
+    revision: BigInt(header.revision),
+    raftTerm: BigInt(answer.raftTerm),
+    raftIndex: BigInt(answer.raftIndex),
+    raftAppliedIndex: BigInt(answer.raftAppliedIndex),
+    dbBytes: Number(answer.dbSize),
+    dbBytesInUse: Number(answer.dbSizeInUse),
+    ...(answer.dbSizeQuota === "0"
+      ? {}
+      : { quotaBytes: Number(answer.dbSizeQuota) }),
+    isLearner: answer.isLearner,
+    errors: answer.errors ?? [],
+  };
+}
+
 /**
  * Asks the cluster for its members, and each of them about itself.
  *
@@ -37,7 +118,7 @@ export interface ListMembersOptions extends MaintenanceOptions {
  */
 export async function listMembersWithStatus(
   { endpoints, ...options }: ListMembersOptions,
-): Promise<ListedMember[]> {
+): Promise<MemberWithStatus[]> {
   using maintenance = new EtcdMaintenance(endpoints);
   const members = await maintenance.members(options);
   return await Promise.all(
@@ -77,7 +158,7 @@ export function ownErrors(
 
 /** A member's name for a sentence. */
 export function memberText(
-  { name, url }: Pick<ListedMember, "name" | "url">,
+  { name, url }: Pick<MemberWithStatus, "name" | "url">,
 ): string {
   return name === "" ? `member at ${url}` : `member "${name}" at ${url}`;
 }

@@ -11,7 +11,7 @@
 
 import { writeFileAtomic } from "../../base/atomic_file.ts";
 import { KatError, messageOf } from "../../base/errors.ts";
-import { databaseHolders, isLocked } from "../data/etcd_data_dir.ts";
+import { databaseHolders, isLocked } from "../data/data_dir_lock.ts";
 import type { Orphan } from "./orphan.ts";
 import {
   findProcess,

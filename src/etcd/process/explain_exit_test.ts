@@ -1,5 +1,6 @@
 import { match, strictEqual } from "node:assert/strict";
-import { explainExit, explainLastEnd, explainSilence } from "./explain_exit.ts";
+import { explainLastEnd } from "./diagnose_log.ts";
+import { explainExit, explainSilence } from "./explain_exit.ts";
 import type { EtcdFailure } from "./etcd_process_error.ts";
 
 function log(...lines: string[]) {

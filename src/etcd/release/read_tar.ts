@@ -9,7 +9,16 @@
 
 import { Buffer } from "node:buffer";
 import { Header } from "tar";
-import type { ArchivedFile } from "./archived_file.ts";
+
+/** One entry of an archive, whatever its format. */
+export interface ArchivedFile {
+  /** The whole name, as the archive says it. */
+  readonly name: string;
+  /** Whether it is a plain file: no directory, no link, no device. */
+  readonly isPlainFile: boolean;
+  /** Begins to read the content; at most once, and before the next entry. */
+  readonly contents: () => Promise<AsyncIterable<Uint8Array>>;
+}
 
 const BLOCK = 512;
 
@@ -38,7 +47,7 @@ export async function* readTar(
     const contents = source.upTo(source.position + size);
     yield {
       name: header.path,
-      plain: header.type === "File" || header.type === "OldFile",
+      isPlainFile: header.type === "File" || header.type === "OldFile",
       contents: () => Promise.resolve(contents),
     };
     for await (const _ of source.upTo(end));

@@ -17,6 +17,12 @@ import {
 import type { DownloadLimits, DownloadProgress } from "./download_limits.ts";
 import { fetchFollowing, PORTAL_HINT } from "./follow_redirects.ts";
 import type { PartialFile } from "./partial_file.ts";
+import {
+  contentRange,
+  lengthOf,
+  retryAfterMs,
+  strongEtag,
+} from "./response_headers.ts";
 
 /** Options of {@linkcode Transfer}. */
 export interface TransferOptions {
@@ -216,34 +222,3 @@ const STATUS_HINTS: Readonly<Record<number, string>> = {
   404: "Check spec.etcd.version and spec.etcd.mirror",
   407: "Put user and password into HTTPS_PROXY",
 };
-
-/** A weak tag names a meaning, not bytes: no ground to glue two halves together. */
-function strongEtag(response: Response): string | undefined {
-  const etag = response.headers.get("etag");
-  return etag === null || etag.startsWith("W/") ? undefined : etag;
-}
-
-function lengthOf(text: string | null): number | undefined {
-  return text !== null && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
-}
-
-function contentRange(
-  response: Response,
-): { readonly first: number; readonly totalBytes: number } | undefined {
-  const text = response.headers.get("content-range") ?? "";
-  const [, first, total] = /^bytes (\d{1,15})-\d+\/(\d{1,15})$/.exec(text) ??
-    [];
-  return first === undefined || total === undefined
-    ? undefined
-    : { first: Number(first), totalBytes: Number(total) };
-}
-
-/** `Retry-After` holds seconds or a date. */
-function retryAfterMs(response: Response): number | undefined {
-  const text = response.headers.get("retry-after");
-  if (text === null) return undefined;
-  const seconds = lengthOf(text);
-  if (seconds !== undefined) return seconds * 1000;
-  const date = Date.parse(text);
-  return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now());
-}

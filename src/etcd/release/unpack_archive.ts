@@ -11,14 +11,18 @@
 import { createReadStream } from "node:fs";
 import { join } from "node:path";
 import { createGunzip } from "node:zlib";
+// @ts-types="@types/yauzl"
+import * as yauzl from "yauzl";
 import { KatError, messageOf } from "../../base/errors.ts";
-import type { ArchivedFile } from "./archived_file.ts";
 import { PartialFile } from "./partial_file.ts";
-import { readTar } from "./read_tar.ts";
-import { readZip } from "./read_zip.ts";
+import { type ArchivedFile, readTar } from "./read_tar.ts";
 
 /** Bytes that one unpacked program may have; etcd has 27 MB. */
 export const MAX_PROGRAM_BYTES: number = 512 * 2 ** 20;
+
+/** The bits of a Unix mode that say what kind of file it is, and those of a plain one. */
+const MODE_KIND = 0o170000;
+const MODE_PLAIN = 0o100000;
 
 /** What a file on disk must be to count as undamaged. */
 export interface FileSeal {
@@ -72,7 +76,7 @@ export async function unpackArchive(
     signal?.throwIfAborted();
     const name = names.find((name) => entry.name === `${directory}/${name}`);
     if (name === undefined) continue;
-    if (!entry.plain) throw refusal(`its ${name} is not a plain file`);
+    if (!entry.isPlainFile) throw refusal(`its ${name} is not a plain file`);
     if (seals.has(name)) throw refusal(`its ${name} is there twice`);
     const seal = await write(join(into, name), {
       pieces: readable(contentsOf(entry), refusal),
@@ -117,6 +121,24 @@ async function* readTarGz(path: string): AsyncGenerator<ArchivedFile> {
   } finally {
     file.destroy();
     gunzip.destroy();
+  }
+}
+
+/** A name in it that is absolute or leads upwards is an error, too. */
+async function* readZip(path: string): AsyncGenerator<ArchivedFile> {
+  const zip = await yauzl.openPromise(path, { autoClose: false });
+  try {
+    for await (const entry of zip.eachEntry()) {
+      // Archives made on systems without Unix modes say nothing: 0.
+      const kind = entry.externalFileAttributes >>> 16 & MODE_KIND;
+      yield {
+        name: entry.fileName,
+        isPlainFile: kind === MODE_PLAIN || kind === 0,
+        contents: () => zip.openReadStreamPromise(entry),
+      };
+    }
+  } finally {
+    zip.close();
   }
 }
 
