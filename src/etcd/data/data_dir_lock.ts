@@ -12,7 +12,7 @@ import {
   type ProcessInfo,
   programName,
 } from "../../base/process_table.ts";
-import { databaseIn } from "./etcd_data_dir.ts";
+import { cannotRead, databaseIn } from "./etcd_data_dir.ts";
 
 /** How long a killed process may take to let go of its files; a thread of it may wait for the disk. */
 const LETTING_GO_MS = 3_000;
@@ -76,16 +76,14 @@ export async function* databaseHolders(
  * @throws {KatError} if the directory may not be read.
  */
 export async function isLocked(path: string): Promise<boolean> {
+  const database = databaseIn(path);
   try {
-    using file = await Deno.open(databaseIn(path), { read: true });
+    using file = await Deno.open(database, { read: true });
     // Shared, so that two who ask do not see each other; freed with the file.
     return !await file.tryLock(false);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     if (error instanceof Deno.errors.NotADirectory) return false;
-    throw new KatError(
-      `Cannot look into the data directory ${JSON.stringify(path)}`,
-      { cause: error, hint: "Run kat-agent as the owner of that directory" },
-    );
+    throw cannotRead(database, error);
   }
 }

@@ -6,7 +6,7 @@
  */
 
 import { join } from "node:path";
-import { KatError } from "../../base/errors.ts";
+import { KatError, messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
 
 const log = logger("etcd");
@@ -49,35 +49,23 @@ const NAMED = 3;
 export async function inspectEtcdDataDir(
   path: string,
 ): Promise<EtcdDataDirState> {
-  try {
-    const entry = await lstat(path);
-    if (entry === undefined) return { kind: "absent", reasons: [] };
-    const target = await stat(path);
-    if (target === undefined) {
-      return foreign("it is a symbolic link to nothing");
-    }
-    if (!target.isDirectory) return foreign("it is not a directory");
-    const names = await namesIn(path);
-    const strange = names.filter((name) => name !== "member");
-    if (strange.length > 0) {
-      const some = strange.slice(0, NAMED).map((name) => JSON.stringify(name));
-      const more = strange.length > NAMED
-        ? ` and ${strange.length - NAMED} more`
-        : "";
-      return foreign(`it holds ${some.join(", ")}${more}`);
-    }
-    return names.length === 0
-      ? { kind: "empty", reasons: [] }
-      : await inspectMember(path);
-  } catch (error) {
-    throw new KatError(
-      `Cannot look into the data directory ${JSON.stringify(path)}`,
-      {
-        cause: error,
-        hint: "Run kat-agent as the owner of that directory",
-      },
-    );
+  const entry = await lstat(path);
+  if (entry === undefined) return { kind: "absent", reasons: [] };
+  const target = await stat(path);
+  if (target === undefined) return foreign("it is a symbolic link to nothing");
+  if (!target.isDirectory) return foreign("it is not a directory");
+  const names = await namesIn(path);
+  const strange = names.filter((name) => name !== "member");
+  if (strange.length > 0) {
+    const some = strange.slice(0, NAMED).map((name) => JSON.stringify(name));
+    const more = strange.length > NAMED
+      ? ` and ${strange.length - NAMED} more`
+      : "";
+    return foreign(`it holds ${some.join(", ")}${more}`);
   }
+  return names.length === 0
+    ? { kind: "empty", reasons: [] }
+    : await inspectMember(path);
 }
 
 async function inspectMember(path: string): Promise<EtcdDataDirState> {
@@ -110,10 +98,14 @@ async function inspectMember(path: string): Promise<EtcdDataDirState> {
  * is missing.
  */
 async function beginsWithZeros(path: string): Promise<boolean> {
-  using file = await Deno.open(path);
-  const bytes = new Uint8Array(8);
-  const count = await file.read(bytes);
-  return count !== null && bytes.every((byte) => byte === 0);
+  try {
+    using file = await Deno.open(path);
+    const bytes = new Uint8Array(8);
+    const count = await file.read(bytes);
+    return count !== null && bytes.every((byte) => byte === 0);
+  } catch (error) {
+    throw cannotRead(path, error);
+  }
 }
 
 /**
@@ -153,23 +145,39 @@ function foreign(reason: string): EtcdDataDirState {
   return { kind: "foreign", reasons: [reason] };
 }
 
+/** The error for a file or directory that cannot be read: it names that one. */
+export function cannotRead(path: string, cause: unknown): KatError {
+  const isForbidden = cause instanceof Deno.errors.PermissionDenied;
+  const why = isForbidden ? "no permission" : messageOf(cause);
+  return new KatError(`Cannot read ${JSON.stringify(path)}: ${why}`, {
+    cause,
+    hint: isForbidden
+      ? "Give it to the user that runs kat-agent, with chown"
+      : "Check the disk that it is on",
+  });
+}
+
 async function namesIn(path: string): Promise<string[]> {
-  const entries = await Array.fromAsync(Deno.readDir(path));
-  return entries.map(({ name }) => name)
-    .filter((name) => !IGNORED_NAMES.includes(name)).sort();
+  try {
+    const entries = await Array.fromAsync(Deno.readDir(path));
+    return entries.map(({ name }) => name)
+      .filter((name) => !IGNORED_NAMES.includes(name)).sort();
+  } catch (error) {
+    throw cannotRead(path, error);
+  }
 }
 
 function stat(path: string): Promise<Deno.FileInfo | undefined> {
-  return Deno.stat(path).catch(undefinedIfMissing);
+  return Deno.stat(path).catch((error) => undefinedIfMissing(path, error));
 }
 
 function lstat(path: string): Promise<Deno.FileInfo | undefined> {
-  return Deno.lstat(path).catch(undefinedIfMissing);
+  return Deno.lstat(path).catch((error) => undefinedIfMissing(path, error));
 }
 
 /** A file where a directory is expected means that what is below it is missing, too. */
-function undefinedIfMissing(error: unknown): undefined {
+function undefinedIfMissing(path: string, error: unknown): undefined {
   if (error instanceof Deno.errors.NotFound) return undefined;
   if (error instanceof Deno.errors.NotADirectory) return undefined;
-  throw error;
+  throw cannotRead(path, error);
 }

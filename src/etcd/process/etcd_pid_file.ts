@@ -40,6 +40,15 @@ export function etcdMarker(
   return { [DATA_DIR_NAME]: dataDir, [CHILD_ID_NAME]: childId };
 }
 
+/** The etcd directory that an agent started this process on; undefined for any other process. */
+export function markedDataDir(
+  { environment }: ProcessInfo,
+): string | undefined {
+  const prefix = `${DATA_DIR_NAME}=`;
+  return environment.find((entry) => entry.startsWith(prefix))
+    ?.slice(prefix.length);
+}
+
 /**
  * Writes down a child that has been started.
  *
@@ -83,8 +92,8 @@ export async function findOrphan(
   }
   if (!await isLocked(dataDir)) return undefined;
   for await (const info of databaseHolders(dataDir)) {
-    const isMarked = info.environment.includes(`${DATA_DIR_NAME}=${dataDir}`);
-    if (isMarked && await isOurs(info, dataDir)) return orphan(info);
+    if (markedDataDir(info) !== dataDir) continue;
+    if (await isOurs(info, dataDir)) return orphan(info);
   }
   return undefined;
 }
