@@ -81,12 +81,12 @@ function sentenceText(record: LogRecord): string {
   return escapeControls(messageText(record));
 }
 
-/** The fields that the sentence does not say, each after a space. */
+/** The fields that have a value and that the sentence does not say, each after a space. */
 function fieldsText({ rawMessage, properties }: LogRecord): string {
   const template = String(rawMessage);
   return Object.entries(properties)
     .filter(([name, value]) =>
-      value !== undefined && !template.includes(`{${name}}`)
+      value !== undefined && value !== null && !template.includes(`{${name}}`)
     )
     .map(([name, value]) => ` ${name}=${plain(value)}`)
     .join("");

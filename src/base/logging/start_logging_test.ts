@@ -26,6 +26,8 @@ Deno.test("startLogging() writes text with the fields that the sentence does not
       leaderId: "n1",
       fence: 7n,
       note: "two words",
+      code: null,
+      signal: undefined,
     });
     logger("election").debug("not shown");
   }

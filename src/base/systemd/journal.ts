@@ -93,7 +93,7 @@ export function journalEntry(
   { level, room, message, fields }: JournalLine,
 ): Uint8Array {
   const own = Object.entries(fields)
-    .filter(([, value]) => value !== undefined)
+    .filter(([, value]) => value !== undefined && value !== null)
     .map(([name, value]) => [fieldName(name), plainValue(value)] as const);
   return concat([
     ["MESSAGE", message],

@@ -13,7 +13,13 @@ Deno.test("journalEntry() names fields as the journal does and leaves out what i
     level: "warning",
     room: "agent",
     message: "The store cannot be reached",
-    fields: { waitsFor: "n2", fence: 7n, "a b": [1n], gone: undefined },
+    fields: {
+      waitsFor: "n2",
+      fence: 7n,
+      "a b": [1n],
+      gone: undefined,
+      none: null,
+    },
   });
   deepStrictEqual(decoder.decode(entry).split("\n"), [
     "MESSAGE=The store cannot be reached",

@@ -17,12 +17,25 @@ export interface Diagnosis {
   readonly hint: string | undefined;
 }
 
-interface Explanation {
-  readonly pattern: RegExp;
-  readonly failure: EtcdFailure;
+/** A diagnosis with a known cause. */
+export interface KnownCause extends Diagnosis {
+  /** The cause, as a clause. */
   readonly why: string;
+  /** What the user can do, as one sentence. */
   readonly hint: string;
 }
+
+interface Explanation extends KnownCause {
+  /** What etcd writes to its log then. */
+  readonly pattern: RegExp;
+}
+
+/** There is no space left where etcd writes. */
+export const FULL_DISK: KnownCause = {
+  failure: "no-space",
+  why: "the disk is full",
+  hint: "Free space on the disk that holds the data directory",
+};
 
 const RESTORE_HINT =
   "Nothing was deleted. Keep a copy of the data directory, then restore a backup, or, if the cluster has other members, join this node anew";
@@ -43,9 +56,7 @@ const EXPLANATIONS: readonly Explanation[] = [
   },
   {
     pattern: /no space left on device|disk quota exceeded/,
-    failure: "no-space",
-    why: "the disk is full",
-    hint: "Free space on the disk that holds the data directory",
+    ...FULL_DISK,
   },
   {
     pattern: /read-only file system/,

@@ -1,40 +1,58 @@
 /**
- * Why etcd does not run, in plain words, found in what it wrote to its log.
+ * Explains why etcd ended or does not serve, from its log, its disk, and the
+ * lock on its data. What the lines of the log mean is left to `diagnose_log`.
  *
  * @module
  */
 
+import { dirname } from "node:path";
+import { type DiskSpace, diskSpace } from "../../base/disk_space.ts";
+import { programName } from "../../base/process_table.ts";
 import { findLockHolder } from "../data/data_dir_lock.ts";
 import {
   diagnose,
   diagnoseMismatch,
   type Diagnosis,
+  FULL_DISK,
   shorten,
 } from "./diagnose_log.ts";
 import type { EtcdMember } from "./etcd_flags.ts";
 import { type EtcdExit, EtcdProcessError } from "./etcd_process_error.ts";
-import { programName } from "../../base/process_table.ts";
 
-/** The log that an explanation is looked for in. */
+/** The log that tells why etcd ended. */
 export interface EtcdLogSource {
-  /** Where it is, for who wants to read more. */
+  /** The file, for the hint to read it. */
   readonly path: string;
   /** Returns its lines since etcd was started. */
   lines(): Promise<string[]>;
 }
 
-/** What is shown of the log, for one look without scrolling. */
-const LAST_LINES = 10;
+/** Options of {@linkcode explainExit}. */
+export interface ExplainExitOptions {
+  /** Reads the space on the disk of a directory; for tests. @default {diskSpace} */
+  readonly spaceOf?: (path: string) => Promise<DiskSpace | undefined>;
+}
 
-/** Says why an etcd has ended by itself. */
+/** The lines of the log that an error shows; they fit on a screen. */
+const LAST_LINES = 10;
+/** With less space, a disk is full: etcd cannot even write its log. */
+const FULL_DISK_BYTES = 1_000_000;
+
+/** Explains why an etcd has ended by itself. */
 export async function explainExit(
   exit: EtcdExit,
   log: EtcdLogSource,
+  { spaceOf = diskSpace }: ExplainExitOptions = {},
 ): Promise<EtcdProcessError> {
   const lines = await log.lines();
-  const { failure, why, hint } = exit.signal === null
+  const found = exit.signal === null
     ? diagnose(lines)
     : diagnoseSignal(exit.signal);
+  // The log lies on the same disk: when that is full, the reason is not in it.
+  const { failure, why, hint } =
+    found.failure === "unknown" && exit.signal === null
+      ? diagnoseDisk(await spaceOf(dirname(log.path))) ?? found
+      : found;
   const words = wordsFor(exit, { failure, why });
   return new EtcdProcessError(`Cannot run etcd: ${words}`, {
     failure,
@@ -50,8 +68,11 @@ function wordsFor(
   { failure, why }: Pick<Diagnosis, "failure" | "why">,
 ): string {
   if (failure !== "unknown" || signal !== null) return why ?? "";
-  // The last line of a log says little if it is not even known that it failed.
-  if (code === null) return "it ended, how is known to nobody";
+  // Of an adopted etcd it is not known whether it failed, so that the last line
+  // of its log explains nothing.
+  if (code === null) {
+    return "it ended; its exit code is unknown, because an earlier agent started it";
+  }
   return `it ended with exit code ${code}${
     why === undefined ? "" : `: ${why}`
   }`;
@@ -59,15 +80,15 @@ function wordsFor(
 
 /** Options of {@linkcode explainSilence}. */
 export interface SilenceOptions {
-  /** The child that runs and does not serve. */
+  /** The etcd that runs and does not serve. */
   readonly pid: number;
-  /** What it was started as. */
+  /** The member that it is. */
   readonly member: EtcdMember;
-  /** How long it was waited for, in milliseconds. */
+  /** How long the agent has waited for it, in milliseconds. */
   readonly timeoutMs: number;
 }
 
-/** Says why an etcd that runs does not serve. */
+/** Explains why an etcd that runs does not serve. */
 export async function explainSilence(
   log: EtcdLogSource,
   { pid, member, timeoutMs }: SilenceOptions,
@@ -96,6 +117,12 @@ function diagnoseSignal(signal: string): Diagnosis {
       ? "If nobody did that on purpose, the machine may have run out of memory: see its kernel log"
       : undefined,
   };
+}
+
+function diagnoseDisk(space: DiskSpace | undefined): Diagnosis | undefined {
+  return space === undefined || space.freeBytes >= FULL_DISK_BYTES
+    ? undefined
+    : FULL_DISK;
 }
 
 async function diagnoseLock(

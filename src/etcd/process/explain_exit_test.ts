@@ -119,6 +119,27 @@ Deno.test("explainExit() keeps to the exit code when nothing was said", async ()
   strictEqual(error.hint, "Read its log: /var/lib/kat/etcd.log");
 });
 
+Deno.test("explainExit() finds a full disk when etcd could not write the reason to its log", async () => {
+  const started = zap("info", "opening backend db");
+  const explain = (freeBytes: number, ...lines: string[]) =>
+    explainExit({ code: 1, signal: null }, log(...lines), {
+      spaceOf: (path) => {
+        strictEqual(path, "/var/lib/kat");
+        return Promise.resolve({ freeBytes, totalBytes: 10 ** 9 });
+      },
+    });
+
+  for (const lines of [[], [started]]) {
+    const error = await explain(4_096, ...lines);
+    strictEqual(error.message, "Cannot run etcd: the disk is full");
+    strictEqual(error.failure, "no-space");
+    match(error.hint ?? "", /^Free space/);
+  }
+  strictEqual((await explain(10 ** 8, started)).failure, "unknown");
+  const damaged = zap("fatal", "discovery failed", "walpb: crc mismatch");
+  strictEqual((await explain(4_096, damaged)).failure, "damaged");
+});
+
 Deno.test("explainExit() does not blame old lines for a kill", async () => {
   const error = await explainExit(
     { code: null, signal: "SIGKILL" },
@@ -179,13 +200,13 @@ Deno.test("explainSilence() tells members of different clusters from members tha
   );
 });
 
-Deno.test("explainExit() claims nothing of an etcd whose exit nobody was told", async () => {
+Deno.test("explainExit() claims nothing of an etcd whose exit code is unknown", async () => {
   const lines = log(zap("info", "saved snapshot"));
   const error = await explainExit({ code: null, signal: null }, lines);
 
   strictEqual(
     error.message,
-    "Cannot run etcd: it ended, how is known to nobody",
+    "Cannot run etcd: it ended; its exit code is unknown, because an earlier agent started it",
   );
 });
 
