@@ -136,7 +136,7 @@ Deno.test("installEtcd() says so and leaves nothing when the disk is full", asyn
 
   ok("message" in outcome, JSON.stringify(outcome));
   match(outcome.message, /^Cannot keep etcd in ".*": File too large/);
-  match(outcome.hint ?? "", /100 MB to spare/);
+  match(outcome.hint ?? "", /100 MB free/);
   deepStrictEqual(await namesIn(join(dir.path, "etcd")), [".lock"]);
 });
 
