@@ -1,6 +1,6 @@
 /**
- * Whether an etcd runs on a directory, told by the lock on its database, and
- * which process that is.
+ * Whether an etcd runs on a data directory, as the lock on its database tells,
+ * and which process that is.
  *
  * @module
  */
@@ -14,38 +14,40 @@ import {
 } from "../../base/process_table.ts";
 import { cannotRead, databaseIn } from "./etcd_data_dir.ts";
 
-/** How long a killed process may take to let go of its files; a thread of it may wait for the disk. */
-const LETTING_GO_MS = 3_000;
-const LOOK_AGAIN_MS = 50;
+/** How long a killed process may take to close its files; one of its threads may wait for the disk. */
+const CLOSING_MS = 3_000;
+/** The pause between two checks of the lock. */
+const CHECK_INTERVAL_MS = 50;
 
 /**
- * Refuses a directory that a running etcd has locked; a second one would wait
- * for ever. A lock whose holder nothing shows is waited for a moment: a process
- * that is being killed has it to its end, but no longer says what it has open.
+ * Refuses a directory that a running etcd has locked: a second etcd would wait
+ * for the lock for ever. If no process shows the file as open, it waits a moment:
+ * a killed process keeps the lock until it has ended, but no longer lists its
+ * open files.
  *
  * @throws {KatError} naming the process where that can be known.
  */
 export async function assertUnlocked(path: string): Promise<void> {
-  const endMs = systemClock.nowMs() + LETTING_GO_MS;
+  const endMs = systemClock.nowMs() + CLOSING_MS;
   let holder: ProcessInfo | undefined;
   while (true) {
     if (!await isLocked(path)) return;
     holder = await findLockHolder(path);
     if (holder !== undefined || systemClock.nowMs() >= endMs) break;
-    await systemClock.sleep(LOOK_AGAIN_MS);
+    await systemClock.sleep(CHECK_INTERVAL_MS);
   }
-  const who = holder === undefined
+  const user = holder === undefined
     ? "another etcd"
     : `process ${holder.pid} (${programName(holder)})`;
   throw new KatError(
-    `Cannot use the data directory ${JSON.stringify(path)}: ${who} uses it`,
+    `Cannot use the data directory ${JSON.stringify(path)}: ${user} uses it`,
     { hint: "End that process, or choose another directory with --data-dir" },
   );
 }
 
 /** Options of {@linkcode findLockHolder}. */
 export interface FindLockHolderOptions {
-  /** A process that may have it open. */
+  /** The pid of a process that may have it open. */
   readonly except?: number | undefined;
 }
 
@@ -60,7 +62,7 @@ export async function findLockHolder(
   return undefined;
 }
 
-/** Finds all that have the database open, not all of which need to be etcds. */
+/** Finds all processes that have the database open; they need not be etcds. */
 export async function* databaseHolders(
   path: string,
 ): AsyncGenerator<ProcessInfo> {
@@ -71,15 +73,16 @@ export async function* databaseHolders(
 
 /**
  * Whether a running etcd has the directory locked: its database library holds
- * flock(2) on the file as long as it is open.
+ * flock(2) on the file while it is open.
  *
- * @throws {KatError} if the directory may not be read.
+ * @throws {KatError} if the database cannot be read.
  */
 export async function isLocked(path: string): Promise<boolean> {
   const database = databaseIn(path);
   try {
     using file = await Deno.open(database, { read: true });
-    // Shared, so that two who ask do not see each other; freed with the file.
+    // A shared lock, so that two agents that check do not see each other's. It
+    // ends when the file is closed.
     return !await file.tryLock(false);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;

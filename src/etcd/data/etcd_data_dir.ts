@@ -1,6 +1,7 @@
 /**
- * What is in the directory that etcd is to work in, and whether it can: looked
- * at before etcd starts, without changing anything in it.
+ * What etcd's data directory holds, read before etcd starts and without a
+ * change; and making that directory. Whether etcd can write there is left to
+ * `writable_dir`, whether an etcd runs on it to `data_dir_lock`.
  *
  * @module
  */
@@ -12,8 +13,8 @@ import { logger } from "../../base/log.ts";
 const log = logger("etcd");
 
 /**
- * What a directory is to etcd: `member` holds one; `half-made` holds a part of
- * one, left by a first start that was cut off, or by damage; `foreign` holds
+ * What a directory holds: `member`, the data of one; `half-made`, a part of
+ * that, because the first start was interrupted or files were lost; `foreign`,
  * something else.
  */
 export type EtcdDataDirKind =
@@ -25,26 +26,26 @@ export type EtcdDataDirKind =
 
 /** What {@linkcode inspectEtcdDataDir} found. */
 export interface EtcdDataDirState {
-  /** What the directory is to etcd. */
+  /** What the directory holds. */
   readonly kind: EtcdDataDirKind;
-  /** Why it is `half-made` or `foreign`: each a clause such as `"member/wal" holds no log`. */
+  /** Why it is `half-made` or `foreign`; each is a clause such as `"member/wal" holds no log`. */
   readonly reasons: readonly string[];
 }
 
-/** `lost+found` is at the root of a file system of its own. */
+/** Names that are no data: a file system has `lost+found` at its root. */
 const IGNORED_NAMES: readonly string[] = ["lost+found"];
-/** How many strange names a reason lists. */
-const NAMED = 3;
+/** How many names that do not belong there a reason lists. */
+const LISTED_NAMES = 3;
 
 /**
- * Tells what is at `path`, following a symbolic link. It reads names and
- * sizes: that the files are whole, only etcd can tell.
+ * Reads what is at `path`, and follows a symbolic link. It reads names and
+ * sizes; whether the files are whole, only etcd can find out.
  *
- * Whether a `half-made` directory may be completed depends on what else is
- * known of it: etcd, given a database without its log, serves an older state
- * or not at all.
+ * Whether etcd may complete a `half-made` directory, the caller decides from
+ * what else it knows: with a database and no log, etcd serves an older state or
+ * does not start.
  *
- * @throws {KatError} if it may not be read.
+ * @throws {KatError} naming the file or directory that cannot be read.
  */
 export async function inspectEtcdDataDir(
   path: string,
@@ -57,9 +58,11 @@ export async function inspectEtcdDataDir(
   const names = await namesIn(path);
   const strange = names.filter((name) => name !== "member");
   if (strange.length > 0) {
-    const some = strange.slice(0, NAMED).map((name) => JSON.stringify(name));
-    const more = strange.length > NAMED
-      ? ` and ${strange.length - NAMED} more`
+    const some = strange.slice(0, LISTED_NAMES).map((name) =>
+      JSON.stringify(name)
+    );
+    const more = strange.length > LISTED_NAMES
+      ? ` and ${strange.length - LISTED_NAMES} more`
       : "";
     return foreign(`it holds ${some.join(", ")}${more}`);
   }
@@ -93,9 +96,9 @@ async function inspectMember(path: string): Promise<EtcdDataDirState> {
 }
 
 /**
- * A log begins with the length of its first record. etcd takes zeros there for
- * the end of the log, and erases what follows before it finds that something
- * is missing.
+ * A log begins with the length of its first record. etcd reads zeros there as
+ * the end of the log, and erases the rest before it finds that records are
+ * missing.
  */
 async function beginsWithZeros(path: string): Promise<boolean> {
   try {
@@ -109,8 +112,8 @@ async function beginsWithZeros(path: string): Promise<boolean> {
 }
 
 /**
- * Makes the directory, mode 0700 from its first moment, and the missing ones
- * above it. One that is there already is closed to others if it was open.
+ * Makes the directory with mode 0700, and the missing ones above it. If it
+ * exists and other users may enter it, it gets that mode.
  *
  * @throws {KatError} if it cannot be made.
  */
@@ -119,19 +122,21 @@ export async function createDataDir(path: string): Promise<void> {
     await Deno.mkdir(path, { recursive: true, mode: 0o700 });
     const { mode } = await Deno.stat(path);
     if (mode !== null && (mode & 0o077) !== 0) {
-      log.warn("Closing the data directory to other users", {
+      log.warn("Closed the data directory to other users", {
         path,
         mode: (mode & 0o777).toString(8),
       });
     }
-    // A umask may also have taken away too much.
+    // The umask may also have removed permissions of the owner.
     if (mode !== null && (mode & 0o777) !== 0o700) {
       await Deno.chmod(path, 0o700);
     }
   } catch (error) {
     throw new KatError(
-      `Cannot make the data directory ${JSON.stringify(path)}`,
-      { cause: error, hint: "Choose another with --data-dir" },
+      `Cannot make the data directory ${JSON.stringify(path)}: ${
+        messageOf(error)
+      }`,
+      { cause: error, hint: "Choose another directory with --data-dir" },
     );
   }
 }
