@@ -1,13 +1,14 @@
 /**
- * Finds in etcd's log why it gave up: a table of what etcd says and what that
- * means: pure.
+ * Finds in the lines of etcd's log why etcd gave up, with a table of what etcd
+ * writes and what that means: pure. What the log does not tell is left to
+ * `explain_exit`.
  *
  * @module
  */
 
 import type { EtcdFailure } from "./etcd_process_error.ts";
 
-/** What was recognised; `why` is undefined if nothing was. */
+/** What was recognised in the log. */
 export interface Diagnosis {
   /** The kind of failure. */
   readonly failure: EtcdFailure;
@@ -38,20 +39,20 @@ export const FULL_DISK: KnownCause = {
 };
 
 const RESTORE_HINT =
-  "Nothing was deleted. Keep a copy of the data directory, then restore a backup, or, if the cluster has other members, join this node anew";
+  "Nothing was deleted. Keep a copy of the data directory, then restore a backup; if the cluster has other members, see in README how to replace a node";
 
-/** First match wins: the more telling stand first. */
+/** The first match counts, so the more specific ones stand first. */
 const EXPLANATIONS: readonly Explanation[] = [
   {
     pattern: /address already in use/,
     failure: "port-taken",
     why: "a port is taken by another program",
-    hint: "End that program, or choose other ports in cluster.kat",
+    hint: "End that program; a cluster that exists keeps its ports",
   },
   {
     pattern: /(cannot|can't) assign requested address/,
     failure: "address-missing",
-    why: "this machine does not have the address",
+    why: "this machine does not have the address that etcd should listen on",
     hint: "Give --advertise-address an address of this machine",
   },
   {
@@ -62,12 +63,12 @@ const EXPLANATIONS: readonly Explanation[] = [
     pattern: /read-only file system/,
     failure: "read-only",
     why: "the data directory is on a read-only file system",
-    hint: "Make it writable, or choose another with --data-dir",
+    hint: "Make it writable, or choose another directory with --data-dir",
   },
   {
     pattern: /flag provided but not defined|invalid value .* for flag/,
     failure: "wrong-flag",
-    why: "this etcd does not know an option it was given",
+    why: "this version of etcd does not know an option that kat-agent gives it",
     hint: "Use a supported version of etcd: see `kat-agent version`",
   },
   {
@@ -76,7 +77,7 @@ const EXPLANATIONS: readonly Explanation[] = [
     failure: "wrong-cluster",
     why: "its data or its peers belong to another cluster",
     hint:
-      "Compare --initial-cluster on all nodes, and check that each data directory is of this cluster",
+      "Compare --initial-cluster on all nodes, and check that each data directory belongs to this cluster",
   },
   {
     pattern: /invalid downgrade|cannot downgrade|cluster cannot be downgraded/i,
@@ -94,22 +95,22 @@ const EXPLANATIONS: readonly Explanation[] = [
   {
     pattern: /too many open files|file descriptor limit/i,
     failure: "unknown",
-    why: "it may open too few files",
-    hint: "Raise the limit: ulimit -n, or LimitNOFILE under systemd",
+    why: "its limit of open files is too low",
+    hint: "Raise the limit with ulimit -n, or with LimitNOFILE under systemd",
   },
   {
     pattern: /permission denied|operation not permitted/,
     failure: "no-permission",
-    why: "no permission",
+    why: "it has no permission for a file or a port",
     hint:
-      "Check the owner of the data directory, and the right to use ports below 1024",
+      "Give the file to the user that runs kat-agent, with chown; ports below 1024 need root",
   },
 ];
 
-/** A line of etcd's log can be several KB of settings. */
+/** The most characters that a message quotes of a line; some lines list all settings in several KB. */
 const LINE_LENGTH = 500;
 
-/** Says why the etcd that wrote these lines gave up. */
+/** Finds why the etcd that wrote these lines gave up. */
 export function diagnose(lines: readonly string[]): Diagnosis {
   const said = lastWords(lines);
   for (const { pattern, failure, why, hint } of EXPLANATIONS) {
@@ -119,7 +120,7 @@ export function diagnose(lines: readonly string[]): Diagnosis {
   return { failure: "unknown", why: said.at(-1), hint: undefined };
 }
 
-/** Members that refuse each other go on trying for ever. */
+/** Finds that members refuse each other, which keep running and trying for ever; `undefined` if they do not. */
 export function diagnoseMismatch(
   lines: readonly string[],
 ): Diagnosis | undefined {
@@ -128,12 +129,12 @@ export function diagnoseMismatch(
     : undefined;
 }
 
-/** Every supported etcd says this early in its life, and once. */
+/** Every supported etcd writes this line once, early in its start. */
 const START_REGEXP = /"msg":"configuring peer listeners"/;
 
 /**
- * Says, from the lines of a log, why the etcd that was started last gave up:
- * for who only has its log. `undefined` if it did not, or was killed.
+ * Finds why the etcd that was started last gave up, for a caller that knows only
+ * its log. `undefined` if it did not give up, or was killed.
  */
 export function explainLastEnd(
   lines: readonly string[],
@@ -146,13 +147,15 @@ export function explainLastEnd(
   return why === undefined ? undefined : { why, hint };
 }
 
-/** What etcd, the Go runtime or a shell said as it gave up, oldest first. */
+/** What etcd, the Go runtime or a shell wrote as it gave up, oldest first. */
 function lastWords(lines: readonly string[]): string[] {
   const fatal = lines.map(fatalWords).filter((words) => words !== undefined);
-  // A program that is not etcd's writes no such line: its last one must do.
+  // Another program, as a script that starts etcd, writes no such line: then its
+  // last line is used.
   return (fatal.length > 0 ? fatal : lines.slice(-1)).map(shorten);
 }
 
+/** The lines of the Go runtime and of etcd's options, which are not JSON. */
 const PLAIN_REGEXP =
   /^(?:panic: |fatal error: |flag provided but not defined|invalid value |error verifying flags)/;
 
@@ -167,7 +170,7 @@ function fatalWords(line: string): string | undefined {
   }
 }
 
-/** A line of the log, cut to what fits a message. */
+/** Cuts a line of the log to the length that a message quotes. */
 export function shorten(line: string): string {
   return line.length > LINE_LENGTH ? `${line.slice(0, LINE_LENGTH)}…` : line;
 }

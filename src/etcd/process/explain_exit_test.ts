@@ -222,6 +222,6 @@ Deno.test("explainLastEnd() tells of the last start, and only if it failed", () 
   // Refused before it said that it starts.
   match(
     explainLastEnd([start, "flag provided but not defined: -x"])?.why ?? "",
-    /^this etcd does not know an option/,
+    /^this version of etcd does not know an option/,
   );
 });
