@@ -1,6 +1,6 @@
 /**
- * Takes back etcd's alarm for a full database, once there is room again: the
- * last step after compacting and defragmenting.
+ * Disarms etcd's alarm for a full database after space was freed: the last step,
+ * after compaction and defragmentation.
  *
  * @module
  */
@@ -15,28 +15,28 @@ import {
   type MemberWithStatus,
 } from "./member_status.ts";
 
-/** etcd takes no larger one; with less room than that, the alarm would soon be back. */
+/** The largest request that etcd accepts; with less free space, the alarm would soon be raised again. */
 const LARGEST_REQUEST_BYTES = 1.5 * 1024 ** 2;
 
 /** Options of {@linkcode disarmNoSpace}. */
 export interface DisarmOptions extends ProgressOptions {
-  /** The quota of members that do not tell theirs, in bytes; etcd tells it since 3.6. */
+  /** The quota of members that do not report theirs, in bytes; etcd reports it since 3.6. */
   readonly quotaBytes?: number | undefined;
 }
 
-/** What {@linkcode disarmNoSpace} did. */
+/** The result of {@linkcode disarmNoSpace}. */
 export interface Disarming {
-  /** The members whose alarm for space was taken back. */
+  /** The members whose alarm for space was disarmed. */
   readonly disarmed: readonly string[];
-  /** The members whose data differ: no command mends that. */
+  /** The members with an alarm because their data differ; no command can fix that. */
   readonly corrupt: readonly string[];
 }
 
 /**
- * Takes back the alarms of members that were full and are no longer.
+ * Disarms the alarms of members that were full and are not full any more.
  *
- * @throws {KatError} if one still is, or its size cannot be known; nothing is
- * then taken back.
+ * @throws {KatError} if a member still is, or its size is unknown; then no alarm
+ * is disarmed.
  * @throws {EtcdCallError} if the cluster does not answer.
  */
 export async function disarmNoSpace(
@@ -73,7 +73,7 @@ function refuseIfFull(
     throw new KatError(
       `Cannot disarm: ${
         memberText(member)
-      } does not answer, so that its size is unknown`,
+      } does not answer, so the size of its database is unknown`,
       { hint: "Start its agent first" },
     );
   }
@@ -82,8 +82,11 @@ function refuseIfFull(
     throw new KatError(
       `Cannot disarm: ${
         memberText(member)
-      } does not tell its quota, and the store holds no cluster that would`,
-      { hint: "Use etcdctl alarm disarm once its database is below the quota" },
+      } does not report its quota, and the store holds no configuration of a cluster that sets it`,
+      {
+        hint:
+          "Run etcdctl alarm disarm once the database is smaller than the quota",
+      },
     );
   }
   if (status.dbBytes + LARGEST_REQUEST_BYTES <= quota) return;
@@ -94,7 +97,7 @@ function refuseIfFull(
     {
       hint: status.dbBytesInUse + LARGEST_REQUEST_BYTES <= quota
         ? "Run kat-agent etcd compact and then kat-agent etcd defrag first, or raise spec.etcd.quotaBackendBytes"
-        : "Delete keys or run kat-agent etcd compact --keep 0, and then kat-agent etcd defrag; or raise spec.etcd.quotaBackendBytes",
+        : "Delete keys or run kat-agent etcd compact --keep 0, and then run kat-agent etcd defrag; or raise spec.etcd.quotaBackendBytes",
     },
   );
 }

@@ -14,13 +14,13 @@ import {
   type ResponseHeader,
 } from "./etcd_maintenance.ts";
 
-/** What a member says of itself. */
+/** What a member reports about itself. */
 export interface EtcdMemberStatus {
-  /** The cluster it belongs to, as hexadecimal digits. */
+  /** The ID of its cluster in hexadecimal digits. */
   readonly clusterId: string;
-  /** Which member it is, as hexadecimal digits. */
+  /** Its own ID in hexadecimal digits. */
   readonly memberId: string;
-  /** The member that leads etcd's consensus, as it knows; `0` if none. */
+  /** The ID of etcd's leader, as far as the member knows; `0` if it knows none. */
   readonly leaderId: string;
   /** Its etcd, as `3.6.14`. */
   readonly version: string;
@@ -30,29 +30,29 @@ export interface EtcdMemberStatus {
   readonly raftTerm: bigint;
   /** The last entry of its log. */
   readonly raftIndex: bigint;
-  /** The last entry that it has applied; 0 if it does not tell. */
+  /** The last entry that it has applied; 0 if it does not report that. */
   readonly raftAppliedIndex: bigint;
   /** Its database on disk, in bytes. */
   readonly dbBytes: number;
-  /** What of that holds data; the rest is given back by defragmenting. */
+  /** The part of that with data in it; defragmenting frees the rest. */
   readonly dbBytesInUse: number;
-  /** The size at which it refuses writes; told since etcd 3.6. */
+  /** The size at which it refuses writes; reported since etcd 3.6. */
   readonly quotaBytes?: number;
-  /** Whether it only listens, without a vote. */
+  /** Whether it only follows and does not vote. */
   readonly isLearner: boolean;
-  /** What it complains of, in etcd's words; empty if all is well. */
+  /** Its problems in etcd's words; empty if it has none. */
   readonly errors: readonly string[];
 }
 
-/** A member, and what it says of itself. */
+/** A member, and what it reports about itself. */
 export interface MemberWithStatus {
   /** Its name; empty if it has never started. */
   readonly name: string;
-  /** As hexadecimal digits. */
+  /** Its ID in hexadecimal digits. */
   readonly memberId: string;
-  /** Its client URL, or its peer URL as long as it has none. */
+  /** Its client URL, or its peer URL if it has never started. */
   readonly url: string;
-  /** What it says; absent if it does not answer. */
+  /** Its report; absent if it does not answer. */
   readonly status?: EtcdMemberStatus;
 }
 
@@ -77,7 +77,7 @@ interface StatusResponse {
 }
 
 /**
- * Asks the member at `endpoint` about itself; it needs no others to answer.
+ * Asks the member at `endpoint` about itself; it can answer without the others.
  *
  * @throws {EtcdCallError} if it does not answer.
  */
@@ -114,7 +114,7 @@ export async function readMemberStatus(
 /**
  * Asks the cluster for its members, and each of them about itself.
  *
- * @throws {EtcdCallError} if nobody can list the members.
+ * @throws {EtcdCallError} if no member can list them.
  */
 export async function listMembersWithStatus(
   { endpoints, ...options }: ListMembersOptions,
@@ -130,7 +130,7 @@ export async function listMembersWithStatus(
   );
 }
 
-/** What the member at `url` says of itself; `undefined` if it does not answer. */
+/** Asks the member at `url` about itself; `undefined` if it does not answer. */
 export async function statusIfAnswering(
   url: string,
   options: MaintenanceOptions = {},
@@ -144,8 +144,8 @@ export async function statusIfAnswering(
 }
 
 /**
- * What a member complains of that concerns itself: each member knows the
- * alarms of all.
+ * The problems of the member itself: its report also holds the alarms of all
+ * other members.
  */
 export function ownErrors(
   { errors, memberId }: Pick<EtcdMemberStatus, "errors" | "memberId">,

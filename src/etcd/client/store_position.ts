@@ -1,5 +1,6 @@
 /**
- * How far a member's store is, asked in a way that needs a majority.
+ * The revision that a cluster's store has reached, read in a way that needs a
+ * majority.
  *
  * @module
  */
@@ -12,24 +13,24 @@ import {
   type ResponseHeader,
 } from "./etcd_maintenance.ts";
 
-/** Where a member's store has got to. */
+/** The revision that a store has reached, and the member that told it. */
 export interface StorePosition {
-  /** The cluster it belongs to, as hexadecimal digits. */
+  /** The cluster's ID in hexadecimal digits. */
   readonly clusterId: string;
-  /** Which member it is, as hexadecimal digits. */
+  /** The member's ID in hexadecimal digits. */
   readonly memberId: string;
   /** A revision that a majority of the members has. */
   readonly revision: bigint;
 }
 
-/** A read that finds nothing, as no key is so short; a member needs a majority to say so. */
+/** A read that finds nothing, as no key is so short; a member needs a majority to answer it. */
 export const EMPTY_READ = { key: new Uint8Array(1), count_only: true };
 
 /**
- * Asks the member at `endpoint` how far the store is: not before it has caught
- * up with the others, so that what was once confirmed is in it.
+ * Asks the member at `endpoint` for its revision. The member answers once it has
+ * caught up with the others, so every confirmed write is in that revision.
  *
- * @throws {EtcdCallError} if it does not answer, or knows no majority.
+ * @throws {EtcdCallError} if it does not answer, or reaches no majority.
  */
 export async function readPosition(
   endpoint: string,
