@@ -56,7 +56,7 @@ Deno.test("startLogging() writes JSON lines with the whole message", async () =>
   const { time: _, ...line } = JSON.parse(chunks.join(""));
   deepStrictEqual(line, {
     level: "info",
-    room: "election",
+    component: "election",
     message: 'Became leader: n"1',
     leaderId: 'n"1',
     fence: "7",
