@@ -34,6 +34,15 @@ export function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
+/** Resolves once `promise` has settled, but after `ms` milliseconds at the latest. */
+export async function settledWithin(
+  promise: Promise<unknown>,
+  ms: number,
+): Promise<void> {
+  using late = new Deadline(ms, () => new Error("Waited long enough"));
+  await abortable(promise, late.signal).catch(() => {});
+}
+
 /** The reason that ends the timer of a disposed deadline. */
 const DISPOSED = new Error("The deadline was disposed");
 

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { settledWithin } from "../abortable.ts";
 import { type Journal, prefixed } from "../systemd/journal.ts";
 import type { Line } from "./log_line.ts";
 
@@ -52,12 +53,7 @@ export class LineQueue {
 
   /** Waits, for a second at most, until all lines are written. */
   async flush(): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const deadline = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, FLUSH_MS);
-    });
-    await Promise.race([this.#draining, deadline]);
-    clearTimeout(timer);
+    if (this.#draining) await settledWithin(this.#draining, FLUSH_MS);
   }
 
   async #drain(): Promise<void> {
@@ -65,7 +61,8 @@ export class LineQueue {
       const lines = this.#waiting;
       this.#waiting = [];
       if (this.#dropped > 0) {
-        const text = `(${this.#dropped} log lines dropped: nobody read them)`;
+        const text =
+          `(${this.#dropped} log lines dropped: stderr was not read in time)`;
         lines.unshift({
           text: this.#prefixes ? prefixed("warning", text) : text,
         });

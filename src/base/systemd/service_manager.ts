@@ -5,6 +5,7 @@
  * @module
  */
 
+import { settledWithin } from "../abortable.ts";
 import { escapeControls } from "../escape_controls.ts";
 import { UnixDatagram } from "./unix_datagram.ts";
 
@@ -62,12 +63,7 @@ export class ServiceManager implements AsyncDisposable {
 
   /** Sends the waiting messages and closes the connection. */
   async [Symbol.asyncDispose](): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const deadline = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, FLUSH_MS);
-    });
-    await Promise.race([this.#sending, deadline]);
-    clearTimeout(timer);
+    await settledWithin(this.#sending, FLUSH_MS);
     this.#socket[Symbol.dispose]();
   }
 }

@@ -34,7 +34,7 @@ export interface DownloadOptions {
 
 /**
  * Downloads `url` into a new file, which is on disk when the promise resolves.
- * If it rejects, the file is gone.
+ * If the promise rejects, the file has been removed.
  *
  * @throws {DownloadError} if the URL does not give the file with this SHA-256.
  * @throws {Error} as the file system says, if the file cannot be written.

@@ -68,7 +68,7 @@ export async function unpackArchive(
   const taken = new Map<string, FileChecksum>();
   const refusal = (reason: string, cause?: unknown) =>
     new KatError(`Cannot unpack ${JSON.stringify(path)}: ${reason}`, {
-      hint: "Use an archive that etcd's makers published",
+      hint: "Use an archive that the etcd project published",
       cause,
     });
   const entries = path.endsWith(".zip") ? readZip(path) : readTarGz(path);
