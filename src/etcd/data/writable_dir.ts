@@ -7,7 +7,7 @@
 
 import { access, constants, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { KatError } from "../../base/errors.ts";
+import { KatError, messageOf } from "../../base/errors.ts";
 
 /** etcd begins by reserving a log file of this size; without the space it panics. */
 const NEW_MEMBER_BYTES = 64_000_000;
@@ -45,7 +45,7 @@ export async function checkWritable(path: string): Promise<void> {
     await assertSpace(directory, path);
   } catch (error) {
     if (error instanceof KatError) throw error;
-    throw refusal(path, String(error), undefined, error);
+    throw refusal(path, messageOf(error), undefined, error);
   }
 }
 

@@ -49,10 +49,10 @@ export async function explainExit(
     ? diagnose(lines)
     : diagnoseSignal(exit.signal);
   // The log lies on the same disk: when that is full, the reason is not in it.
-  const { failure, why, hint } =
-    found.failure === "unknown" && exit.signal === null
-      ? diagnoseDisk(await spaceOf(dirname(log.path))) ?? found
-      : found;
+  const isUnexplained = found.hint === undefined && exit.signal === null;
+  const { failure, why, hint } = isUnexplained
+    ? diagnoseDisk(await spaceOf(dirname(log.path))) ?? found
+    : found;
   const words = wordsFor(exit, { failure, why });
   return new EtcdProcessError(`Cannot run etcd: ${words}`, {
     failure,
@@ -114,7 +114,7 @@ function diagnoseSignal(signal: string): Diagnosis {
     failure: "unknown",
     why: `it was ended by ${signal}`,
     hint: signal === "SIGKILL"
-      ? "If nobody did that on purpose, the machine may have run out of memory: see its kernel log"
+      ? "If nobody did that on purpose, the machine may have run out of memory: read its kernel log with dmesg"
       : undefined,
   };
 }

@@ -136,6 +136,8 @@ Deno.test("explainExit() finds a full disk when etcd could not write the reason 
     match(error.hint ?? "", /^Free space/);
   }
   strictEqual((await explain(10 ** 8, started)).failure, "unknown");
+  const files = zap("fatal", "listen", "accept: too many open files");
+  match((await explain(4_096, files)).message, /limit of open files/);
   const damaged = zap("fatal", "discovery failed", "walpb: crc mismatch");
   strictEqual((await explain(4_096, damaged)).failure, "damaged");
 });

@@ -7,7 +7,7 @@
  */
 
 import ipaddr from "ipaddr.js";
-import { KatError } from "../../base/errors.ts";
+import { KatError, messageOf } from "../../base/errors.ts";
 import {
   listTcpSockets,
   processesByOpenFile,
@@ -81,7 +81,7 @@ async function explain(wanted: WantedPort, cause: unknown): Promise<KatError> {
       },
     );
   }
-  return new KatError(`${what}: ${String(cause)}`, {
+  return new KatError(`${what}: ${messageOf(cause)}`, {
     cause,
     hint: `Check --advertise-address and ${setting}`,
   });

@@ -5,7 +5,7 @@
  */
 
 import { spawn } from "node:child_process";
-import { KatError } from "../../base/errors.ts";
+import { KatError, messageOf } from "../../base/errors.ts";
 import type { EtcdLogFile } from "./etcd_log_file.ts";
 import { etcdMarker } from "./etcd_pid_file.ts";
 import type { EtcdExit } from "./etcd_process_error.ts";
@@ -75,7 +75,7 @@ export async function spawnEtcd(
     }
     const cause = await failed;
     throw new KatError(
-      `Cannot run ${JSON.stringify(binary)}: ${String(cause)}`,
+      `Cannot run ${JSON.stringify(binary)}: ${messageOf(cause)}`,
       { cause, hint: "Check the file and the directories above it" },
     );
   } finally {

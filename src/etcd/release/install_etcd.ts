@@ -102,7 +102,7 @@ async function replaceDamaged(
   } catch (error) {
     if (!(error instanceof KatError)) throw error;
     throw new KatError(
-      `${error.message}; the one in "${directory}" is damaged: ${reason}`,
+      `${error.message}; the etcd in the cache, "${directory}", is damaged: ${reason}`,
       { hint: error.hint, cause: error },
     );
   }

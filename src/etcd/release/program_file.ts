@@ -7,7 +7,7 @@
  * @module
  */
 
-import { KatError } from "../../base/errors.ts";
+import { KatError, messageOf } from "../../base/errors.ts";
 
 const MACHINES: Readonly<Record<number, string>> = {
   0x3e: "x86_64",
@@ -42,7 +42,7 @@ export async function assertRunnable(path: string): Promise<void> {
       ? "there is no such file"
       : error instanceof Deno.errors.PermissionDenied
       ? "no permission to read it"
-      : String(error);
+      : messageOf(error);
     throw refusal(path, why, undefined, error);
   }
   const why = foreignReason(header);
