@@ -45,7 +45,7 @@ async function fill(endpoint: string): Promise<void> {
   });
 }
 
-Deno.test("a full database is found by status and mended by compact, defrag and disarm, in this order", async () => {
+Deno.test("a full database is found by status and repaired by compact, defrag and disarm, in this order", async () => {
   await using dir = await tempDir();
   const file = await writeClusterFile(dir.path, {
     spec: { etcd: `{ quotaBackendBytes: ${QUOTA} }` },

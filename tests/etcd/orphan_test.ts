@@ -241,7 +241,7 @@ Deno.test("findOrphan() takes no program for etcd because it carries the marker"
   strictEqual(await findOrphan(`${dir.path}/etcd.pid`, dataDir), undefined);
 });
 
-Deno.test("findOrphan() takes no etcd for its own that somebody else started on the directory", async () => {
+Deno.test("findOrphan() does not take the etcd that another program started on the directory", async () => {
   await using dir = await tempDir();
   const dataDir = `${dir.path}/etcd`;
   using _lock = await lockDataDir(dataDir);

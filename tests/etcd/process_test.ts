@@ -326,7 +326,7 @@ Deno.test("startEtcd() refuses what is no program for this machine", async () =>
   }
 });
 
-Deno.test("EtcdProcess.waitUntilServing() repeats the last words of a program that is no etcd", async () => {
+Deno.test("EtcdProcess.waitUntilServing() repeats the last line of a program that is not etcd", async () => {
   await using member = await testMember();
   const binary = await executable(
     join(member.dir, "script"),

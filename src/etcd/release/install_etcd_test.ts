@@ -283,7 +283,7 @@ Deno.test("installEtcd() names every place that failed in one error", async () =
   match(error.message, /403 Forbidden; .*404 Not Found$/);
 });
 
-/** What somebody may do to a cache. */
+/** How a cache can be damaged. */
 const TAMPERINGS: Readonly<
   Record<string, (directory: string) => Promise<void>>
 > = {
