@@ -88,15 +88,18 @@ export async function askVersion(
       const said = escapeControls(stderr.trim().split("\n").at(-1) ?? "");
       throw refusal(path, `it ended with code ${status.code}: ${said}`);
     }
-    return parseEtcdVersion(stdout);
-  } catch (error) {
-    if (inTime.signal.aborted || !(error instanceof KatError)) throw error;
-    throw error.message.startsWith("Cannot run")
-      ? error
-      : refusal(path, error.message, error);
+    return versionIn(stdout, path);
   } finally {
     kill(child);
     await child.status;
+  }
+}
+
+function versionIn(output: string, path: string): EtcdVersion {
+  try {
+    return parseEtcdVersion(output);
+  } catch (error) {
+    throw refusal(path, messageOf(error), error);
   }
 }
 
