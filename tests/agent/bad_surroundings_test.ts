@@ -199,7 +199,10 @@ Deno.test("init with few open files says what is missing, and leaves no process"
   );
 
   strictEqual(code, 1, stderr);
-  match(stderr, /^kat-agent: Cannot run etcd: .*too few files/m);
+  match(
+    stderr,
+    /^kat-agent: Cannot run etcd: .*its limit of open files is too low/m,
+  );
   match(stderr, /ulimit -n/);
   strictEqual((await processesNaming(dir.path)).length, 0);
 

@@ -13,8 +13,8 @@ import { startEtcd } from "../../src/etcd/process/etcd_process.ts";
 import {
   compactHistory,
   defragmentMembers,
-  disarmNoSpace,
 } from "../../src/etcd/client/compact_defrag.ts";
+import { disarmNoSpace } from "../../src/etcd/client/disarm_no_space.ts";
 import { listMembersWithStatus } from "../../src/etcd/client/member_status.ts";
 import { EtcdStore } from "../../src/store/etcd/etcd_store.ts";
 import { StoreError } from "../../src/store/state_store.ts";
@@ -45,7 +45,7 @@ async function fill(endpoint: string): Promise<void> {
   });
 }
 
-Deno.test("status reports a full database, and compact, defrag and disarm, in this order, repair it", async () => {
+Deno.test("a full database is found by status and repaired by compact, defrag and disarm, in this order", async () => {
   await using dir = await tempDir();
   const file = await writeClusterFile(dir.path, {
     spec: { etcd: `{ quotaBackendBytes: ${QUOTA} }` },

@@ -7,8 +7,8 @@ import {
 } from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { KatError } from "../../src/base/errors.ts";
+import { assertUnlocked } from "../../src/etcd/data/data_dir_lock.ts";
 import {
-  assertUnlocked,
   createDataDir,
   type EtcdDataDirKind,
   inspectEtcdDataDir,
@@ -113,6 +113,34 @@ Deno.test("inspectEtcdDataDir() and assertUnlocked() see a running etcd, and one
   await checkWritable(dataDir);
 
   deepStrictEqual(await treeHash(dataDir), before);
+});
+
+Deno.test("inspectEtcdDataDir() and assertUnlocked() name the one file that may not be read", async () => {
+  await using dir = await tempDir();
+  const wal = join(dir.path, "member", "wal", "0-0.wal");
+  const database = join(dir.path, "member", "snap", "db");
+  await write(wal, "x");
+  await write(database, "x");
+  // Root may read every file, so the kernel's answer is given here.
+  const open = Deno.open;
+  const refusal = async (path: string, act: () => Promise<unknown>) => {
+    const refusing = (name: string, options: Deno.OpenOptions) =>
+      name === path
+        ? Promise.reject(new Deno.errors.PermissionDenied("os error 13"))
+        : open(name, options);
+    try {
+      Object.assign(Deno, { open: refusing });
+      await rejects(act(), {
+        message: `Cannot read ${JSON.stringify(path)}: no permission`,
+        hint: "Give it to the user that runs kat-agent, with chown",
+      });
+    } finally {
+      Object.assign(Deno, { open });
+    }
+  };
+
+  await refusal(wal, () => inspectEtcdDataDir(dir.path));
+  await refusal(database, () => assertUnlocked(dir.path));
 });
 
 Deno.test("createDataDir() makes directories that are closed to others", async () => {

@@ -137,7 +137,7 @@ Deno.test("installEtcd() reports a full disk and leaves nothing", async () => {
 
   ok("message" in outcome, JSON.stringify(outcome));
   match(outcome.message, /^Cannot keep etcd in ".*": File too large/);
-  match(outcome.hint ?? "", /100 MB to spare/);
+  match(outcome.hint ?? "", /100 MB free/);
   deepStrictEqual(await namesIn(join(dir.path, "etcd")), [".lock"]);
 });
 

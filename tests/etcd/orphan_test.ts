@@ -1,11 +1,12 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { assertUnlocked } from "../../src/etcd/data/etcd_data_dir.ts";
+import { assertUnlocked } from "../../src/etcd/data/data_dir_lock.ts";
 import {
   differingSettings,
   orphanMismatch,
 } from "../../src/etcd/process/compare_orphan.ts";
 import { versionText } from "../../src/etcd/etcd_version.ts";
+import { chooseTiming } from "../../src/etcd/etcd_timing.ts";
 import { etcdFlags } from "../../src/etcd/process/etcd_flags.ts";
 import {
   findOrphan,
@@ -157,7 +158,10 @@ Deno.test("orphanMismatch() returns nothing for an orphan that is as a new etcd 
   };
 
   strictEqual(await orphanMismatch(orphan, member.options), undefined);
-  const other = { ...member.options.member, electionTimeoutMs: 700 };
+  const other = {
+    ...member.options.member,
+    ...chooseTiming({ electionTimeoutMs: 700 }, member.options.member),
+  };
   strictEqual(
     await orphanMismatch(orphan, { ...member.options, member: other }),
     "it runs with other --heartbeat-interval, --election-timeout",
@@ -238,7 +242,7 @@ Deno.test("findOrphan() does not take a program with the marker for etcd", async
   strictEqual(await findOrphan(`${dir.path}/etcd.pid`, dataDir), undefined);
 });
 
-Deno.test("findOrphan() does not adopt an etcd that another program started on the directory", async () => {
+Deno.test("findOrphan() does not take the etcd that another program started on the directory", async () => {
   await using dir = await tempDir();
   const dataDir = `${dir.path}/etcd`;
   using _lock = await lockDataDir(dataDir);

@@ -332,7 +332,7 @@ Deno.test("startEtcd() refuses a file that is no program for this machine", asyn
   }
 });
 
-Deno.test("EtcdProcess.waitUntilServing() repeats the last output of a program that is no etcd", async () => {
+Deno.test("EtcdProcess.waitUntilServing() repeats the last line of a program that is not etcd", async () => {
   await using member = await testMember();
   const binary = await executable(
     join(member.dir, "script"),

@@ -1,5 +1,5 @@
 import { ok, strictEqual } from "node:assert/strict";
-import { readMemberStatus } from "../../src/etcd/client/etcd_maintenance.ts";
+import { readMemberStatus } from "../../src/etcd/client/member_status.ts";
 import { startEtcd } from "../../src/etcd/process/etcd_process.ts";
 import { readLastIndex } from "../../src/etcd/data/wal_end.ts";
 import { etcdctl } from "../machine/etcdctl.ts";

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { deriveTiming } from "../../src/etcd/etcd_timing.ts";
 import type { EtcdMember } from "../../src/etcd/process/etcd_flags.ts";
 import type { EtcdProcessOptions } from "../../src/etcd/process/etcd_process.ts";
 import { etcdBinaries } from "./tested_etcd.ts";
@@ -42,6 +43,9 @@ export async function testMember(
         peerUrl,
         initialCluster: [{ name: "n1", peerUrl }],
         initialClusterToken: "test",
+        ...deriveTiming(undefined, {
+          members: changes.initialCluster?.length ?? 1,
+        }),
         ...changes,
       },
       logFile: `${dir.path}/etcd.log`,

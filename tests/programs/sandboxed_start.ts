@@ -9,7 +9,7 @@
  */
 
 import { messageOf } from "../../src/base/errors.ts";
-import { assertUnlocked } from "../../src/etcd/data/etcd_data_dir.ts";
+import { assertUnlocked } from "../../src/etcd/data/data_dir_lock.ts";
 import { findOrphan } from "../../src/etcd/process/etcd_pid_file.ts";
 import { endOrphan } from "../../src/etcd/process/orphan.ts";
 import { assertPortsFree } from "../../src/etcd/process/port_holder.ts";

@@ -4,7 +4,7 @@ import type {
   ILeaseKeepAliveResponse,
 } from "etcd3/lib/rpc.js";
 import { EtcdClient } from "../../src/etcd/client/etcd_client.ts";
-import { readMemberStatus } from "../../src/etcd/client/etcd_maintenance.ts";
+import { readMemberStatus } from "../../src/etcd/client/member_status.ts";
 import {
   type EtcdProcess,
   startEtcd,

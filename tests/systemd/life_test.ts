@@ -210,7 +210,7 @@ Deno.test("a node lives under systemd, from its installation to its removal", {
         return found;
       });
       strictEqual(entry.PRIORITY, "6");
-      strictEqual(entry.KAT_ROOM, "election");
+      strictEqual(entry.KAT_COMPONENT, "election");
       strictEqual(entry.KAT_LEADER_ID, "n1");
       strictEqual(entry.SYSLOG_IDENTIFIER, "kat-agent");
     },
@@ -268,7 +268,7 @@ Deno.test("a node lives under systemd, from its installation to its removal", {
     strictEqual(Result, "success");
     deepStrictEqual(await processes(machine), []);
     const last = (await journal(machine))
-      .filter(({ KAT_ROOM }) => KAT_ROOM !== undefined)
+      .filter(({ KAT_COMPONENT }) => KAT_COMPONENT !== undefined)
       .slice(-3).map(({ MESSAGE }) => MESSAGE?.replace(/ \w+=.*/, ""));
     deepStrictEqual(last, [
       "Resigned leadership",
