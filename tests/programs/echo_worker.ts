@@ -45,7 +45,7 @@ export interface EchoMethods {
   wait(): Promise<never>;
   /** Ends only when asked to; returns the name of the reason's class. */
   reasonOfEnd(): Promise<string>;
-  /** Never ends, whoever asks. */
+  /** Never ends, also when aborted. */
   hang(): Promise<never>;
   /** Fails as a command does. */
   refuse(): Promise<never>;
@@ -57,13 +57,13 @@ export interface EchoMethods {
   returnFunction(): Promise<unknown>;
   /** Logs a line with a field that is no plain data. */
   log(): Promise<void>;
-  /** Throws where nothing catches it. */
+  /** Rejects a promise that is not handled. */
   crash(): Promise<void>;
   /** Keeps its event loop from turning until the first number is no longer 0. */
   stall(numbers: Int32Array): Promise<void>;
   /** Counts up the first number from now on, whatever happens. */
   tick(numbers: Int32Array): Promise<void>;
-  /** Sets the first number to 7 in an exit hook. */
+  /** Registers an exit hook that sets the first number to 7. */
   promise(numbers: Int32Array): Promise<void>;
 }
 

@@ -6,10 +6,8 @@
  */
 
 import type { ClusterSpec } from "../../config/cluster_config.ts";
-import {
-  assertUnlocked,
-  createDataDir,
-} from "../../etcd/data/etcd_data_dir.ts";
+import { assertUnlocked } from "../../etcd/data/data_dir_lock.ts";
+import { createDataDir } from "../../etcd/data/etcd_data_dir.ts";
 import { type DiskProbe, probeDisk } from "../../etcd/disk_probe.ts";
 import { findOrphan } from "../../etcd/process/etcd_pid_file.ts";
 import { assertPortsFree } from "../../etcd/process/port_holder.ts";

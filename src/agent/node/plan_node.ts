@@ -100,18 +100,23 @@ export function clientEndpoints(
   return [own, ...others];
 }
 
-function wantedPorts({ spec, advertiseAddress }: NodeRecord): WantedPort[] {
+function wantedPorts(
+  { spec, advertiseAddress, state }: NodeRecord,
+): WantedPort[] {
+  const isFixed = state === "ready";
   const client: WantedPort = {
     purpose: "client",
     address: advertiseAddress,
     port: spec.etcdClientPort,
     setting: "spec.etcdClientPort",
+    isFixed,
   };
   const peer: WantedPort = {
     purpose: "peer",
     address: advertiseAddress,
     port: spec.etcdPeerPort,
     setting: "spec.etcdPeerPort",
+    isFixed,
   };
   return isLoopback(advertiseAddress)
     ? [client, peer]

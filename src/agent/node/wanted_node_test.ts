@@ -118,6 +118,15 @@ Deno.test("planNode() returns to the cluster that the node knows, and makes one 
   });
 });
 
+Deno.test("planNode() says that ports can no longer change once the cluster exists", () => {
+  const second = node("n2", THREE);
+  const areFixed = (state: "initialising" | "ready") =>
+    plan(second, { state }).ports.map(({ isFixed }) => isFixed);
+
+  deepStrictEqual(areFixed("initialising"), [false, false, false]);
+  deepStrictEqual(areFixed("ready"), [true, true, true]);
+});
+
 Deno.test("decodeNodeRecord() reads what encodeNodeRecord() wrote", () => {
   const record = {
     ...node("n2", THREE),

@@ -29,7 +29,7 @@ import {
   refuseAnotherStore,
   retryUntilAvailable,
 } from "../../cluster/cluster_record.ts";
-import { agreeOnTiming } from "../../cluster/cluster_timing.ts";
+import { agreeOnTiming } from "../../cluster/agree_on_timing.ts";
 import { missingPeers } from "../health/missing_peers.ts";
 import { checkPosition, IdentityKeeper } from "../identity/keep_identity.ts";
 import type { TermState } from "../node_state.ts";
@@ -40,8 +40,10 @@ import type {
   StoreInput,
   StoreMethods,
 } from "./store_part.ts";
-import type { ClusterTiming } from "../../cluster/timing_schema.ts";
-import { leaseInForce } from "../../cluster/timing_status.ts";
+import {
+  type ClusterTiming,
+  leaseInForce,
+} from "../../cluster/cluster_timing.ts";
 
 /** Makes what the thread does when asked; it lasts as long as the thread. */
 export function storeMethods(): WorkerMethods<StoreMethods, StoreHost> {
@@ -170,7 +172,7 @@ async function agree(
       known: own?.timing,
       probing: own?.timing ? undefined : probing(),
       isLeaseGiven: own?.isLeaseGiven,
-      onSettled: (timing) => abortable(host.keepTiming(timing), signal),
+      onStored: (timing) => abortable(host.keepTiming(timing), signal),
       signal,
     }),
   );

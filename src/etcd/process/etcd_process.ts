@@ -9,11 +9,8 @@ import { hostOf, isLoopback } from "../../base/url.ts";
 import { abortable, Deadline } from "../../base/abortable.ts";
 import { addExitHook } from "../../base/exit_hooks.ts";
 import { logger } from "../../base/log.ts";
-import {
-  diagnoseMismatch,
-  explainExit,
-  explainSilence,
-} from "./explain_exit.ts";
+import { diagnoseMismatch } from "./diagnose_log.ts";
+import { explainExit, explainSilence } from "./explain_exit.ts";
 import { etcdFlags, type EtcdMember } from "./etcd_flags.ts";
 import type { EtcdHealth } from "../client/etcd_health.ts";
 import { EtcdLogFile } from "./etcd_log_file.ts";
