@@ -115,8 +115,13 @@ Deno.test("run after the agent was killed adopts its etcd without a gap, leads, 
 
     strictEqual(code, 0, stderr);
     deepStrictEqual(
-      agent.lines.map(({ message }) => message).slice(-3),
-      ["Resigned leadership", "Stopping etcd", "etcd stopped"],
+      agent.lines.map(({ message }) => message).slice(-4),
+      [
+        "Resigned leadership",
+        "Stopping etcd",
+        "etcd stopped",
+        "kat-agent stopped",
+      ],
     );
   }
   deepStrictEqual(await processesNaming(node.data), []);

@@ -8,7 +8,10 @@
 import { deriveTiming } from "../../src/etcd/etcd_timing.ts";
 import type { EtcdMember } from "../../src/etcd/process/etcd_flags.ts";
 import type { EtcdProcessOptions } from "../../src/etcd/process/etcd_process.ts";
-import { httpHealth } from "../../src/etcd/client/etcd_health.ts";
+import {
+  type EtcdHealth,
+  httpHealth,
+} from "../../src/etcd/client/etcd_health.ts";
 import { etcdBinaries } from "./tested_etcd.ts";
 import { freePorts } from "./free_ports.ts";
 import { tempDir } from "./temp_dir.ts";
@@ -20,7 +23,7 @@ export interface TestMember extends AsyncDisposable {
   /** Its client URL. */
   readonly clientUrl: string;
   /** What to start it with. */
-  readonly options: EtcdProcessOptions;
+  readonly options: EtcdProcessOptions & { readonly health: EtcdHealth };
 }
 
 /** Makes a member that is alone in its cluster, unless `changes` say otherwise. */

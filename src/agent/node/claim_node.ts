@@ -5,6 +5,7 @@
  * @module
  */
 
+import { abortable } from "../../base/abortable.ts";
 import type { ClusterSpec } from "../../config/cluster_config.ts";
 import { assertUnlocked } from "../../etcd/data/data_dir_lock.ts";
 import { createDataDir } from "../../etcd/data/etcd_data_dir.ts";
@@ -16,6 +17,7 @@ import { DataDirectory, writeRecord } from "../data_directory.ts";
 import type { Identity } from "../identity/identity.ts";
 import { refuseOtherData } from "../identity/refuse_identity.ts";
 import type { EtcdSettings } from "../parts/member_part.ts";
+import type { StorePart } from "../parts/store_part.ts";
 import { OrphanOwner } from "./orphan_owner.ts";
 import { type NodePlan, planMember } from "./plan_node.ts";
 
@@ -25,6 +27,8 @@ export interface ClaimOptions {
   readonly isFresh: boolean;
   /** Finds the etcd to run, downloading it if need be. */
   readonly findEtcd: (spec: ClusterSpec) => Promise<EtcdBinaries>;
+  /** Asks an orphan for its version. */
+  readonly store: Pick<StorePart, "health" | "ready">;
   /** Cancels the step. */
   readonly signal: AbortSignal;
 }
@@ -49,7 +53,7 @@ export interface ClaimedNode extends AsyncDisposable {
  */
 export async function claimNode(
   plan: NodePlan,
-  { isFresh, findEtcd, signal }: ClaimOptions,
+  { isFresh, findEtcd, store, signal }: ClaimOptions,
 ): Promise<ClaimedNode> {
   const { record, paths, ports, needsProbe } = plan;
   // Nothing is left of a failure here: there is no directory yet.
@@ -70,8 +74,11 @@ export async function claimNode(
   await createDataDir(paths.etcd);
 
   const member = planMember(plan, probe);
-  const isAdopted = await orphan?.adoptOrStop({ binary, version, member }) ??
-    false;
+  // An orphan has to answer within a time, which loading must not use up.
+  if (orphan) await abortable(store.ready, signal);
+  const { health } = store;
+  const isAdopted =
+    await orphan?.adoptOrStop({ binary, version, member, health }) ?? false;
   if (orphan && !isAdopted) await assertPlaceFree(plan);
   signal.throwIfAborted();
   const place = stack.move();

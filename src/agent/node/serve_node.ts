@@ -63,10 +63,10 @@ async function serveNode(
   warnOfPlainHttp(record);
   const plan = planNode(record, { paths, wantedSpec });
   await using workers = await EarlyWorkers.start(plan, options);
-  await using claim = await claimNode(plan, { ...options, isFresh });
+  const { store } = workers;
+  await using claim = await claimNode(plan, { ...options, isFresh, store });
   using _memory = settleMemory();
   await using member = await startMember(plan, { ...options, claim, workers });
-  const { store } = workers;
   await joinStore(plan, { ...options, claim, member, store });
 }
 

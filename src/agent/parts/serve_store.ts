@@ -57,6 +57,7 @@ class StoreThread implements WorkerMethods<StoreMethods, StoreHost> {
   readonly untilServing = httpHealth.untilServing;
   readonly isServing = httpHealth.isServing;
   readonly answers = httpHealth.answers;
+  readonly serverVersion = httpHealth.serverVersion;
 
   missingPeers(
     { members, nodeName }: Pick<StoreInput, "members" | "nodeName">,

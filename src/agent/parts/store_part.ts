@@ -88,6 +88,8 @@ export interface StoreMethods {
   isServing(clientUrl: string): Promise<boolean>;
   /** Whether the member at a client URL answers at all. */
   answers(clientUrl: string): Promise<boolean>;
+  /** The version of the member at a client URL, if an etcd says one. */
+  serverVersion(clientUrl: string): Promise<string | undefined>;
   /** The names and peer URLs of the members but `nodeName` that cannot be reached. */
   missingPeers(
     input: Pick<StoreInput, "members" | "nodeName">,
@@ -151,15 +153,19 @@ export class StorePart implements WatchedPart, MemberNetwork, Disposable {
       permissions: storePermissions(input),
       errors: THREAD_ERRORS,
     });
-    const { untilServing, isServing, answers } = this.#worker.remote;
+    const { remote } = this.#worker;
     const isTrue = (answer: Promise<boolean>, signal: AbortSignal) =>
       abortable(answer, signal).catch(() => false);
     this.health = {
       untilServing: (url, { signal }) =>
-        abortable(untilServing(url, { signal }), signal),
+        abortable(remote.untilServing(url, { signal }), signal),
       isServing: (url, { signal }) =>
-        isTrue(isServing(url, { signal }), signal),
-      answers: (url, { signal }) => isTrue(answers(url, { signal }), signal),
+        isTrue(remote.isServing(url, { signal }), signal),
+      answers: (url, { signal }) =>
+        isTrue(remote.answers(url, { signal }), signal),
+      serverVersion: (url, { signal }) =>
+        abortable(remote.serverVersion(url, { signal }), signal)
+          .catch(() => undefined),
     };
   }
 

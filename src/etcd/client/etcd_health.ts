@@ -36,6 +36,11 @@ export interface EtcdHealth {
     clientUrl: string,
     options: HealthOptions,
   ) => Promise<boolean>;
+  /** The member's own version, as `3.6.14`; `undefined` if no etcd says one before the signal aborts. */
+  readonly serverVersion: (
+    clientUrl: string,
+    options: HealthOptions,
+  ) => Promise<string | undefined>;
 }
 
 /** The pause after a refused connection or "not yet": etcd starts in a few of them. */
@@ -71,6 +76,11 @@ export const httpHealth: EtcdHealth = {
         .then(() => true),
       signal,
     ),
+  serverVersion: (clientUrl, { signal }) =>
+    abortable(ask(new URL("/version", clientUrl), { signal }), signal).then(
+      (answer) => /"etcdserver":\s*"(\d+\.\d+\.\d+)/.exec(answer)?.[1],
+      () => undefined,
+    ),
 };
 
 async function isTrue(
@@ -93,20 +103,6 @@ export async function readClusterVersion(
   const answer = await ask(new URL("/version", clientUrl), options);
   const [, version] = /"etcdcluster":\s*"(\d+\.\d+\.\d+)"/.exec(answer) ?? [];
   return version === undefined ? undefined : parseEtcdVersion(version);
-}
-
-/**
- * Asks the member at `clientUrl` for its own version, as `3.6.14`; `undefined`
- * if what answers is no etcd.
- *
- * @throws {Error} if nothing answers there, or not in time.
- */
-export async function readServerVersion(
-  clientUrl: string,
-  options: HealthOptions,
-): Promise<string | undefined> {
-  const answer = await ask(new URL("/version", clientUrl), options);
-  return /"etcdserver":\s*"(\d+\.\d+\.\d+)/.exec(answer)?.[1];
 }
 
 /** Not by `fetch`, which would ask a proxy named in the environment. */

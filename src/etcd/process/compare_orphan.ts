@@ -1,24 +1,25 @@
 /**
- * Whether an etcd that was left behind is what would be started now.
+ * Whether an orphan is what would be started now.
  *
  * @module
  */
 
 import { Deadline } from "../../base/abortable.ts";
 import { etcdFlags } from "./etcd_flags.ts";
-import { readServerVersion } from "../client/etcd_health.ts";
+import type { EtcdHealth } from "../client/etcd_health.ts";
 import type { EtcdProcessOptions } from "./etcd_process.ts";
 import { versionText } from "../etcd_version.ts";
 import type { Orphan } from "./orphan.ts";
 import { runsProgram } from "../../base/process_table.ts";
 
 /** What is wanted of an orphan. */
-export type WantedEtcd = Pick<
-  EtcdProcessOptions,
-  "binary" | "member" | "version"
->;
+export interface WantedEtcd
+  extends Pick<EtcdProcessOptions, "binary" | "member" | "version"> {
+  /** What asks it for its version. */
+  readonly health: Pick<EtcdHealth, "serverVersion">;
+}
 
-/** An etcd that runs answers within milliseconds; one that hangs had better be started anew. */
+/** An etcd that runs answers within milliseconds; one that hangs is better started anew. */
 const ANSWER_MS = 5_000;
 
 /**
@@ -28,7 +29,7 @@ const ANSWER_MS = 5_000;
  */
 export async function orphanMismatch(
   orphan: Orphan,
-  { binary, member, version }: WantedEtcd,
+  { binary, member, version, health }: WantedEtcd,
 ): Promise<string | undefined> {
   const settings = differingSettings(orphan.args, [
     binary,
@@ -39,8 +40,7 @@ export async function orphanMismatch(
     return "its program has been replaced since";
   }
   using deadline = new Deadline(ANSWER_MS, () => new Error("No answer"));
-  const running = await readServerVersion(member.clientUrls[0], deadline)
-    .catch(() => undefined);
+  const running = await health.serverVersion(member.clientUrls[0], deadline);
   if (running === undefined) return "it does not answer";
   return running === versionText(version) ? undefined : `it is etcd ${running}`;
 }
