@@ -34,8 +34,8 @@ export interface EtcdCallErrorInit {
   readonly failure: CallFailure;
   /** Whether it may have taken effect. */
   readonly outcome: CallOutcome;
-  /** The endpoint that was asked. */
-  readonly endpoint: string;
+  /** The endpoint that was asked, if one was. */
+  readonly endpoint?: string | undefined;
   /** The error underneath. */
   readonly cause?: unknown;
 }
@@ -46,8 +46,8 @@ export class EtcdCallError extends KatError {
   readonly failure: CallFailure;
   /** Whether it may have taken effect. */
   readonly outcome: CallOutcome;
-  /** The endpoint that was asked, as `http://127.0.0.1:2379`. */
-  readonly endpoint: string;
+  /** The endpoint that was asked, as `http://127.0.0.1:2379`; `undefined` if the call ended before. */
+  readonly endpoint: string | undefined;
 
   /** An error with the server's or the transport's words. */
   constructor(message: string, init: EtcdCallErrorInit) {

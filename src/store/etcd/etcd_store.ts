@@ -19,11 +19,13 @@ import {
 } from "../../etcd/client/etcd_client.ts";
 import { Candidate } from "../leadership/candidate.ts";
 import { EtcdElectionPort } from "./etcd_election_port.ts";
-import { EtcdCalls } from "./etcd_calls.ts";
 import { idempotent, nonIdempotent } from "./etcd_errors.ts";
 import { listRange } from "./etcd_list.ts";
 import { keyBytes, prefixRange, toKV } from "./etcd_range.ts";
+import { EtcdReads } from "./etcd_reads.ts";
 import { EtcdWatch } from "./etcd_watch.ts";
+import { EtcdWrites } from "./etcd_writes.ts";
+import { ValueSizes } from "../batching/value_sizes.ts";
 import { ELECTION_PREFIX, leaseOfElectionKey } from "../keys.ts";
 import {
   type CandidacyOptions,
@@ -55,7 +57,8 @@ export class EtcdStore implements StateStore {
   readonly #client: EtcdClient;
   readonly #clock: Clock;
   readonly #port: EtcdElectionPort;
-  readonly #calls: EtcdCalls;
+  readonly #reads: EtcdReads;
+  readonly #writes: EtcdWrites;
   readonly #candidate: Candidate;
   readonly #closed = new AbortController();
   #closing: Promise<void> | undefined;
@@ -66,7 +69,9 @@ export class EtcdStore implements StateStore {
     this.#clock = clock;
     this.#port = new EtcdElectionPort(this.#client);
     this.#candidate = new Candidate(this, this.#port, clock);
-    this.#calls = new EtcdCalls(this.#client, clock);
+    const seen = { revision: "0", full: false, sizes: new ValueSizes() };
+    this.#reads = new EtcdReads(this.#client, clock, seen);
+    this.#writes = new EtcdWrites(this.#client, clock, seen);
   }
 
   /** The connection underneath, for what concerns members and not state. */
@@ -79,19 +84,22 @@ export class EtcdStore implements StateStore {
     value: Uint8Array,
     options?: StoreOptions,
   ): Promise<bigint> {
-    return await this.#calls.put(key, value, options);
+    return await this.#writes.put(key, value, options);
   }
 
   async get(key: string, options?: StoreOptions): Promise<KV | undefined> {
     this.#throwIfClosed();
-    // What an election looks at must not stand in a queue.
-    return await (key.startsWith(ELECTION_PREFIX)
-      ? this.#calls.getAtOnce(key, options)
-      : this.#calls.get(key, options));
+    if (!key.startsWith(ELECTION_PREFIX)) {
+      return await this.#reads.get(key, options);
+    }
+    // A read of the election must wait for no other.
+    const request = { key: keyBytes(key) };
+    const { kvs: [kv] } = await this.#range(`get "${key}"`, request, options);
+    return kv && toKV(kv);
   }
 
   async delete(key: string, options?: StoreOptions): Promise<void> {
-    await this.#calls.delete(key, options);
+    await this.#writes.delete(key, options);
   }
 
   async list(prefix: string, options?: StoreOptions): Promise<Listing> {
@@ -204,7 +212,8 @@ export class EtcdStore implements StateStore {
   async #close(): Promise<void> {
     await this.#candidate.close();
     this.#closed.abort(new StoreClosedError());
-    this.#calls.close();
+    this.#reads.close();
+    this.#writes.close();
     this.#client[Symbol.dispose]();
   }
 

@@ -1,13 +1,13 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { systemClock } from "../../base/clock.ts";
-import { EtcdClient } from "../../etcd/client/etcd_client.ts";
 import {
   FakeEtcd,
   type FakeEtcdInit,
   turns,
 } from "../../../tests/fakes/fake_etcd.ts";
 import { FakeClock } from "../../../tests/fakes/fake_clock.ts";
-import { EtcdCalls } from "./etcd_calls.ts";
+import { ELECTION_PREFIX } from "../keys.ts";
+import { EtcdStore } from "./etcd_store.ts";
 import {
   type KV,
   OutcomeUnknownError,
@@ -16,19 +16,20 @@ import {
   StoreUnavailableError,
 } from "../state_store.ts";
 
-interface Setting extends Disposable {
+interface Setting extends AsyncDisposable {
   readonly etcd: FakeEtcd;
-  readonly calls: EtcdCalls;
+  readonly store: EtcdStore;
 }
 
 function start(init: FakeEtcdInit = {}, clock = systemClock): Setting {
   const etcd = new FakeEtcd(init);
-  const client = new EtcdClient(["fake"], {
-    clock,
-    connect: () => etcd.connect(),
-  });
-  const calls = new EtcdCalls(client, clock);
-  return { etcd, calls, [Symbol.dispose]: () => calls.close() };
+  const store = openStore(etcd, clock);
+  return { etcd, store, [Symbol.asyncDispose]: () => store.close() };
+}
+
+function openStore(etcd: FakeEtcd, clock = systemClock): EtcdStore {
+  const connect = () => etcd.connect();
+  return new EtcdStore({ endpoints: ["fake"], clock, connect });
 }
 
 function bytes(text: string): Uint8Array {
@@ -57,21 +58,19 @@ function hold(etcd: FakeEtcd): () => void {
 const ALL_PLACES = ["p1", "p2", "p3", "p4"];
 
 /** Takes all places, so that what is issued from now on waits. */
-async function takePlaces(calls: EtcdCalls): Promise<void> {
+async function takePlaces(store: EtcdStore): Promise<void> {
   for (const key of ALL_PLACES) {
-    calls.put(key, bytes(key), undefined).catch(() => {});
+    store.put(key, bytes(key)).catch(() => {});
     await turns(1);
   }
 }
 
-Deno.test("EtcdCalls.put() of what is issued while all is busy leaves together", async () => {
-  using setting = start();
-  const { etcd, calls } = setting;
+Deno.test("EtcdStore.put() of what is issued while all is busy leaves together", async () => {
+  await using setting = start();
+  const { etcd, store } = setting;
   const release = hold(etcd);
-  await takePlaces(calls);
-  const puts = ["a", "b", "c"].map((key) =>
-    calls.put(key, bytes(key), undefined)
-  );
+  await takePlaces(store);
+  const puts = ["a", "b", "c"].map((key) => store.put(key, bytes(key)));
   release();
   const versions = await Promise.all(puts);
 
@@ -84,20 +83,20 @@ Deno.test("EtcdCalls.put() of what is issued while all is busy leaves together",
     "put",
   ]);
   for (const [index, key] of ["a", "b", "c"].entries()) {
-    const kv = await calls.get(key, undefined);
+    const kv = await store.get(key);
     strictEqual(text(kv), key);
     strictEqual(kv?.version, versions[index]);
   }
 });
 
-Deno.test("EtcdCalls.get() gives each of many its own key", async () => {
-  using setting = start();
-  const { etcd, calls } = setting;
+Deno.test("EtcdStore.get() gives each of many its own key", async () => {
+  await using setting = start();
+  const { etcd, store } = setting;
   const keys = Array.from({ length: 50 }, (_, n) => `${n}`);
   for (const key of keys.slice(10)) {
-    await calls.put(key, bytes(`v${key}`), undefined);
+    await store.put(key, bytes(`v${key}`));
   }
-  const found = await Promise.all(keys.map((key) => calls.get(key, undefined)));
+  const found = await Promise.all(keys.map((key) => store.get(key)));
   deepStrictEqual(
     found.map(text),
     keys.map((key, index) => index < 10 ? undefined : `v${key}`),
@@ -105,58 +104,58 @@ Deno.test("EtcdCalls.get() gives each of many its own key", async () => {
   ok(sizes(etcd).some((size) => size > 10), "they shared");
 });
 
-Deno.test("EtcdCalls() learns how many operations etcd takes, and nobody notices", async () => {
-  using setting = start({ maxOps: 10 });
-  const { etcd, calls } = setting;
+Deno.test("EtcdStore() learns how many operations etcd takes, and nobody notices", async () => {
+  await using setting = start({ maxOps: 10 });
+  const { etcd, store } = setting;
   const numbers = Array.from({ length: 300 }, (_, n) => n);
   for (let round = 0; round < 8; round++) {
     await Promise.all(
-      numbers.map((n) => calls.put(`${n}`, bytes(`${round}`), undefined)),
+      numbers.map((n) => store.put(`${n}`, bytes(`${round}`))),
     );
   }
   const found = await Promise.all(
-    numbers.map((n) => calls.get(`${n}`, undefined)),
+    numbers.map((n) => store.get(`${n}`)),
   );
   deepStrictEqual([...new Set(found.map(text))], ["7"]);
   etcd.requests.length = 0;
   await Promise.all(
-    numbers.map((n) => calls.put(`${n}`, bytes("last"), undefined)),
+    numbers.map((n) => store.put(`${n}`, bytes("last"))),
   );
   strictEqual(Math.max(...sizes(etcd)), 10);
   ok(etcd.requests.length < 50, `${etcd.requests.length} requests`);
 });
 
-Deno.test("EtcdCalls() learns how many bytes etcd takes, and nobody notices", async () => {
-  using setting = start({ maxBytes: 3_000 });
-  const { etcd, calls } = setting;
+Deno.test("EtcdStore() learns how many bytes etcd takes, and nobody notices", async () => {
+  await using setting = start({ maxBytes: 3_000 });
+  const { etcd, store } = setting;
   const value = new Uint8Array(500).fill(97);
   const numbers = Array.from({ length: 100 }, (_, n) => n);
   for (let round = 0; round < 5; round++) {
-    await Promise.all(numbers.map((n) => calls.put(`${n}`, value, undefined)));
+    await Promise.all(numbers.map((n) => store.put(`${n}`, value)));
   }
   etcd.requests.length = 0;
-  await Promise.all(numbers.map((n) => calls.put(`${n}`, value, undefined)));
+  await Promise.all(numbers.map((n) => store.put(`${n}`, value)));
   ok(Math.max(...sizes(etcd)) >= 3, `${sizes(etcd)}`);
   ok(etcd.requests.length < 50, `${etcd.requests.length} requests`);
 });
 
-Deno.test("EtcdCalls.put() that etcd refuses fails alone", async () => {
-  using setting = start({
+Deno.test("EtcdStore.put() that etcd refuses fails alone", async () => {
+  await using setting = start({
     forbidden: (key) => key === "bad",
     maxBytes: 40_000,
   });
-  const { calls } = setting;
+  const { store } = setting;
   const outcomes = await Promise.allSettled([
     ...Array.from(
       { length: 20 },
-      (_, n) => calls.put(`${n}`, bytes("x"), undefined),
+      (_, n) => store.put(`${n}`, bytes("x")),
     ),
-    calls.put("bad", bytes("x"), undefined),
-    calls.put("", bytes("x"), undefined),
-    calls.put("large", new Uint8Array(50_000), undefined),
+    store.put("bad", bytes("x")),
+    store.put("", bytes("x")),
+    store.put("large", new Uint8Array(50_000)),
     ...Array.from(
       { length: 20 },
-      (_, n) => calls.put(`m${n}`, bytes("x"), undefined),
+      (_, n) => store.put(`m${n}`, bytes("x")),
     ),
   ]);
   const failed = outcomes.flatMap((one, index) =>
@@ -170,14 +169,14 @@ Deno.test("EtcdCalls.put() that etcd refuses fails alone", async () => {
   );
 });
 
-Deno.test("EtcdCalls.put() whose shared answer is lost is unknown to each, and not sent again", async () => {
-  using setting = start({
+Deno.test("EtcdStore.put() whose shared answer is lost is unknown to each, and not sent again", async () => {
+  await using setting = start({
     fate: ({ ops }) => ops.length > 1 ? { trouble: "unanswered" } : {},
   });
-  const { etcd, calls } = setting;
+  const { etcd, store } = setting;
   const release = hold(etcd);
-  await takePlaces(calls);
-  const puts = ["a", "b"].map((key) => calls.put(key, bytes(key), undefined));
+  await takePlaces(store);
+  const puts = ["a", "b"].map((key) => store.put(key, bytes(key)));
   release();
   for (const [index, put] of puts.entries()) {
     await rejects(put, (error: unknown) => {
@@ -189,48 +188,48 @@ Deno.test("EtcdCalls.put() whose shared answer is lost is unknown to each, and n
   deepStrictEqual(sizes(etcd), [1, 1, 1, 1, 2]);
 });
 
-Deno.test("EtcdCalls.get() whose shared answer is lost is asked again", async () => {
+Deno.test("EtcdStore.get() whose shared answer is lost is asked again", async () => {
   let lost = 0;
-  using setting = start({
+  await using setting = start({
     fate: ({ ops }) =>
       ops.length > 1 && lost++ === 0 ? { trouble: "unanswered" } : {},
   });
-  const { calls } = setting;
-  await calls.put("3", bytes("x"), undefined);
+  const { store } = setting;
+  await store.put("3", bytes("x"));
   const found = await Promise.all(
-    Array.from({ length: 20 }, (_, n) => calls.get(`${n}`, undefined)),
+    Array.from({ length: 20 }, (_, n) => store.get(`${n}`)),
   );
   strictEqual(found.filter((kv) => kv).length, 1);
   strictEqual(text(found[3]), "x");
   ok(lost > 1);
 });
 
-Deno.test("EtcdCalls.put() whose signal aborts while it waits is not done, and the others are", async () => {
-  using setting = start();
-  const { etcd, calls } = setting;
+Deno.test("EtcdStore.put() whose signal aborts while it waits is not done, and the others are", async () => {
+  await using setting = start();
+  const { etcd, store } = setting;
   const release = hold(etcd);
-  await takePlaces(calls);
+  await takePlaces(store);
   const controller = new AbortController();
-  const a = calls.put("a", bytes("x"), undefined);
-  const b = calls.put("b", bytes("x"), { signal: controller.signal });
-  const c = calls.put("c", bytes("x"), undefined);
+  const a = store.put("a", bytes("x"));
+  const b = store.put("b", bytes("x"), { signal: controller.signal });
+  const c = store.put("c", bytes("x"));
   await turns(1);
   controller.abort(new Error("enough"));
   await rejects(b, /enough/);
   release();
   await Promise.all([a, c]);
-  strictEqual(await calls.get("b", undefined), undefined);
-  strictEqual(text(await calls.get("c", undefined)), "x");
+  strictEqual(await store.get("b"), undefined);
+  strictEqual(text(await store.get("c")), "x");
 });
 
-Deno.test("EtcdCalls.put() whose signal aborts in a shared request leaves the others in it", async () => {
-  using setting = start({ fate: () => ({ back: 5 }) });
-  const { etcd, calls } = setting;
+Deno.test("EtcdStore.put() whose signal aborts in a shared request leaves the others in it", async () => {
+  await using setting = start({ fate: () => ({ back: 5 }) });
+  const { etcd, store } = setting;
   const release = hold(etcd);
-  await takePlaces(calls);
+  await takePlaces(store);
   const controller = new AbortController();
-  const a = calls.put("a", bytes("x"), undefined);
-  const b = calls.put("b", bytes("x"), { signal: controller.signal });
+  const a = store.put("a", bytes("x"));
+  const b = store.put("b", bytes("x"), { signal: controller.signal });
   release();
   while (etcd.requests.at(-1)?.ops.length !== 2) await turns(1);
   controller.abort(new Error("enough"));
@@ -238,18 +237,18 @@ Deno.test("EtcdCalls.put() whose signal aborts in a shared request leaves the ot
   strictEqual(typeof await a, "bigint");
 });
 
-Deno.test("EtcdCalls.put() keeps to its own deadline, waiting or shared", async () => {
+Deno.test("EtcdStore.put() keeps to its own deadline, waiting or shared", async () => {
   const clock = new FakeClock();
-  using setting = start({}, clock);
-  const { etcd, calls } = setting;
+  await using setting = start({}, clock);
+  const { etcd, store } = setting;
   const release = hold(etcd);
-  await takePlaces(calls);
-  const short = calls.put("a", bytes("x"), { timeoutMs: 10 });
-  const long = calls.put("b", bytes("x"), { timeoutMs: 10_000 });
+  await takePlaces(store);
+  const short = store.put("a", bytes("x"), { timeoutMs: 10 });
+  const long = store.put("b", bytes("x"), { timeoutMs: 10_000 });
   const waiting = rejects(short, StoreUnavailableError);
   await clock.advance(30);
   await waiting;
-  const shared = calls.put("c", bytes("x"), { timeoutMs: 200 });
+  const shared = store.put("c", bytes("x"), { timeoutMs: 200 });
   const unknown = rejects(shared, OutcomeUnknownError);
   // What takes long gives its place back: the two leave together.
   await clock.advance(100);
@@ -257,21 +256,21 @@ Deno.test("EtcdCalls.put() keeps to its own deadline, waiting or shared", async 
   await unknown;
   release();
   strictEqual(typeof await long, "bigint");
-  strictEqual(await calls.get("a", undefined), undefined);
-  strictEqual(text(await calls.get("c", undefined)), "x");
+  strictEqual(await store.get("a"), undefined);
+  strictEqual(text(await store.get("c")), "x");
 });
 
-Deno.test("EtcdCalls.put() that nobody could be asked for in time is certainly not done, for each in its own time", async () => {
+Deno.test("EtcdStore.put() that nobody could be asked for in time is certainly not done, for each in its own time", async () => {
   const clock = new FakeClock();
   let away = false;
-  using setting = start({
+  await using setting = start({
     fate: () => away ? { trouble: "unreached" } : {},
   }, clock);
-  const { etcd, calls } = setting;
+  const { etcd, store } = setting;
   const release = hold(etcd);
-  await takePlaces(calls);
-  const short = calls.put("a", bytes("x"), { timeoutMs: 1_000 });
-  const long = calls.put("b", bytes("x"), { timeoutMs: 20_000 });
+  await takePlaces(store);
+  const short = store.put("a", bytes("x"), { timeoutMs: 1_000 });
+  const long = store.put("b", bytes("x"), { timeoutMs: 20_000 });
   away = true;
   release();
   const ended = rejects(
@@ -286,33 +285,33 @@ Deno.test("EtcdCalls.put() that nobody could be asked for in time is certainly n
   strictEqual(typeof await long, "bigint");
 });
 
-Deno.test("EtcdCalls.delete() and get() go on when the database is full", async () => {
-  using setting = start();
-  const { etcd, calls } = setting;
+Deno.test("EtcdStore.delete() and get() go on when the database is full", async () => {
+  await using setting = start();
+  const { etcd, store } = setting;
   const keys = Array.from({ length: 20 }, (_, n) => `${n}`);
-  await Promise.all(keys.map((key) => calls.put(key, bytes("x"), undefined)));
+  await Promise.all(keys.map((key) => store.put(key, bytes("x"))));
   etcd.full = true;
   const puts = await Promise.allSettled(
-    keys.map((key) => calls.put(key, bytes("y"), undefined)),
+    keys.map((key) => store.put(key, bytes("y"))),
   );
   for (const put of puts) {
     ok(put.status === "rejected" && put.reason instanceof OutcomeUnknownError);
   }
-  const found = await Promise.all(keys.map((key) => calls.get(key, undefined)));
+  const found = await Promise.all(keys.map((key) => store.get(key)));
   deepStrictEqual([...new Set(found.map(text))], ["x"]);
-  await Promise.all(keys.map((key) => calls.delete(key, undefined)));
+  await Promise.all(keys.map((key) => store.delete(key)));
   etcd.full = false;
-  strictEqual(await calls.get("1", undefined), undefined);
+  strictEqual(await store.get("1"), undefined);
 });
 
-Deno.test("EtcdCalls.delete() of many goes on when the database is full and nobody has noticed", async () => {
-  using setting = start();
-  const { etcd, calls } = setting;
+Deno.test("EtcdStore.delete() of many goes on when the database is full and nobody has noticed", async () => {
+  await using setting = start();
+  const { etcd, store } = setting;
   const keys = Array.from({ length: 60 }, (_, n) => `${n}`);
-  await Promise.all(keys.map((key) => calls.put(key, bytes("x"), undefined)));
+  await Promise.all(keys.map((key) => store.put(key, bytes("x"))));
   etcd.full = true;
   etcd.requests.length = 0;
-  await Promise.all(keys.map((key) => calls.delete(key, undefined)));
+  await Promise.all(keys.map((key) => store.delete(key)));
   for (const key of keys) strictEqual(etcd.at(key, Infinity), undefined);
   strictEqual(
     etcd.changes.filter(({ value }) => value === undefined).length,
@@ -320,41 +319,38 @@ Deno.test("EtcdCalls.delete() of many goes on when the database is full and nobo
   );
 });
 
-Deno.test("EtcdCalls.delete() that was done although there is no space is not done again", async () => {
-  using setting = start({
+Deno.test("EtcdStore.delete() that was done although there is no space is not done again", async () => {
+  await using setting = start({
     fate: ({ method, ops: [op] }) =>
       method === "txn" && op?.request_delete_range
         ? { trouble: "overfull", back: 40 }
         : {},
   });
-  const { etcd, calls } = setting;
+  const { etcd, store } = setting;
   const keys = ["a", "b", "c", "d"];
-  await Promise.all(keys.map((key) => calls.put(key, bytes("x"), undefined)));
+  await Promise.all(keys.map((key) => store.put(key, bytes("x"))));
   const deletes = Promise.allSettled(
-    keys.map((key) => calls.delete(key, undefined)),
+    keys.map((key) => store.delete(key)),
   );
   while (etcd.at("a", Infinity)) await turns(1);
   // Somebody makes it anew before the answer is there.
-  const other = new EtcdCalls(
-    new EtcdClient(["fake"], { connect: () => etcd.connect() }),
-    systemClock,
-  );
-  await other.put("a", bytes("new"), undefined);
-  other.close();
+  const other = openStore(etcd);
+  await other.put("a", bytes("new"));
+  await other.close();
   const [a, ...rest] = await deletes;
   ok(a?.status === "rejected" && a.reason instanceof OutcomeUnknownError);
   for (const { status } of rest) strictEqual(status, "fulfilled");
-  strictEqual(text(await calls.get("a", undefined)), "new");
+  strictEqual(text(await store.get("a")), "new");
 });
 
-Deno.test("EtcdCalls.get() shares again some time after the database was full", async () => {
+Deno.test("EtcdStore.get() shares again some time after the database was full", async () => {
   const clock = new FakeClock();
-  using setting = start({}, clock);
-  const { etcd, calls } = setting;
+  await using setting = start({}, clock);
+  const { etcd, store } = setting;
   const keys = Array.from({ length: 20 }, (_, n) => `${n}`);
   const getAll = async () => {
     etcd.requests.length = 0;
-    await Promise.all(keys.map((key) => calls.get(key, undefined)));
+    await Promise.all(keys.map((key) => store.get(key)));
     return Math.max(...sizes(etcd));
   };
   etcd.full = true;
@@ -365,58 +361,58 @@ Deno.test("EtcdCalls.get() shares again some time after the database was full", 
   strictEqual(await getAll(), 20);
 });
 
-Deno.test("EtcdCalls.put() whose time is over before it can leave is not sent", async () => {
+Deno.test("EtcdStore.put() whose time is over before it can leave is not sent", async () => {
   const clock = new FakeClock();
-  using setting = start({}, clock);
-  const { etcd, calls } = setting;
+  await using setting = start({}, clock);
+  const { etcd, store } = setting;
   const release = hold(etcd);
-  await takePlaces(calls);
+  await takePlaces(store);
   const options = { timeoutMs: 100 };
   const late = ["a", "b"].map((key) =>
-    rejects(calls.put(key, bytes("x"), options), StoreUnavailableError)
+    rejects(store.put(key, bytes("x"), options), StoreUnavailableError)
   );
   await turns(1);
   clock.jump(1_000);
   release();
   await Promise.all(late);
-  await calls.put("c", bytes("x"), undefined);
+  await store.put("c", bytes("x"));
   strictEqual(etcd.at("a", Infinity), undefined);
 });
 
-Deno.test("EtcdCalls.get() of long keys teaches no limit that others suffer from", async () => {
-  using setting = start();
-  const { etcd, calls } = setting;
+Deno.test("EtcdStore.get() of long keys teaches no limit that others suffer from", async () => {
+  await using setting = start();
+  const { etcd, store } = setting;
   const long = Array.from({ length: 64 }, (_, n) => `${n}`.padEnd(60_000, "x"));
-  await Promise.all(long.map((key) => calls.get(key, undefined)));
+  await Promise.all(long.map((key) => store.get(key)));
   etcd.requests.length = 0;
   const keys = Array.from({ length: 100 }, (_, n) => `${n}`);
-  await Promise.all(keys.map((key) => calls.get(key, undefined)));
+  await Promise.all(keys.map((key) => store.get(key)));
   strictEqual(Math.max(...sizes(etcd)), 100);
 });
 
-Deno.test("EtcdCalls.get() of a large value goes alone once it is known, and small ones share as ever", async () => {
-  using setting = start();
-  const { etcd, calls } = setting;
+Deno.test("EtcdStore.get() of a large value goes alone once it is known, and small ones share as ever", async () => {
+  await using setting = start();
+  const { etcd, store } = setting;
   const keys = Array.from({ length: 99 }, (_, n) => `${n}`);
-  await Promise.all(keys.map((key) => calls.put(key, bytes("x"), undefined)));
-  await calls.put("large", new Uint8Array(1_000_000), undefined);
+  await Promise.all(keys.map((key) => store.put(key, bytes("x"))));
+  await store.put("large", new Uint8Array(1_000_000));
   for (let round = 0; round < 5; round++) {
     etcd.requests.length = 0;
     await Promise.all(
-      ["large", ...keys].map((key) => calls.get(key, undefined)),
+      ["large", ...keys].map((key) => store.get(key)),
     );
     deepStrictEqual([...sizes(etcd)].sort(), [1, 99]);
   }
 });
 
-Deno.test("EtcdCalls() refuses what exceeds its memory, clearly and at once, and goes on", async () => {
-  using setting = start();
-  const { etcd, calls } = setting;
+Deno.test("EtcdStore() refuses what exceeds its memory, clearly and at once, and goes on", async () => {
+  await using setting = start();
+  const { etcd, store } = setting;
   const release = hold(etcd);
   const value = new Uint8Array(1_000_000);
   const puts = Array.from(
     { length: 200 },
-    (_, n) => calls.put(`${n}`, value, { timeoutMs: 60_000 }),
+    (_, n) => store.put(`${n}`, value, { timeoutMs: 60_000 }),
   );
   for (const put of puts.slice(134)) {
     await rejects(put, (error: unknown) => {
@@ -428,80 +424,81 @@ Deno.test("EtcdCalls() refuses what exceeds its memory, clearly and at once, and
   }
   release();
   await Promise.all(puts.slice(0, 134));
-  strictEqual(typeof await calls.put("more", value, undefined), "bigint");
+  strictEqual(typeof await store.put("more", value), "bigint");
 });
 
-Deno.test("EtcdCalls.put() of small values does not wait for many large ones", async () => {
-  using setting = start({
+Deno.test("EtcdStore.put() of small values does not wait for many large ones", async () => {
+  await using setting = start({
     fate: ({ ops: [op] }) =>
       Number(op?.request_put?.value?.length) > 1_000 ? { there: 50 } : {},
   });
-  const { calls } = setting;
+  const { store } = setting;
   let large = 0;
   const all = Promise.all(Array.from(
     { length: 100 },
     (_, n) =>
-      calls.put(`large${n}`, new Uint8Array(1_000_000), undefined)
+      store.put(`large${n}`, new Uint8Array(1_000_000))
         .then(() => large++),
   ));
-  for (let n = 0; n < 10; n++) await calls.put("small", bytes("x"), undefined);
+  for (let n = 0; n < 10; n++) await store.put("small", bytes("x"));
   ok(large < 20, `${large} large ones were done before`);
   await all;
 });
 
-Deno.test("EtcdCalls.close() ends what waits as closed", async () => {
-  using setting = start();
-  const { etcd, calls } = setting;
+Deno.test("EtcdStore.close() ends what waits as closed", async () => {
+  await using setting = start();
+  const { etcd, store } = setting;
   const release = hold(etcd);
-  await takePlaces(calls);
+  await takePlaces(store);
   const waiting = [
-    calls.put("a", bytes("x"), undefined),
-    calls.put("b", bytes("x"), undefined),
+    store.put("a", bytes("x")),
+    store.put("b", bytes("x")),
   ];
   await turns(1);
   const ended = Promise.all(
     waiting.map((call) => rejects(call, StoreClosedError)),
   );
-  calls.close();
+  const closing = store.close();
   await ended;
-  await rejects(calls.get("a", undefined), StoreClosedError);
+  await rejects(store.get("a"), StoreClosedError);
   release();
   await turns(5);
+  await closing;
   strictEqual(etcd.at("a", Infinity), undefined);
 });
 
-Deno.test("EtcdCalls.put() of small values is not held up by huge ones or slow requests", async () => {
-  using setting = start({
+Deno.test("EtcdStore.put() of small values is not held up by huge ones or slow requests", async () => {
+  await using setting = start({
     fate: ({ ops: [op] }) =>
       (op?.request_put?.value as Uint8Array | undefined ?? []).length > 1_000
         ? { there: 2_000 }
         : {},
   });
-  const { etcd, calls } = setting;
+  const { etcd, store } = setting;
   let done = false;
   const huge = Promise.all(
     Array.from(
       { length: 6 },
-      (_, n) => calls.put(`huge${n}`, new Uint8Array(1_000_000), undefined),
+      (_, n) => store.put(`huge${n}`, new Uint8Array(1_000_000)),
     ),
   ).then(() => {
     done = true;
   });
-  for (let n = 0; n < 10; n++) await calls.get("small", undefined);
+  for (let n = 0; n < 10; n++) await store.get("small");
   strictEqual(done, false);
   await huge;
   strictEqual(etcd.requests.length, 16);
 });
 
-Deno.test("EtcdCalls.put() of 10,000 callers at once treats all alike", async () => {
-  using setting = start();
-  const { calls } = setting;
+Deno.test("EtcdStore.put() of 10,000 callers at once treats all alike", async () => {
+  await using setting = start();
+  const { store } = setting;
   const done = new Int32Array(10_000);
   let total = 0;
   await Promise.all(
     Array.from({ length: done.length }, async (_, n) => {
       while (total < 5 * done.length) {
-        await calls.put(`${n}`, bytes("x"), undefined);
+        await store.put(`${n}`, bytes("x"));
         done[n] = (done[n] ?? 0) + 1;
         total += 1;
       }
@@ -510,14 +507,13 @@ Deno.test("EtcdCalls.put() of 10,000 callers at once treats all alike", async ()
   ok(Math.max(...done) - Math.min(...done) <= 2, `${Math.min(...done)}`);
 });
 
-Deno.test("EtcdCalls.get() of large values does not make huge answers once it knows", async () => {
-  using setting = start();
-  const { etcd, calls } = setting;
+Deno.test("EtcdStore.get() of large values does not make huge answers once it knows", async () => {
+  await using setting = start();
+  const { etcd, store } = setting;
   const keys = Array.from({ length: 200 }, (_, n) => `${n}`);
   const value = new Uint8Array(20_000);
-  await Promise.all(keys.map((key) => calls.put(key, value, undefined)));
-  const getAll = () =>
-    Promise.all(keys.map((key) => calls.get(key, undefined)));
+  await Promise.all(keys.map((key) => store.put(key, value)));
+  const getAll = () => Promise.all(keys.map((key) => store.get(key)));
   for (let round = 0; round < 5; round++) await getAll();
   etcd.requests.length = 0;
   const found = await getAll();
@@ -526,15 +522,16 @@ Deno.test("EtcdCalls.get() of large values does not make huge answers once it kn
   ok(Math.max(...sizes(etcd)) > 10, `${sizes(etcd)}`);
 });
 
-Deno.test("EtcdCalls.getAtOnce() waits for nobody", async () => {
-  using setting = start();
-  const { etcd, calls } = setting;
-  await calls.put("a", bytes("x"), undefined);
+Deno.test("EtcdStore.get() of the election waits for no other request", async () => {
+  await using setting = start();
+  const { etcd, store } = setting;
+  const key = `${ELECTION_PREFIX}a`;
+  await store.put(key, bytes("x"));
   const many = Array.from(
     { length: 1_000 },
-    (_, n) => calls.get(`${n}`, undefined),
+    (_, n) => store.get(`${n}`),
   );
-  const kv = await calls.getAtOnce("a", undefined);
+  const kv = await store.get(key);
   strictEqual(text(kv), "x");
   ok(etcd.requests.length < 15, `${etcd.requests.length} requests before it`);
   await Promise.all(many);
