@@ -12,7 +12,9 @@
  * @module
  */
 
-import { KatError } from "../base/errors.ts";
+import { KatError, type Outcome } from "../base/errors.ts";
+
+export type { Outcome };
 
 /** A key with its value, as it was at one moment. */
 export interface KV {
@@ -223,9 +225,6 @@ export interface Leadership extends AsyncDisposable {
    */
   resign(options?: StoreOptions): Promise<void>;
 }
-
-/** Whether a call that failed may have taken effect. */
-export type Outcome = "not-done" | "unknown";
 
 /** A call to the store failed. */
 export class StoreError extends KatError {

@@ -6,10 +6,7 @@
  */
 
 import { status as Code } from "@grpc/grpc-js";
-import { KatError } from "../../base/errors.ts";
-
-/** Whether a failed call may have taken effect. */
-export type CallOutcome = "not-done" | "unknown";
+import { KatError, type Outcome } from "../../base/errors.ts";
 
 /** Why a call failed, as far as a caller acts on it. */
 export type CallFailure =
@@ -33,7 +30,7 @@ export interface EtcdCallErrorInit {
   /** Why it failed. */
   readonly failure: CallFailure;
   /** Whether it may have taken effect. */
-  readonly outcome: CallOutcome;
+  readonly outcome: Outcome;
   /** The endpoint that was asked, if one was. */
   readonly endpoint?: string | undefined;
   /** The error underneath. */
@@ -45,7 +42,7 @@ export class EtcdCallError extends KatError {
   /** Why it failed. */
   readonly failure: CallFailure;
   /** Whether it may have taken effect. */
-  readonly outcome: CallOutcome;
+  readonly outcome: Outcome;
   /** The endpoint that was asked, as `http://127.0.0.1:2379`; `undefined` if the call ended before. */
   readonly endpoint: string | undefined;
 

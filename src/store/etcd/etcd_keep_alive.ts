@@ -27,7 +27,7 @@ import type {
 } from "../../etcd/client/etcd_client.ts";
 import { EMPTY_READ } from "../../etcd/client/etcd_maintenance.ts";
 import { idempotent } from "./etcd_errors.ts";
-import type { KeepAlive } from "../leadership/lease.ts";
+import type { KeepAlive } from "../leadership/election_port.ts";
 import { StoreUnavailableError } from "../state_store.ts";
 
 /** Options of {@linkcode EtcdKeepAlive.open}. */

@@ -13,54 +13,17 @@ import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
 import { electionKey } from "../keys.ts";
-import { Lease, type LeasePort } from "./lease.ts";
+import type { ElectionPort, ElectionStore } from "./election_port.ts";
+import { Lease } from "./lease.ts";
 import {
   type CandidacyOptions,
   type Leadership,
   LeadershipLostError,
-  type StateStore,
   StoreClosedError,
   StoreError,
   type StoreOptions,
 } from "../state_store.ts";
 import { Term } from "./term.ts";
-
-/** Who stands before a candidate. */
-export type Predecessor =
-  /** Nobody: the candidate leads. */
-  | { readonly place: "first" }
-  /** Another candidate's key, and the revision that this answer shows. */
-  | {
-    readonly place: "behind";
-    readonly key: string;
-    readonly revision: bigint;
-    /** Whether a lease ends the key some time: a candidate's always does. */
-    readonly hasLease: boolean;
-  }
-  /** The candidate's own key is gone or was changed by somebody else. */
-  | { readonly place: "gone" };
-
-/** What an election needs of a backend, besides {@linkcode StateStore}. */
-export interface ElectionPort extends LeasePort {
-  /**
-   * Creates the candidate's key under its lease and returns the create
-   * revision; finds it there if an earlier try had been done after all.
-   */
-  putKey(
-    key: string,
-    leaderId: string,
-    options: StoreOptions & { readonly leaseId: bigint },
-  ): Promise<bigint>;
-  /** Looks, in one step, whether the own key still stands and who is before it. */
-  predecessor(
-    key: string,
-    createRevision: bigint,
-    options: StoreOptions,
-  ): Promise<Predecessor>;
-}
-
-/** The part of a store that an election uses. */
-export type ElectionStore = Pick<StateStore, "get" | "watch" | "doTransaction">;
 
 /** Options of {@linkcode Candidate.campaign}. */
 export interface CampaignOptions extends CandidacyOptions {

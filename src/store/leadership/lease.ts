@@ -9,6 +9,7 @@ import { Backoff } from "../../base/backoff.ts";
 import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
+import type { GrantedLease, KeepAlive, LeasePort } from "./election_port.ts";
 import {
   type ClockReading,
   type LeaseValidity,
@@ -22,37 +23,6 @@ import {
   type StoreOptions,
   StoreUnavailableError,
 } from "../state_store.ts";
-
-/** What a backend grants. */
-export interface GrantedLease {
-  /** Names the lease. */
-  readonly id: bigint;
-  /** Its time to live as granted, in milliseconds; not always what was asked for. */
-  readonly ttlMs: number;
-}
-
-/** One stream of renewals. */
-export interface KeepAlive extends Disposable {
-  /** Asks for a renewal. */
-  renew(): void;
-  /**
-   * Resolves with the TTL that holds from when the renewal was asked for, 0 if
-   * the lease is gone; rejects if that is not certain, or the stream broke.
-   */
-  next(): Promise<number>;
-}
-
-/** What a lease needs of a backend. */
-export interface LeasePort {
-  /** Makes a lease. Once more does no harm: an unused one expires. */
-  grantLease(ttlSeconds: number, options: StoreOptions): Promise<GrantedLease>;
-  /** Ends a lease and deletes its keys. */
-  revokeLease(id: bigint, options: StoreOptions): Promise<void>;
-  /** Opens a stream of renewals, preferably to another member than one that just failed. */
-  openKeepAlive(id: bigint, options: StoreOptions): Promise<KeepAlive>;
-  /** Called when a stream seemed stuck. */
-  preferNextMember(): void;
-}
 
 /** Options of {@linkcode Lease.grant}. */
 export interface LeaseOptions {

@@ -1,6 +1,7 @@
 import { match, ok, rejects, strictEqual } from "node:assert/strict";
 import { FakeClock } from "../../../tests/fakes/fake_clock.ts";
-import { type KeepAlive, Lease, type LeasePort } from "./lease.ts";
+import type { KeepAlive, LeasePort } from "./election_port.ts";
+import { Lease } from "./lease.ts";
 
 /** A backend that answers renewals when, and as, the test says. */
 class FakePort implements LeasePort {

@@ -7,7 +7,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
-import type { ElectionStore } from "./candidate.ts";
+import type { ElectionStore } from "./election_port.ts";
 import type { Lease } from "./lease.ts";
 import {
   type Compare,
