@@ -24,7 +24,10 @@ async function modulesIn(folder: string): Promise<string[]> {
   return nested.flat();
 }
 
-const modules = (await modulesIn("src")).sort();
+const modules = [
+  ...await modulesIn("exports"),
+  ...await modulesIn("src"),
+].sort();
 const { code, stderr } = await new Deno.Command(Deno.execPath(), {
   args: ["doc", "--lint", ...modules],
   cwd: ROOT,
