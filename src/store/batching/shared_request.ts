@@ -108,7 +108,7 @@ export class SharedRequest<Result> {
   /** How many bytes their operations take together. */
   sentBytes = 0;
   /** The first deadline among them. */
-  firstMs = Infinity;
+  firstMs: number = Infinity;
   /** The last deadline among them. */
   lastMs = 0;
   /** A revision that etcd had reached before it was sent, as etcd writes it; 0 if none is known. */

@@ -40,10 +40,12 @@ export class EtcdReads extends BatchSender<KV | undefined> {
     return this.call({ type: "get", key, bytes, holds, request }, options);
   }
 
+  /** Not for a while after etcd had no space for a transaction. */
   protected override mayShare(): boolean {
     return this.clock.nowMs() >= this.#aloneUntilMs;
   }
 
+  /** Sends gets to one member after the other until one answers. */
   protected override async send(
     { call: { method, message }, sent }: SharedRequest<KV | undefined>,
     options: EtcdCallOptions,
@@ -69,6 +71,7 @@ export class EtcdReads extends BatchSender<KV | undefined> {
     return found;
   }
 
+  /** Gets may always be sent again. */
   protected override onFailure(
     request: SharedRequest<KV | undefined>,
     error: EtcdCallError,
@@ -80,6 +83,7 @@ export class EtcdReads extends BatchSender<KV | undefined> {
     return planRetry(request, error, { nowMs });
   }
 
+  /** A missing answer leaves nothing open. */
   protected override toError(
     error: unknown,
     { key }: SharedOperation,

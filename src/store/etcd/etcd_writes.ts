@@ -53,10 +53,12 @@ export class EtcdWrites extends BatchSender<bigint> {
     );
   }
 
+  /** Deletes do not share while the database is full or no revision is known: see `#resolveDoubt`. */
   protected override mayShare({ type }: SharedOperation): boolean {
     return type === "put" || !this.seen.full && this.seen.revision !== "0";
   }
 
+  /** Sends writes once; all of a transaction have its revision. */
   protected override async send(
     request: SharedRequest<bigint>,
     options: OnceOptions,
@@ -68,10 +70,10 @@ export class EtcdWrites extends BatchSender<bigint> {
     >("KV", method, message, options);
     this.seen.revision = revision;
     if (sent[0]?.op.type === "put") this.seen.full = false;
-    // All that a transaction writes it writes at its own revision.
     return sent.map(() => BigInt(revision));
   }
 
+  /** Only writes that certainly were not done may be sent again. */
   protected override async onFailure(
     request: SharedRequest<bigint>,
     error: EtcdCallError,
@@ -120,6 +122,7 @@ export class EtcdWrites extends BatchSender<bigint> {
     return { reject, retry };
   }
 
+  /** A missing answer leaves open whether the write was done. */
   protected override toError(
     error: unknown,
     { type, key }: SharedOperation,

@@ -343,6 +343,46 @@ Deno.test("EtcdStore.delete() that was done although there is no space is not do
   strictEqual(text(await store.get("a")), "new");
 });
 
+Deno.test("EtcdStore.delete() in doubt stays unknown if etcd cannot be read, or ends with its callers' signal", async () => {
+  let reads = 0;
+  let refused = false;
+  await using setting = start({
+    fate: ({ method, ops: [op] }) => {
+      if (method === "txn" && op?.request_delete_range) {
+        refused = true;
+        return { trouble: "overfull" };
+      }
+      if (!refused || !op?.request_range) return {};
+      reads += 1;
+      return { trouble: "unanswered" };
+    },
+  });
+  const { store } = setting;
+  const keys = ["a", "b", "c", "d"];
+  const deleteAll = async (signal?: AbortSignal) => {
+    refused = false;
+    await Promise.all(keys.map((key) => store.put(key, bytes("x"))));
+    const options = { signal, timeoutMs: signal ? 60_000 : 100 };
+    return await Promise.allSettled(
+      keys.map((key) => store.delete(key, options)),
+    );
+  };
+
+  for (const one of await deleteAll()) {
+    ok(one.status === "rejected" && one.reason instanceof OutcomeUnknownError);
+  }
+
+  reads = 0;
+  const controller = new AbortController();
+  const deletes = deleteAll(controller.signal);
+  while (reads === 0) await turns(1);
+  controller.abort("enough");
+  deepStrictEqual(
+    await deletes,
+    keys.map(() => ({ status: "rejected", reason: "enough" })),
+  );
+});
+
 Deno.test("EtcdStore.get() shares again some time after the database was full", async () => {
   const clock = new FakeClock();
   await using setting = start({}, clock);
