@@ -262,7 +262,7 @@ Deno.test("BatchQueue.next() skips requests that all waiters have left", () => {
   strictEqual(queue.hasWaiting, false);
 });
 
-Deno.test("BatchQueue.putBack() comes first, and nobody joins it", () => {
+Deno.test("BatchQueue.putBack() comes first, and nothing joins it", () => {
   const { queue } = busyQueue();
   queue.push(op("put", "later"));
   queue.putBack([op("put", "a"), op("put", "b")]);

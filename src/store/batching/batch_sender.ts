@@ -27,7 +27,7 @@ import type { ValueSizes } from "./value_sizes.ts";
 
 /** How long a call may take unless its caller says otherwise. */
 const TIMEOUT_MS = 5_000;
-/** How often deadlines and slow requests are looked for while there are any. */
+/** How often deadlines and slow requests are checked while there are any. */
 const TICK_MS = 25;
 
 /** What etcd's last answers have shown; the reads and the writes of a store share it. */
@@ -204,7 +204,7 @@ export abstract class BatchSender<Result> {
     this.#ticking = false;
   }
 
-  /** Looks for waiters whose time is over, and for slow requests. */
+  /** Gives up waiters whose time is over, and finds slow requests. */
   #tick(): void {
     const nowMs = this.clock.nowMs();
     const late: Waiter<Result>[] = [];

@@ -19,7 +19,7 @@ const LARGE_BYTES_IN_FLIGHT = 32 * 1024 * 1024;
 /** How many bytes may be in flight, slow ones included, before all wait. */
 const BYTES_IN_FLIGHT = 64 * 1024 * 1024;
 
-/** What is looked at of a request; nothing of it changes while it is in flight. */
+/** What is counted of a request; it does not change while the request is in flight. */
 type Size = Pick<SharedRequest<unknown>, "size" | "bytes" | "isLarge">;
 
 /**

@@ -48,7 +48,7 @@ export interface EtcdStoreInit {
   readonly endpoints: readonly string[];
   /** The clock that leases end by and calls wait by. @default {systemClock} */
   readonly clock?: Clock;
-  /** The way to a member; tests take another. @default {gRPC} */
+  /** Makes the connection to a member; tests replace it. @default {gRPC} */
   readonly connect?: EtcdClientOptions["connect"];
 }
 
@@ -115,7 +115,7 @@ export class EtcdStore implements StateStore {
   ): Promise<Watch> {
     this.#throwIfClosed();
     signal?.throwIfAborted();
-    // "Now" is the cluster's, not that of a member that may lag behind it.
+    // "Now" is the cluster's revision: the member that serves the watch may lag behind.
     const start = startRevision > 0n
       ? startRevision
       : await this.#revision({ signal }) + 1n;
@@ -144,8 +144,8 @@ export class EtcdStore implements StateStore {
 
   /**
    * Ends the candidacy or the term of a process that has ended: gives its lease
-   * back. Returns false if its key is gone, or has another's value. Only for who
-   * knows that nobody acts by that key any more.
+   * back. Returns false if its key is gone, or has another's value. The caller
+   * must know that no process acts by that key any more.
    *
    * @throws {StoreError} if no member answers in time.
    */
@@ -244,7 +244,7 @@ export class EtcdStore implements StateStore {
     return BigInt(header.revision);
   }
 
-  /** While it is closing, the resignation still goes through. */
+  /** Not while it is closing, because the resignation still needs the store. */
   #throwIfClosed(): void {
     if (this.#closed.signal.aborted) throw new StoreClosedError();
   }

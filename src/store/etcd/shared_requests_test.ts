@@ -104,7 +104,7 @@ Deno.test("EtcdStore.get() gives each of many its own key", async () => {
   ok(sizes(etcd).some((size) => size > 10), "they shared");
 });
 
-Deno.test("EtcdStore() learns how many operations etcd takes, and nobody notices", async () => {
+Deno.test("EtcdStore() learns how many operations etcd takes, and no caller notices", async () => {
   await using setting = start({ maxOps: 10 });
   const { etcd, store } = setting;
   const numbers = Array.from({ length: 300 }, (_, n) => n);
@@ -125,7 +125,7 @@ Deno.test("EtcdStore() learns how many operations etcd takes, and nobody notices
   ok(etcd.requests.length < 50, `${etcd.requests.length} requests`);
 });
 
-Deno.test("EtcdStore() learns how many bytes etcd takes, and nobody notices", async () => {
+Deno.test("EtcdStore() learns how many bytes etcd takes, and no caller notices", async () => {
   await using setting = start({ maxBytes: 3_000 });
   const { etcd, store } = setting;
   const value = new Uint8Array(500).fill(97);
@@ -260,7 +260,7 @@ Deno.test("EtcdStore.put() keeps to its own deadline, waiting or shared", async 
   strictEqual(text(await store.get("c")), "x");
 });
 
-Deno.test("EtcdStore.put() that nobody could be asked for in time is certainly not done, for each in its own time", async () => {
+Deno.test("EtcdStore.put() that reaches no member in time is certainly not done, for each caller by its own deadline", async () => {
   const clock = new FakeClock();
   let away = false;
   await using setting = start({
@@ -304,7 +304,7 @@ Deno.test("EtcdStore.delete() and get() go on when the database is full", async 
   strictEqual(await store.get("1"), undefined);
 });
 
-Deno.test("EtcdStore.delete() of many goes on when the database is full and nobody has noticed", async () => {
+Deno.test("EtcdStore.delete() of many goes on when the database is full and the store has not noticed", async () => {
   await using setting = start();
   const { etcd, store } = setting;
   const keys = Array.from({ length: 60 }, (_, n) => `${n}`);
@@ -333,7 +333,7 @@ Deno.test("EtcdStore.delete() that was done although there is no space is not do
     keys.map((key) => store.delete(key)),
   );
   while (etcd.at("a", Infinity)) await turns(1);
-  // Somebody makes it anew before the answer is there.
+  // Another client creates it anew before the answer is there.
   const other = openStore(etcd);
   await other.put("a", bytes("new"));
   await other.close();

@@ -172,7 +172,7 @@ Deno.test("Lease changes nothing when the wall clock steps by an hour either way
   await lease.release();
 });
 
-Deno.test("Lease outlives renewals that fail in ways nobody knows, but no lease is renewed by them", async () => {
+Deno.test("Lease outlives renewals that fail in unknown ways, but no lease is renewed by them", async () => {
   const { clock, port, lease } = await grant();
   await clock.advance(0);
   const open = port.openKeepAlive.bind(port);
