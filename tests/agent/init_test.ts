@@ -4,9 +4,11 @@ import { runAgent, startAgent } from "../machine/agent_process.ts";
 import { initArgs, writeClusterFile } from "../machine/cluster_file.ts";
 import { EtcdStore } from "../../src/store/etcd/etcd_store.ts";
 import { etcdBinaries } from "../machine/tested_etcd.ts";
+import { makeCluster } from "../machine/cluster_on_etcd.ts";
+import { startTestEtcd } from "../machine/test_etcd.ts";
 import { etcdctl } from "../machine/etcdctl.ts";
 import { eventually } from "../machine/eventually.ts";
-import { processesNaming } from "../machine/processes.ts";
+import { processesNaming, processNumbers } from "../machine/processes.ts";
 import { tempDir } from "../machine/temp_dir.ts";
 import { treeHash } from "../machine/tree_hash.ts";
 
@@ -65,7 +67,10 @@ Deno.test("init on a clean directory makes a cluster and leads it", async () => 
 
   const { code } = await agent.stop();
   strictEqual(code, 0);
-  strictEqual(agent.lines.at(-1)?.message, "etcd stopped");
+  deepStrictEqual(agent.lines.slice(-2).map(({ message }) => message), [
+    "etcd stopped",
+    "kat-agent stopped",
+  ]);
   deepStrictEqual(await processesNaming(data), []);
 });
 
@@ -78,7 +83,7 @@ Deno.test("run after a stop serves the same cluster with the same data in a late
     await etcdctl(endpoint, "get", "--prefix", "/kat/config/");
   const first = startAgent(initArgs(file, data));
   const firstTerm = await first.logged("Became leader: n1");
-  await first.logged("Settled the timing of the cluster");
+  await first.logged("Updated the timing of the cluster");
   const before = await facts();
   await etcdctl(endpoint, "put", "/kat/workloads/a", "kept");
   strictEqual((await first.stop()).code, 0);
@@ -118,7 +123,7 @@ Deno.test("a leader that has nothing to do writes nothing", async () => {
     env: { DENO_AUDIT_PERMISSIONS: "/dev/null" },
   });
   await agent.logged("Became leader: n1");
-  await agent.logged("Settled the timing of the cluster");
+  await agent.logged("Updated the timing of the cluster");
   await eventually(async () => {
     const { timing } = JSON.parse(await Deno.readTextFile(`${data}/node.json`));
     ok(timing);
@@ -143,8 +148,7 @@ Deno.test("a leader that has nothing to do writes nothing", async () => {
 
 /** The bytes that a process has caused to be written to storage. */
 async function writtenBytes(pid: number): Promise<number> {
-  const text = await Deno.readTextFile(`/proc/${pid}/io`);
-  return Number(/^write_bytes: (\d+)$/m.exec(text)?.[1]);
+  return (await processNumbers(pid, "io"))("write_bytes");
 }
 
 Deno.test("flags can be given as variables of the environment", async () => {
@@ -165,6 +169,28 @@ Deno.test("flags can be given as variables of the environment", async () => {
     env: { KAT_ENDPOINTS: endpoint, KAT_NODE_NAME: "second" },
   });
   await other.logged("Observing leader: from-env");
+});
+
+Deno.test("an agent that does not lead says that it stopped, and why", async () => {
+  await using etcd = await startTestEtcd();
+  await makeCluster(etcd.endpoint, 5);
+  const run = (name: string) =>
+    startAgent([
+      "run",
+      `--endpoints=${etcd.endpoint}`,
+      `--node-name=${name}`,
+    ]);
+  await using leader = run("n1");
+  await leader.logged("Became leader: n1");
+  await using follower = run("n2");
+  await follower.logged("Observing leader: n1");
+
+  follower.kill("SIGINT");
+
+  strictEqual((await follower.ended).code, 0);
+  const last = follower.lines.at(-1);
+  strictEqual(last?.message, "kat-agent stopped");
+  strictEqual(last.fields.signal, "SIGINT");
 });
 
 Deno.test("init applies a changed setting that may change, and says so", async () => {
@@ -197,7 +223,7 @@ Deno.test("init applies a changed setting that may change, and says so", async (
 
 Deno.test("an agent whose etcd is killed ends its term at once, starts etcd again and leads on the same data", async () => {
   await using dir = await tempDir();
-  // Far more than the test waits for anything: nothing here comes by its end.
+  // Far longer than the test waits: nothing here happens because it ran out.
   const file = await writeClusterFile(dir.path, {
     spec: { leaderLeaseSeconds: 300 },
   });
@@ -223,7 +249,7 @@ Deno.test("an agent whose etcd is killed ends its term at once, starts etcd agai
   );
 });
 
-Deno.test("run on a damaged log of etcd says so with etcd's own last words, and repairs nothing", async () => {
+Deno.test("run on a damaged log of etcd reports it with etcd's own last output, and repairs nothing", async () => {
   await using dir = await tempDir();
   const file = await writeClusterFile(dir.path);
   const data = `${dir.path}/data`;
@@ -234,8 +260,8 @@ Deno.test("run on a damaged log of etcd says so with etcd's own last words, and 
   const [log] = (await Array.fromAsync(Deno.readDir(wal)))
     .filter(({ name }) => name.endsWith(".wal"));
   const bytes = await Deno.readFile(`${wal}/${log?.name}`);
-  // In the second record, of who the member is: under its checksum, and never
-  // taken for a record that a power cut left unfinished.
+  // In the second record, the member's identity: its checksum fails, and it is
+  // never taken for a record that a power cut left incomplete.
   bytes[44] = (bytes[44] ?? 0) ^ 0xff;
   await Deno.writeFile(`${wal}/${log?.name}`, bytes);
 
@@ -251,7 +277,7 @@ Deno.test("run on a damaged log of etcd says so with etcd's own last words, and 
   strictEqual(status.code, 1);
   match(
     status.stdout,
-    /^! The etcd of node "n1" gave up: its data is damaged \(.*restore a backup/m,
+    /^! etcd on node "n1" stopped by itself: its data is damaged \(.*restore a backup/m,
   );
 });
 
@@ -274,11 +300,11 @@ Deno.test("an agent whose etcd lost its data makes no new cluster of it", async 
   strictEqual((await agent.stop()).code, 0);
 });
 
-Deno.test("init goes on with a corrected file where the first never came to a cluster", async () => {
+Deno.test("init continues with a corrected file when the first start made no cluster", async () => {
   await using dir = await tempDir();
   const file = await writeClusterFile(dir.path);
   const args = initArgs(file, `${dir.path}/data`);
-  // Passes for etcd until it is to serve.
+  // Looks like etcd until it should serve.
   const failing = `${dir.path}/failing-etcd`;
   await Deno.writeTextFile(
     failing,
@@ -294,7 +320,7 @@ Deno.test("init goes on with a corrected file where the first never came to a cl
   await second.logged("Became leader: n2");
 });
 
-Deno.test("stopping reaches an etcd that a script became", async () => {
+Deno.test("stopping ends an etcd that a wrapper script executed", async () => {
   await using dir = await tempDir();
   const file = await writeClusterFile(dir.path);
   const data = `${dir.path}/data`;

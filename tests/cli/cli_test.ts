@@ -23,7 +23,7 @@ import { etcdctl } from "../machine/etcdctl.ts";
 import { startTestEtcd } from "../machine/test_etcd.ts";
 import { tempDir } from "../machine/temp_dir.ts";
 
-/** A node that leads, for commands to look at. */
+/** A node that leads, for commands to read from. */
 async function startNode(dir: string): Promise<{
   readonly agent: AgentProcess;
   readonly file: ClusterFile;
@@ -77,7 +77,7 @@ Deno.test("status tells of a node that leads, as text and as JSON", async () => 
   strictEqual(text.code, 0, text.stderr);
   match(text.stdout, new RegExp(`^cluster +${uid}$`, "m"));
   match(text.stdout, /^leader +n1$/m);
-  match(text.stdout, /^n1 +http:.* healthy, leads etcd$/m);
+  match(text.stdout, /^n1 +http:.* healthy, etcd's leader$/m);
   strictEqual(json.code, 0, json.stderr);
   const status = JSON.parse(json.stdout);
   strictEqual(status.clusterUid, uid);
@@ -275,7 +275,7 @@ Deno.test("completion bash completes commands", async () => {
   strictEqual(new TextDecoder().decode(bash.stdout).trim(), "init");
 });
 
-Deno.test("completion knows zsh and fish", async () => {
+Deno.test("completion prints scripts for zsh and fish", async () => {
   for (const shell of ["zsh", "fish"]) {
     const { code, stdout } = await runAgent(["completion", shell]);
     strictEqual(code, 0);

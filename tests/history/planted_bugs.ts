@@ -101,7 +101,7 @@ export const PLANTED_BUGS = {
           : { ...rest, ...(request_range ? { request_range } : {}) });`,
   },
   m14: {
-    what: "writes of a shared request that nobody answered are put back",
+    what: "writes of a shared request without an answer are sent again",
     file: "store/etcd/etcd_writes.ts",
     find: 'error.outcome === "not-done"',
     replace: "true",

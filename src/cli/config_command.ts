@@ -1,0 +1,75 @@
+/**
+ * `kat-agent config`: checks a cluster.kat, or shows it with its defaults.
+ *
+ * @module
+ */
+
+import { object } from "@optique/core/constructs";
+import { map } from "@optique/core/modifiers";
+import { argument } from "@optique/core/primitives";
+import { ExitCode } from "../base/errors.ts";
+import type { ClusterConfig } from "../config/cluster_config.ts";
+import type { Command, Context } from "./command.ts";
+import { usualDataDir } from "./flag_values.ts";
+import { path, plainText } from "./options.ts";
+
+const options = object({
+  file: argument(path("FILE", "file"), {
+    description: plainText("The cluster.kat to read."),
+  }),
+});
+
+const validateCommand: Command = {
+  name: "validate",
+  summary: "Check a cluster.kat",
+  description:
+    "Prints each error of the file with its line, column and field. The exit code is 0 if the file is valid, and 78 if it is not.",
+  examples: ["kat-agent config validate cluster.kat"],
+  parser: map(options, ({ file }) => async (context) => {
+    const { name } = await readConfig(file, context);
+    await context.stdout(`${file} is valid: cluster "${name}"\n`);
+    return ExitCode.ok;
+  }),
+};
+
+const showCommand: Command = {
+  name: "show",
+  summary: "Print a cluster.kat with its defaults filled in",
+  description:
+    "Prints the file as YAML, with the defaults filled in. Fields that are missing in spec.etcd stay so: the agent chooses their values.",
+  examples: ["kat-agent config show cluster.kat"],
+  parser: map(options, ({ file }) => async (context) => {
+    const config = await readConfig(file, context);
+    const { showClusterConfig } = await import(
+      "../config/show_cluster_config.ts"
+    );
+    await context.stdout(showClusterConfig(config));
+    return ExitCode.ok;
+  }),
+};
+
+/** See `kat-agent help config`. */
+export const configCommand: Command = {
+  name: "config",
+  summary: "Check or show a cluster.kat",
+  description: "Reads a cluster.kat and changes nothing.",
+  examples: ["kat-agent config validate cluster.kat"],
+  parser: [validateCommand, showCommand],
+};
+
+/**
+ * Reads a cluster.kat that need not be this node's.
+ *
+ * @throws {ConfigError} if something in it is wrong.
+ */
+export async function readConfig(
+  file: string,
+  context: Context,
+): Promise<ClusterConfig> {
+  const { readClusterConfig } = await import(
+    "../config/read_cluster_config.ts"
+  );
+  return await readClusterConfig(file, {
+    defaultDataDir: usualDataDir(context) ?? "/var/lib/kat",
+  });
+}

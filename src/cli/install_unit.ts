@@ -1,0 +1,236 @@
+/**
+ * Installs and removes the systemd unit: what `kat-agent systemd` changes on the machine.
+ *
+ * @module
+ */
+
+import { dirname } from "node:path";
+import { writeFileAtomic } from "../base/atomic_file.ts";
+import { KatError, messageOf } from "../base/errors.ts";
+import {
+  installed,
+  SERVICE_USER,
+  UNIT_MARKER,
+  UNIT_NAME,
+  type UnitOptions,
+} from "./systemd_unit.ts";
+
+const UNIT_PATH = `/etc/systemd/system/${UNIT_NAME}`;
+
+/** Options of {@linkcode uninstallUnit}. */
+export interface UninstallOptions {
+  /** Whether only to say what would be done. */
+  readonly dryRun: boolean;
+}
+
+/** The version of the machine's systemd, as 252; `undefined` if there is none. */
+export async function systemdVersion(): Promise<number | undefined> {
+  try {
+    const text = await run("systemctl", ["--version"]);
+    return Number(/^systemd (\d+)/.exec(text)?.[1]) || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Writes and enables the unit, with the user and the directories that it
+ * needs. Returns what to tell the user.
+ *
+ * @throws {KatError} if the machine does not allow it, or the service could
+ * not work; nothing is changed if that is seen before.
+ */
+export async function installUnit(
+  text: string,
+  { program, reads, writes }: UnitOptions,
+): Promise<string> {
+  await assertManageable();
+  await assertOurs();
+  const wasThere = await readUnit() !== undefined;
+  const user = await ensureUser();
+  await assertAccess(program, { user, bits: 0o5 });
+  for (const path of reads) await assertAccess(path, { user, bits: 0o4 });
+  for (const path of installed(writes)) await ensureDirectory(path, user);
+  await writeFileAtomic(UNIT_PATH, text, { mode: 0o644 });
+  await run("systemctl", ["daemon-reload"]);
+  await run("systemctl", ["enable", UNIT_NAME]);
+  return wasThere
+    ? `Replaced ${UNIT_PATH}\nUse it now: systemctl restart kat-agent\n`
+    : `Installed ${UNIT_PATH}\nStart it now: systemctl start kat-agent\n`;
+}
+
+/**
+ * Stops, disables and removes the unit. Returns what to tell the user.
+ *
+ * @throws {KatError} if it is not one that was installed by this program.
+ */
+export async function uninstallUnit(
+  { dryRun }: UninstallOptions,
+): Promise<string> {
+  await assertOurs();
+  if (await readUnit() === undefined) return `${UNIT_NAME} is not installed\n`;
+  if (dryRun) {
+    return `Would stop and disable ${UNIT_NAME} and remove ${UNIT_PATH}\n`;
+  }
+  await assertManageable();
+  await run("systemctl", ["disable", "--now", UNIT_NAME]);
+  await Deno.remove(UNIT_PATH);
+  await run("systemctl", ["daemon-reload"]);
+  return `Removed ${UNIT_PATH}; data, cache and the user ${SERVICE_USER} stay\n`;
+}
+
+async function assertManageable(): Promise<void> {
+  try {
+    await Deno.stat("/run/systemd/system");
+  } catch (cause) {
+    throw new KatError("Cannot manage a service: systemd does not run here", {
+      cause,
+      hint: "Add --dry-run to see the unit",
+    });
+  }
+  if (Deno.uid() === 0) return;
+  throw new KatError("Cannot manage a service: this needs root", {
+    hint: "Use sudo, or add --dry-run",
+  });
+}
+
+async function readUnit(): Promise<string | undefined> {
+  try {
+    return await Deno.readTextFile(UNIT_PATH);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw new KatError(`Cannot read ${UNIT_PATH}: ${messageOf(error)}`);
+  }
+}
+
+async function assertOurs(): Promise<void> {
+  const text = await readUnit();
+  if (text === undefined || text.startsWith(UNIT_MARKER)) return;
+  throw new KatError(
+    `Cannot replace or remove ${UNIT_PATH}: kat-agent did not make it, or its first line was changed`,
+    {
+      hint:
+        "Move that file away; make changes of your own with: systemctl edit kat-agent",
+    },
+  );
+}
+
+interface ServiceUser {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** The service's user, made if need be, by whichever way the system has. */
+async function ensureUser(): Promise<ServiceUser> {
+  const found = await findUser();
+  if (found) return found;
+  const home = "/var/lib/kat";
+  try {
+    await run("systemd-sysusers", [
+      "--inline",
+      `u ${SERVICE_USER} - "KAT agent" ${home}`,
+    ]);
+  } catch {
+    await run("useradd", [
+      "--system",
+      "--user-group",
+      `--home-dir=${home}`,
+      "--shell=/usr/sbin/nologin",
+      SERVICE_USER,
+    ]);
+  }
+  const made = await findUser();
+  if (made) return made;
+  throw new KatError(`Cannot make the user ${SERVICE_USER}`, {
+    hint: "Make a system user and a group of that name",
+  });
+}
+
+async function findUser(): Promise<ServiceUser | undefined> {
+  try {
+    const uid = Number(await run("id", ["-u", SERVICE_USER]));
+    return { uid, gid: Number(await run("id", ["-g", SERVICE_USER])) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Makes a directory of the user's; one that is there must be the user's already. */
+async function ensureDirectory(
+  path: string,
+  { uid, gid }: ServiceUser,
+): Promise<void> {
+  try {
+    const info = await Deno.stat(path);
+    if (info.uid === uid) return;
+    const entries = await Array.fromAsync(Deno.readDir(path));
+    if (entries.length > 0) {
+      throw new KatError(
+        `Cannot install: "${path}" does not belong to the user ${SERVICE_USER}`,
+        { hint: `Change its owner: chown -R ${SERVICE_USER}: "${path}"` },
+      );
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    await Deno.mkdir(path, { recursive: true, mode: 0o755 });
+    await Deno.chmod(path, 0o700);
+  }
+  await Deno.chown(path, uid, gid);
+}
+
+/** Refuses a file that the service's user cannot reach; homes are shown to it by systemd. */
+async function assertAccess(
+  path: string,
+  { user, bits }: { readonly user: ServiceUser; readonly bits: number },
+): Promise<void> {
+  if (!await isAllowed(path, { user, bits })) {
+    throw new KatError(
+      `Cannot install: the user ${SERVICE_USER} may not read "${path}"`,
+      { hint: `Allow it: chmod a+${bits === 0o5 ? "rx" : "r"} "${path}"` },
+    );
+  }
+  if (/^\/(home|root)\//.test(path)) return;
+  for (let above = dirname(path); above !== "/"; above = dirname(above)) {
+    if (await isAllowed(above, { user, bits: 0o1 })) continue;
+    throw new KatError(
+      `Cannot install: the user ${SERVICE_USER} may not enter "${above}"`,
+      { hint: `Allow it: chmod a+x "${above}"` },
+    );
+  }
+}
+
+async function isAllowed(
+  path: string,
+  { user, bits }: { readonly user: ServiceUser; readonly bits: number },
+): Promise<boolean> {
+  let info;
+  try {
+    info = await Deno.stat(path);
+  } catch (cause) {
+    throw new KatError(`Cannot install: "${path}" cannot be read`, {
+      cause,
+      hint: messageOf(cause),
+    });
+  }
+  const shift = info.uid === user.uid ? 6 : info.gid === user.gid ? 3 : 0;
+  return ((info.mode ?? 0) >> shift & bits) === bits;
+}
+
+/** Runs a program of the system and returns what it printed. */
+async function run(name: string, args: readonly string[]): Promise<string> {
+  let output;
+  try {
+    output = await new Deno.Command(name, {
+      args: [...args],
+      env: { LC_ALL: "C", SYSTEMD_COLORS: "0" },
+      stdin: "null",
+    }).output();
+  } catch (cause) {
+    throw new KatError(`Cannot run ${name}: ${messageOf(cause)}`, { cause });
+  }
+  const decoder = new TextDecoder();
+  if (output.success) return decoder.decode(output.stdout).trim();
+  throw new KatError(`Cannot run ${name} ${args.join(" ")}: it failed`, {
+    details: decoder.decode(output.stderr).trim().split("\n"),
+  });
+}
