@@ -50,6 +50,8 @@ export class BatchQueue<Result> {
   readonly #mayShare: (op: SharedOperation) => boolean;
   readonly #usual = new Fifo<SharedRequest<Result>>();
   readonly #large = new Fifo<SharedRequest<Result>>();
+  /** The last request in the queue of large ones that writes a key. */
+  readonly #largeWrites = new Map<string, SharedRequest<Result>>();
   readonly #inFlight = new InFlightLimit();
   #turns = 0;
   #heldOps = 0;
@@ -96,6 +98,9 @@ export class BatchQueue<Result> {
       queue.push(last);
     }
     last.add(waiter);
+    if (queue === this.#large && op.type !== "get") {
+      this.#largeWrites.set(op.key, last);
+    }
     if (leavesAlone(op) || last.size >= this.maxOps.value) last.close();
     this.#hold([waiter], 1);
   }
@@ -142,27 +147,35 @@ export class BatchQueue<Result> {
   }
 
   #queueOf({ type, key, bytes }: SharedOperation): Fifo<SharedRequest<Result>> {
-    if (bytes >= LARGE_BYTES) return this.#large;
-    if (type === "get") return this.#usual;
-    for (const { written } of this.#large) {
-      if (written.has(key)) return this.#large;
-    }
-    return this.#usual;
+    const isLarge = bytes >= LARGE_BYTES ||
+      type !== "get" && this.#largeWrites.has(key);
+    return isLarge ? this.#large : this.#usual;
   }
 
   /** The first request of a queue; those that all waiters have left are dropped. */
   #first(
     queue: Fifo<SharedRequest<Result>>,
   ): SharedRequest<Result> | undefined {
-    while (queue.first?.size === 0) queue.shift();
+    while (queue.first?.size === 0) this.#takeFirst(queue, queue.first);
     return queue.first;
+  }
+
+  #takeFirst(
+    queue: Fifo<SharedRequest<Result>>,
+    first: SharedRequest<Result>,
+  ): void {
+    queue.shift();
+    if (queue !== this.#large) return;
+    for (const key of first.written) {
+      if (this.#largeWrites.get(key) === first) this.#largeWrites.delete(key);
+    }
   }
 
   #leave(
     queue: Fifo<SharedRequest<Result>>,
     request: SharedRequest<Result>,
   ): SharedRequest<Result> {
-    queue.shift();
+    this.#takeFirst(queue, request);
     const count = this.#countThatFits(request);
     if (count < request.size) {
       this.#putFirst(queue, request.take(count, Infinity));
@@ -205,6 +218,10 @@ export class BatchQueue<Result> {
     for (const waiter of waiters) request.add(waiter);
     request.close();
     queue.unshift(request);
+    if (queue !== this.#large) return;
+    for (const key of request.written) {
+      if (!this.#largeWrites.has(key)) this.#largeWrites.set(key, request);
+    }
   }
 
   #hold(waiters: readonly Waiter<Result>[], sign: 1 | -1): void {
