@@ -144,7 +144,7 @@ export abstract class BatchSender<Result> {
     const [first] = sent;
     if (first === undefined) return;
     const isShared = sent.length > 1;
-    // What is alone keeps to signal and deadline by itself.
+    // A request of one operation is given its signal and deadline instead.
     if (isShared) this.#shared.add(request);
     else this.#forgetSignal(first);
     try {
