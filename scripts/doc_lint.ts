@@ -13,7 +13,11 @@ import { filesIn } from "./files_in.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
-const modules = (await Array.fromAsync(filesIn(`${ROOT}src`)))
+const files = [
+  ...await Array.fromAsync(filesIn(`${ROOT}exports`)),
+  ...await Array.fromAsync(filesIn(`${ROOT}src`)),
+];
+const modules = files
   .filter((path) => path.endsWith(".ts") && !path.endsWith("_test.ts"))
   .sort();
 const { code, stderr } = await new Deno.Command(Deno.execPath(), {

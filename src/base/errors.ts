@@ -23,6 +23,9 @@ export const ExitCode = {
 /** One of the exit codes in {@linkcode ExitCode}. */
 export type ExitCode = typeof ExitCode[keyof typeof ExitCode];
 
+/** Whether a call that failed may have taken effect. */
+export type Outcome = "not-done" | "unknown";
+
 /** Options of {@linkcode KatError}. */
 export interface KatErrorOptions {
   /** The error that led to this one. */

@@ -27,17 +27,17 @@ export type Duties = (
 
 /** Options of {@linkcode runElection}. */
 export interface ElectionOptions {
-  /** Who campaigns. */
+  /** The candidate's ID. */
   readonly leaderId: string;
   /** The lease to ask for, in seconds; the store may grant another. */
   readonly leaseTtlSeconds: number;
   /** What the leader does. */
   readonly duties: Duties;
-  /** Told of each term when it begins, and with `undefined` once its duties have ended. */
+  /** Called with each term when it begins, and with `undefined` once its duties have ended. */
   readonly onTerm?:
     | ((leadership: Leadership | undefined) => void)
     | undefined;
-  /** Told each key that stands for the candidate, before it is put. */
+  /** Called with each key of the candidate, before it is put. */
   readonly onCandidacy?: ((key: string) => void) | undefined;
   /** Ends a term from outside. */
   readonly termCanceller?: TermCanceller | undefined;
@@ -51,13 +51,13 @@ export interface ElectionOptions {
  * Takes part in the election until its signal aborts.
  *
  * ```
- *   campaigning ──elected──▶ leading ──lost, or ended from outside──▶ campaigning
+ *   campaigning ──elected──▶ leading ──lost or cancelled──▶ campaigning
  *        │                      │ signal: the duties end, then the lease is given back
  *        └──────signal──────────┴─▶ over
  * ```
  *
- * Losing a term never ends the loop, and the duties of one term have ended
- * before the store is told, so that two leaders' work cannot overlap by our doing.
+ * Losing a term never ends the loop. The duties of a term have ended before its
+ * lease is given back, so that the work of two leaders does not overlap.
  */
 export async function runElection(
   store: StateStore,
@@ -83,10 +83,10 @@ export async function runElection(
   }
 }
 
-/** How often it is said that the leader's work should have ended. */
+/** How often a warning is logged while duties go on after their term. */
 const REMINDER_MS = 10_000;
 
-/** Says so as long as the work of a term goes on after its end, for nobody can lead meanwhile. */
+/** Warns while the duties of a term go on after its end, because no node can lead meanwhile. */
 async function remind(
   over: AbortSignal,
   ended: AbortSignal,
@@ -100,9 +100,9 @@ async function remind(
   }
 }
 
-/** How long a term that was ended from outside may take to reach the store. */
-const BROKEN_MS = 15_000;
-/** Of an election whose terms nobody ends from outside. */
+/** How long the resignation of a cancelled term may take. */
+const CANCELLED_MS = 15_000;
+/** Of an election without a {@linkcode TermCanceller}. */
 const NEVER: AbortSignal = new AbortController().signal;
 
 /** One term, from its first log line to its last; false if its duties failed. */
@@ -111,24 +111,24 @@ async function lead(
   options: ElectionOptions,
 ): Promise<boolean> {
   const { leaderId, duties, onTerm, clock = systemClock, signal } = options;
-  const broken = options.termCanceller?.signal ?? NEVER;
+  const cancelled = options.termCanceller?.signal ?? NEVER;
   const log = logger("election");
   const { fence } = leadership;
-  const over = AbortSignal.any([signal, leadership.signal, broken]);
+  const over = AbortSignal.any([signal, leadership.signal, cancelled]);
   let failure: unknown;
   let lost = false;
   const onLoss = () => {
-    // Whoever resigns in the middle of a term has not lost it.
+    // A resigned term is not a lost one.
     if (lost || leadership.signal.reason instanceof ResignedError) return;
-    const reason = messageOf(broken.reason ?? leadership.signal.reason);
+    const reason = messageOf(cancelled.reason ?? leadership.signal.reason);
     log.warn("Lost leadership: {reason}", { reason, leaderId, fence });
     lost = true;
   };
   log.info("Became leader: {leaderId}", { leaderId, fence });
   onTerm?.(leadership);
   leadership.signal.addEventListener("abort", onLoss, { once: true });
-  broken.addEventListener("abort", onLoss, { once: true });
-  if (leadership.signal.aborted || broken.aborted) onLoss();
+  cancelled.addEventListener("abort", onLoss, { once: true });
+  if (leadership.signal.aborted || cancelled.aborted) onLoss();
   const reminders = new AbortController();
   const reminding = remind(over, reminders.signal, { clock });
   try {
@@ -141,12 +141,12 @@ async function lead(
   await reminding;
   onTerm?.(undefined);
   leadership.signal.removeEventListener("abort", onLoss);
-  broken.removeEventListener("abort", onLoss);
+  cancelled.removeEventListener("abort", onLoss);
   if (lost) {
-    // What ended it may keep the store away for a while: a lease that is given
-    // back late is better than one that runs out.
-    const patience = { signal, timeoutMs: BROKEN_MS };
-    await leadership.resign(broken.aborted ? patience : {});
+    // The reason for cancelling may also delay the store, and to give the lease
+    // back late is better than to let it expire.
+    const options = { signal, timeoutMs: CANCELLED_MS };
+    await leadership.resign(cancelled.aborted ? options : {});
     return true;
   }
   if (failure !== undefined) {

@@ -1,5 +1,5 @@
 /**
- * Seeing who leads, for the log and for status.
+ * Observes which node leads, for the log and for status.
  *
  * @module
  */
@@ -12,53 +12,54 @@ import { type StateStore, StoreError } from "../store/state_store.ts";
 
 /** Options of {@linkcode observeLeader}. */
 export interface ObserveOptions {
-  /** The observer's own ID; its own terms are not news to it. */
+  /** The observer's own ID; its own terms are not logged. */
   readonly leaderId: string;
-  /** Told who leads whenever somebody looked; `undefined` if nobody does. */
-  readonly onLook?: ((leader: string | undefined) => void) | undefined;
-  /** What time passes by. @default {systemClock} */
+  /** Called with the leader's ID each time it was read; with `undefined` if there is no leader. */
+  readonly onLeader?: ((leader: string | undefined) => void) | undefined;
+  /** The clock of its pauses. @default {systemClock} */
   readonly clock?: Clock | undefined;
   /** Ends the observation. */
   readonly signal: AbortSignal;
 }
 
-/** How long to wait after trouble, and at most between two looks without an event. */
+/** How long to wait after an error. */
 const RETRY_MS = 1_000;
-const LOOK_AGAIN_MS = 15_000;
+/** How often the leader is read without an event of the watch. */
+const POLL_INTERVAL_MS = 15_000;
 
 /**
  * Logs `Observing leader: <leaderID>` whenever another agent is seen to lead
  * that was not seen before, until the signal aborts.
  *
- * It is told by a watch and looks now and then besides, so that no lost event
- * leaves a wrong name standing. Without a leader nothing is said.
+ * It reads the leader after each event of a watch and at an interval, because an
+ * event may be lost.
  */
 export async function observeLeader(
   store: StateStore,
-  { leaderId, onLook, clock = systemClock, signal }: ObserveOptions,
+  { leaderId, onLeader, clock = systemClock, signal }: ObserveOptions,
 ): Promise<void> {
   const log = logger("election");
   let seen: string | undefined;
   let last = Promise.resolve();
 
-  // One after the other, so that what was seen last is what stays.
-  function look(scope: AbortSignal): Promise<void> {
+  // One after the other, so that the last read is the one that counts.
+  function readLeader(scope: AbortSignal): Promise<void> {
     return last = last.catch(() => {}).then(async () => {
       const leader = await store.getLeader({ signal: scope });
       if (leader !== undefined && leader !== seen && leader !== leaderId) {
         log.info("Observing leader: {leader}", { leader });
       }
-      // An empty chair is no news, but whoever sits down next is, also the same.
+      // No leader is not logged; a new one is, even if it is the same node.
       seen = leader;
-      onLook?.(leader);
+      onLeader?.(leader);
     });
   }
 
-  /** Beside the watch: to open another would cost several times as much. */
-  async function lookNowAndThen(scope: AbortSignal): Promise<void> {
+  /** Beside the watch, because to open another costs several times as much as a read. */
+  async function poll(scope: AbortSignal): Promise<void> {
     while (true) {
-      await clock.sleep(LOOK_AGAIN_MS, { signal: scope });
-      await look(scope);
+      await clock.sleep(POLL_INTERVAL_MS, { signal: scope });
+      await readLeader(scope);
     }
   }
 
@@ -67,20 +68,20 @@ export async function observeLeader(
     const scope = AbortSignal.any([signal, round.signal]);
     try {
       await using watch = await store.watch(ELECTION_PREFIX, { signal: scope });
-      const looking = lookNowAndThen(scope)
+      const polling = poll(scope)
         .catch((error) => round.abort(error));
       try {
-        await look(scope);
-        for await (const _event of watch) await look(scope);
+        await readLeader(scope);
+        for await (const _event of watch) await readLeader(scope);
         scope.throwIfAborted();
       } finally {
         round.abort();
-        await looking;
+        await polling;
       }
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof StoreError)) throw error;
-      log.debug("Cannot see who leads", { reason: messageOf(error) });
+      log.debug("Cannot read the leader", { reason: messageOf(error) });
       await clock.sleep(RETRY_MS, { signal }).catch(() => {});
     }
   }

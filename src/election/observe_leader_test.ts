@@ -33,7 +33,7 @@ async function observe() {
   const seen: (string | undefined)[] = [];
   const observing = observeLeader(store, {
     leaderId: "n1",
-    onLook: (leader) => seen.push(leader),
+    onLeader: (leader) => seen.push(leader),
     clock,
     signal: stop.signal,
   });

@@ -1,19 +1,19 @@
 /**
- * Ends a term for a reason that the store does not know.
+ * Ends a term for a reason outside the store, as a member that has stopped.
  *
  * @module
  */
 
-/** Held by who may end terms, and by the election that has them. */
+/** Shared by the election and by what may cancel its terms. */
 export class TermCanceller {
   #current = new AbortController();
 
-  /** Aborts with the reason when the term that is under way now is ended. */
+  /** Aborts with the reason when the current term is cancelled. */
   get signal(): AbortSignal {
     return this.#current.signal;
   }
 
-  /** Ends the term that is under way, if one is; the node campaigns again. */
+  /** Cancels the current term, if there is one; the node campaigns again. */
   end(reason: Error): void {
     const current = this.#current;
     this.#current = new AbortController();

@@ -1,8 +1,8 @@
 /**
- * The one interface to state, and its promises. Nothing above it knows etcd.
+ * The one interface to state, and its promises. Nothing that uses it imports etcd.
  *
  * Outcomes are three: done, certainly not done, unknown. A write that may have
- * been done is never sent again behind the caller's back: it rejects with
+ * been done is never sent again without the caller: it rejects with
  * {@linkcode OutcomeUnknownError}, and the caller reads or compares to find out.
  *
  * What it does not promise: that two writes of different callers are seen in
@@ -12,7 +12,9 @@
  * @module
  */
 
-import { KatError } from "../base/errors.ts";
+import { KatError, type Outcome } from "../base/errors.ts";
+
+export type { Outcome };
 
 /** A key with its value, as it was at one moment. */
 export interface KV {
@@ -42,7 +44,7 @@ export interface WatchEvent {
 
 /** A condition of a transaction. */
 export interface Compare {
-  /** The key to look at. */
+  /** The key to compare. */
   readonly key: string;
   /** 0: the key must not exist; greater: its version must equal this. */
   readonly expectedVersion: bigint;
@@ -94,7 +96,7 @@ export interface Watch
 export interface CandidacyOptions {
   /** Ends the campaign. */
   readonly signal?: AbortSignal | undefined;
-  /** Told each key that stands for the candidate, before it is put. */
+  /** Called with each key of the candidate, before it is put. */
   readonly onCandidacy?: ((key: string) => void) | undefined;
 }
 
@@ -152,8 +154,8 @@ export interface StateStore extends AsyncDisposable {
   /** Gives up the term that this store's last campaign won; nothing happens if there is none. */
   resign(options?: StoreOptions): Promise<void>;
   /**
-   * Says who leads; `undefined` if nobody does. Linearizable, and outdated the
-   * moment it is known.
+   * Reads the leader's ID; `undefined` if there is none. Linearizable, and
+   * possibly outdated when it arrives.
    *
    * @throws {StoreError} if no member answers in time.
    */
@@ -185,12 +187,12 @@ export interface StateStore extends AsyncDisposable {
  * among the checks of a transaction; the store then refuses it once the term is over.
  *
  * The term ends, on the agent's own clock, before the store can have given the
- * lead to another. A machine that was suspended for two seconds or more knows
- * it at the first look, however long the lease; steps of the wall clock change
- * nothing.
+ * lead to another. If the machine was suspended for two seconds or more, the
+ * next reading of the signal ends the term, however long the lease; steps of the
+ * wall clock change nothing.
  */
 export interface Leadership extends AsyncDisposable {
-  /** Who leads in this term. */
+  /** The ID of the leader in this term. */
   readonly leaderId: string;
   /** Names the term; every later term has a higher one. */
   readonly fence: bigint;
@@ -198,10 +200,10 @@ export interface Leadership extends AsyncDisposable {
   readonly guard: Compare;
   /**
    * Aborts when the term ends, with a {@linkcode LeadershipLostError} or, after
-   * a resignation, with a {@linkcode ResignedError}. Reading this property looks
-   * at the clock, so that it is right also when timers are late: read it again
-   * before each step, for a signal that is held in a variable, or derived from
-   * this one, aborts one turn of the event loop later after a standstill.
+   * a resignation, with a {@linkcode ResignedError}. Reading this property reads
+   * the clock, so that it is right also when timers are late: read it again
+   * before each step, because a signal that is held in a variable, or derived
+   * from this one, aborts one turn of the event loop later after a standstill.
    */
   readonly signal: AbortSignal;
   /**
@@ -218,14 +220,11 @@ export interface Leadership extends AsyncDisposable {
   ): Promise<boolean>;
   /**
    * Ends the term and tells the store, so that the next leader need not wait
-   * for the lease to expire. End what the leader does first. Idempotent; what
-   * the store cannot be told within its time, it finds out by the lease.
+   * for the lease to expire. End what the leader does first. Idempotent; if the
+   * store cannot be reached in time, the lease expires instead.
    */
   resign(options?: StoreOptions): Promise<void>;
 }
-
-/** Whether a call that failed may have taken effect. */
-export type Outcome = "not-done" | "unknown";
 
 /** A call to the store failed. */
 export class StoreError extends KatError {
@@ -261,7 +260,7 @@ export class CompactedError extends StoreError {
 
 /** The store was closed. */
 export class StoreClosedError extends StoreError {
-  /** The one message that there is to give. */
+  /** The same message each time. */
   constructor() {
     super("The store is closed");
   }
@@ -273,7 +272,7 @@ export class LeadershipLostError extends KatError {
 
 /** The term was given up; the reason that {@linkcode Leadership.signal} aborts with. */
 export class ResignedError extends KatError {
-  /** The one message that there is to give. */
+  /** The same message each time. */
   constructor() {
     super("Resigned leadership");
   }

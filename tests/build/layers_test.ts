@@ -35,10 +35,14 @@ interface Module {
   }[];
 }
 
-/** Where the threads of the product begin, and what the package offers besides. */
+const { exports } = JSON.parse(
+  await Deno.readTextFile(`${ROOT}deno.json`),
+) as { readonly exports: Readonly<Record<string, string>> };
+
+/** Where the threads of the product begin, and what the package offers. */
 const ENTRIES = [
   "main.ts",
-  "src/store/memory/memory_store.ts",
+  ...Object.values(exports),
   ...WORKERS.map((name) => `src/agent/parts/${name}.ts`),
 ];
 

@@ -33,11 +33,10 @@ export const PLANTED_BUGS = {
   },
   m2: {
     what: "a get is served by any member from what it has",
-    file: "store/etcd/etcd_calls.ts",
-    find: `"range",
-      { key: keyBytes(key) },`,
-    replace: `"range",
-      { key: keyBytes(key), serializable: true },`,
+    file: "store/batching/shared_request.ts",
+    find: '{ method: "range", message: one.request_range }',
+    replace:
+      '{ method: "range", message: { ...one.request_range, serializable: true } }',
   },
   m3: {
     what: "a transaction without an answer is sent again",
@@ -81,27 +80,30 @@ export const PLANTED_BUGS = {
   },
   m11: {
     what: "a shared request of writes without an answer is sent again",
-    file: "store/batching/shared_calls.ts",
-    find: 'return this.#client.once("KV", "txn", request, options);',
-    replace: 'return this.#client.repeatable("KV", "txn", request, options);',
+    file: "store/etcd/etcd_writes.ts",
+    find: "await this.client.once<",
+    replace: "await this.client.repeatable<",
   },
   m12: {
     what: "two callers of a shared request get each other's answers",
-    file: "store/batching/shared_calls.ts",
-    find: "this.#kind.result(responses[index] as Answer, header)",
-    replace: "this.#kind.result(responses.at(-1 - index) as Answer, header)",
+    file: "store/batching/batch_sender.ts",
+    find: "waiter.resolve(results[index] as Result);",
+    replace: "waiter.resolve(results.at(-1 - index) as Result);",
   },
   m13: {
     what: "a shared request of gets is served by any member from what it has",
-    file: "store/etcd/etcd_calls.ts",
-    find: "const request_range = { key: keyBytes(key) };",
+    file: "store/batching/shared_request.ts",
+    find: "const success = this.sent.map(({ op }) => op.request);",
     replace:
-      "const request_range = { key: keyBytes(key), serializable: true };",
+      `const success = this.sent.map(({ op: { request: { request_range, ...rest } } }) =>
+        this.sent.length > 1 && request_range
+          ? { request_range: { ...request_range, serializable: true } }
+          : { ...rest, ...(request_range ? { request_range } : {}) });`,
   },
   m14: {
     what: "writes of a shared request without an answer are sent again",
-    file: "store/batching/flight.ts",
-    find: 'repeatable || error.outcome === "not-done"',
+    file: "store/etcd/etcd_writes.ts",
+    find: 'error.outcome === "not-done"',
     replace: "true",
   },
   // Frames are gRPC's business; ours are the places where one message follows

@@ -60,7 +60,7 @@ export async function participate(
     observeLeader(store, {
       leaderId,
       signal,
-      onLook: (leader) =>
+      onLeader: (leader) =>
         report?.({ leader: leader === leaderId ? undefined : leader }),
     }),
     watchStore(store, {

@@ -6,10 +6,7 @@
  */
 
 import { status as Code } from "@grpc/grpc-js";
-import { KatError } from "../../base/errors.ts";
-
-/** Whether a failed call may have taken effect. */
-export type CallOutcome = "not-done" | "unknown";
+import { KatError, type Outcome } from "../../base/errors.ts";
 
 /** Why a call failed, as far as a caller acts on it. */
 export type CallFailure =
@@ -33,9 +30,9 @@ export interface EtcdCallErrorInit {
   /** Why it failed. */
   readonly failure: CallFailure;
   /** Whether it may have taken effect. */
-  readonly outcome: CallOutcome;
-  /** The endpoint that was asked. */
-  readonly endpoint: string;
+  readonly outcome: Outcome;
+  /** The endpoint that was asked, if one was. */
+  readonly endpoint?: string | undefined;
   /** The error underneath. */
   readonly cause?: unknown;
 }
@@ -45,9 +42,9 @@ export class EtcdCallError extends KatError {
   /** Why it failed. */
   readonly failure: CallFailure;
   /** Whether it may have taken effect. */
-  readonly outcome: CallOutcome;
-  /** The endpoint that was asked, as `http://127.0.0.1:2379`. */
-  readonly endpoint: string;
+  readonly outcome: Outcome;
+  /** The endpoint that was asked, as `http://127.0.0.1:2379`; `undefined` if the call ended before. */
+  readonly endpoint: string | undefined;
 
   /** An error with the server's or the transport's words. */
   constructor(message: string, init: EtcdCallErrorInit) {

@@ -26,8 +26,8 @@ export interface EtcdCallOptions {
 /** Options of {@linkcode EtcdClient.once}. */
 export interface OnceOptions extends EtcdCallOptions {
   /**
-   * How long it may take until it is sent; if nobody was found by then, it is
-   * certainly not done. @default {timeoutMs}
+   * How long it may take until it is sent; if no member was reached by then, it
+   * is certainly not done. @default {timeoutMs}
    */
   readonly sendWithinMs?: number | undefined;
 }
@@ -70,7 +70,7 @@ const CALL_TIMEOUT_MS = 5_000;
  */
 const FIRST_ATTEMPT_MS = 1_000;
 
-/** The members of one cluster, as something to call. */
+/** Calls to the members of one cluster. */
 export class EtcdClient implements Disposable {
   readonly #connections: readonly Connection[];
   readonly #clock: Clock;
@@ -236,7 +236,7 @@ export class EtcdClient implements Disposable {
       } catch (error) {
         if (!(error instanceof EtcdCallError)) throw error;
         if (error.failure !== "unavailable") throw error;
-        // Only the first to notice moves on; others of the same moment follow.
+        // Only the first call that fails changes the member; calls of the same moment follow.
         if (index === this.#current) this.preferNextMember();
         const pauseMs = pauses.nextMs();
         if (

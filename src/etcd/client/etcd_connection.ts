@@ -24,8 +24,8 @@ import { type EtcdService, type EtcdStub, etcdStub } from "./etcd_protocol.ts";
 import { guardHttp2 } from "./guard_http2.ts";
 import { type DuplexCall, MessageStream } from "./message_stream.ts";
 
-/** Options of {@linkcode EtcdConnection.call}. */
-export interface CallOptions {
+/** Options of one request of {@linkcode EtcdConnection}. */
+export interface AttemptOptions {
   /** Ends the wait; the promise rejects with its reason and the outcome is unknown. */
   readonly signal?: AbortSignal | undefined;
   /** How long this one attempt may take, connecting included, in milliseconds. */
@@ -118,7 +118,7 @@ export class EtcdConnection implements Disposable {
     service: EtcdService,
     method: string,
     request: unknown,
-    { signal, timeoutMs, connectWithinMs = timeoutMs }: CallOptions,
+    { signal, timeoutMs, connectWithinMs = timeoutMs }: AttemptOptions,
   ): Promise<Response> {
     const endMs = this.#clock.nowMs() + timeoutMs;
     signal?.throwIfAborted();
@@ -166,7 +166,7 @@ export class EtcdConnection implements Disposable {
   async stream<Request, Response>(
     service: EtcdService,
     method: string,
-    { signal, timeoutMs }: CallOptions,
+    { signal, timeoutMs }: AttemptOptions,
   ): Promise<MessageStream<Request, Response>> {
     await this.#connected(timeoutMs, signal);
     return this.#open(service, method);

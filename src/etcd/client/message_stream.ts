@@ -100,7 +100,7 @@ export class MessageStream<Request, Response> implements Disposable {
   }
 
   #onEnd(error: EtcdCallError | undefined): void {
-    // gRPC reports one end up to three times; the first word counts.
+    // gRPC reports one end up to three times; the first report counts.
     if (this.#ended) return;
     this.#ended = true;
     this.#error = error;

@@ -10,33 +10,31 @@
  *                                                          quick ──┴──▶ slow
  * ```
  *
- * Operations leave in the order in which they came. They gather in batches;
- * only the last one is open. It is closed by an operation that cannot join, as
- * another write of the same key, or by a limit. An open batch leaves when one
- * of a few places is free, at once if nothing is in flight: waiting pays, for
- * more may join. A closed batch gains nothing by waiting and needs no place,
- * only some room. A request that takes long gives its place and room back.
+ * Operations leave in the order in which they came. They gather in requests, of
+ * which only the last is open. It is closed by an operation that cannot join, as
+ * another write of the same key, or by a limit. An open request leaves when a
+ * place is free, at once if nothing is in flight: until then more may join. A
+ * closed one gains nothing by waiting and needs no place.
  *
- * Large operations need no place, but room of their own. While it is taken they
- * wait in a lane beside, where all others pass them except writes of their keys.
+ * Large operations have a queue and a limit of their own. While they wait there,
+ * all others may pass them except writes of their keys.
  *
  * @module
  */
 
-import {
-  type Batch,
-  type Held,
-  held,
-  Lane,
-  LARGE_BYTES,
-  type Queued,
-} from "./lane.ts";
+import { Fifo } from "./fifo.ts";
+import { InFlightLimit } from "./in_flight_limit.ts";
 import { LearnedLimit } from "./learned_limit.ts";
-import { Room } from "./room.ts";
+import {
+  LARGE_BYTES,
+  type SharedOperation,
+  SharedRequest,
+  type Waiter,
+} from "./shared_request.ts";
 
 /** The most operations that gain anything by leaving together. */
 const MOST_OPS = 128;
-/** The most bytes in a batch. Longer ones are cheap for each byte already, and hold others up. */
+/** The most bytes in a request. Longer ones are cheap for each byte already, and delay others. */
 const MOST_BYTES = 512 * 1024;
 /** How many operations the queue holds, waiting and in flight: some 130 MB of promises and the like. */
 const HELD_OPS = 100_000;
@@ -44,23 +42,23 @@ const HELD_OPS = 100_000;
 const HELD_BYTES = 128 * 1024 * 1024;
 
 /** The operations of one store that wait to leave or are in flight. */
-export class BatchQueue<T extends Queued> {
+export class BatchQueue<Result> {
   /** How many operations the server takes in one request. */
   readonly maxOps = new LearnedLimit(MOST_OPS);
   /** How many bytes the server takes in one request. */
   readonly maxBytes = new LearnedLimit(MOST_BYTES);
-  readonly #mayShare: (op: T) => boolean;
-  readonly #lane = new Lane<T>();
-  readonly #largeLane = new Lane<T>();
-  /** The last batch in the lane of large ones that writes a key. */
-  readonly #beside = new Map<string, Held<T>>();
-  readonly #room = new Room();
+  readonly #mayShare: (op: SharedOperation) => boolean;
+  readonly #usual = new Fifo<SharedRequest<Result>>();
+  readonly #large = new Fifo<SharedRequest<Result>>();
+  /** The last request in the queue of large ones that writes a key. */
+  readonly #largeWrites = new Map<string, SharedRequest<Result>>();
+  readonly #inFlight = new InFlightLimit();
   #turns = 0;
   #heldOps = 0;
   #heldBytes = 0;
 
-  /** An empty queue; `mayShare` is asked when a batch leaves. */
-  constructor(mayShare: (op: T) => boolean = () => true) {
+  /** An empty queue; `mayShare` is asked when a request leaves. */
+  constructor(mayShare: (op: SharedOperation) => boolean = () => true) {
     this.#mayShare = mayShare;
   }
 
@@ -71,155 +69,168 @@ export class BatchQueue<T extends Queued> {
 
   /** Whether any operation waits. */
   get hasWaiting(): boolean {
-    return this.#first(this.#lane) !== undefined ||
-      this.#first(this.#largeLane) !== undefined;
+    return this.#first(this.#usual) !== undefined ||
+      this.#first(this.#large) !== undefined;
   }
 
-  /** The operations that wait, each lane's in order. */
-  *waiting(): Iterable<T> {
-    yield* this.#lane.waiting();
-    yield* this.#largeLane.waiting();
+  /** The waiters that have not left, each queue's in order. */
+  *waiting(): Iterable<Waiter<Result>> {
+    for (const { waiters } of this.#usual) yield* waiters;
+    for (const { waiters } of this.#large) yield* waiters;
   }
 
   /** Whether there is memory for another operation. */
-  hasRoomFor({ holds }: Queued): boolean {
+  hasMemoryFor({ holds }: SharedOperation): boolean {
     return this.#heldOps < HELD_OPS &&
       (this.#heldOps === 0 || this.#heldBytes + holds <= HELD_BYTES);
   }
 
-  /** Takes an operation in. */
-  push(op: T): void {
-    const lane = this.#laneOf(op);
-    // What is large leaves after all that came before it, so that must not wait.
-    if (lane === this.#largeLane) this.#lane.close();
-    let last = lane.last;
-    if (last === undefined || last.closed || !this.#joins(op, last)) {
-      lane.close();
-      last = held<T>([], ++this.#turns);
-      lane.append(last);
+  /** Takes a waiter in. */
+  push(waiter: Waiter<Result>): void {
+    const { op } = waiter;
+    const queue = this.#queueOf(op);
+    // A large operation leaves after all that came before it, so that must not wait.
+    if (queue === this.#large) this.#usual.last?.close();
+    let last = queue.last;
+    if (last === undefined || !this.#joins(op, last)) {
+      last?.close();
+      last = new SharedRequest<Result>(++this.#turns);
+      queue.push(last);
     }
-    last.ops.push(op);
-    last.bytes += op.bytes;
-    op.waitsIn = last;
-    if (op.type !== "get") {
-      last.written.add(op.key);
-      if (lane === this.#largeLane) this.#beside.set(op.key, last);
+    last.add(waiter);
+    if (queue === this.#large && op.type !== "get") {
+      this.#largeWrites.set(op.key, last);
     }
-    last.closed = op.alone || op.bytes >= LARGE_BYTES ||
-      last.ops.length >= this.maxOps.value;
-    this.#hold([op], 1);
+    if (leavesAlone(op) || last.size >= this.maxOps.value) last.close();
+    this.#hold([waiter], 1);
   }
 
-  /** Takes an operation out again; false if it does not wait any more. */
-  remove(op: T): boolean {
-    const batch = op.waitsIn as Held<T> | undefined;
-    if (batch === undefined) return false;
-    batch.ops.splice(batch.ops.indexOf(op), 1);
-    batch.bytes -= op.bytes;
-    op.waitsIn = undefined;
-    this.#hold([op], -1);
+  /** Takes a waiter out again; false if it has left. */
+  remove(waiter: Waiter<Result>): boolean {
+    const { request } = waiter;
+    if (request?.state !== "open" && request?.state !== "closed") return false;
+    request.take(request.waiters.indexOf(waiter), 1);
+    this.#hold([waiter], -1);
     return true;
   }
 
-  /** Puts operations that certainly were not done before all others, to leave together and with nobody else. */
-  putBack(ops: readonly T[]): void {
-    const [first] = ops;
+  /** Puts waiters whose operations certainly were not done before all others, in a request that no other joins. */
+  putBack(waiters: readonly Waiter<Result>[]): void {
+    const [first] = waiters;
     if (first === undefined) return;
-    this.#hold(ops, 1);
-    this.#prepend(this.#laneOf(first), ops);
+    this.#hold(waiters, 1);
+    this.#putFirst(this.#queueOf(first.op), waiters);
   }
 
-  /** The batch that leaves now, if any does. */
-  next(): Batch<T> | undefined {
-    const small = this.#first(this.#lane);
-    const large = this.#first(this.#largeLane);
-    const isLargeFirst = large && large.turn <= (small?.turn ?? Infinity);
-    if (isLargeFirst && this.#room.mayLeave(large, large)) {
-      return this.#leave(this.#largeLane, large);
+  /** The request that leaves now, if any does. */
+  next(): SharedRequest<Result> | undefined {
+    const usual = this.#first(this.#usual);
+    const large = this.#first(this.#large);
+    const isLargeFirst = large && large.turn <= (usual?.turn ?? Infinity);
+    if (isLargeFirst && this.#inFlight.allows(large)) {
+      return this.#leave(this.#large, large);
     }
-    return small && this.#room.mayLeave(small, small)
-      ? this.#leave(this.#lane, small)
+    return usual && this.#inFlight.allows(usual)
+      ? this.#leave(this.#usual, usual)
       : undefined;
   }
 
-  /** The request of a batch has ended. */
-  done(batch: Batch<T>): void {
-    this.#room.done(batch);
-    this.#hold(batch.ops, -1);
+  /** A request was answered or has failed. */
+  done(request: SharedRequest<Result>): void {
+    this.#inFlight.remove(request);
+    this.#hold(request.waiters, -1);
   }
 
   /** Some time has passed, much longer than a request usually takes. */
   tick(): void {
-    this.#room.tick();
+    this.#inFlight.tick();
   }
 
-  #laneOf({ type, key, bytes }: T): Lane<T> {
-    const isBeside = bytes >= LARGE_BYTES ||
-      type !== "get" && this.#beside.has(key);
-    return isBeside ? this.#largeLane : this.#lane;
+  #queueOf({ type, key, bytes }: SharedOperation): Fifo<SharedRequest<Result>> {
+    const isLarge = bytes >= LARGE_BYTES ||
+      type !== "get" && this.#largeWrites.has(key);
+    return isLarge ? this.#large : this.#usual;
   }
 
-  /** The first batch of a lane, without those that everybody has left. */
-  #first(lane: Lane<T>): Held<T> | undefined {
-    let { first } = lane;
-    for (; first?.ops.length === 0; first = lane.first) {
-      this.#takeFirst(lane, first);
-    }
-    return first;
+  /** The first request of a queue; those that all waiters have left are dropped. */
+  #first(
+    queue: Fifo<SharedRequest<Result>>,
+  ): SharedRequest<Result> | undefined {
+    while (queue.first?.size === 0) this.#takeFirst(queue, queue.first);
+    return queue.first;
   }
 
-  #takeFirst(lane: Lane<T>, first: Held<T>): void {
-    lane.takeFirst();
-    if (lane === this.#lane) return;
+  #takeFirst(
+    queue: Fifo<SharedRequest<Result>>,
+    first: SharedRequest<Result>,
+  ): void {
+    queue.shift();
+    if (queue !== this.#large) return;
     for (const key of first.written) {
-      if (this.#beside.get(key) === first) this.#beside.delete(key);
+      if (this.#largeWrites.get(key) === first) this.#largeWrites.delete(key);
     }
   }
 
-  #leave(lane: Lane<T>, batch: Held<T>): Batch<T> {
-    this.#takeFirst(lane, batch);
-    for (const op of batch.ops) op.waitsIn = undefined;
-    this.#shorten(batch, lane);
-    this.#room.leave(batch);
-    return batch;
+  #leave(
+    queue: Fifo<SharedRequest<Result>>,
+    request: SharedRequest<Result>,
+  ): SharedRequest<Result> {
+    this.#takeFirst(queue, request);
+    const count = this.#countThatFits(request);
+    if (count < request.size) {
+      this.#putFirst(queue, request.take(count, Infinity));
+    }
+    request.state = "left";
+    this.#inFlight.add(request);
+    return request;
   }
 
-  #joins(op: T, { ops, bytes, written }: Held<T>): boolean {
-    const first = ops[0];
+  #joins(
+    op: SharedOperation,
+    { state, waiters: [first], bytes, written }: SharedRequest<Result>,
+  ): boolean {
+    if (state !== "open") return false;
     if (first === undefined) return true;
-    return first.type === op.type && !written.has(op.key) &&
-      !op.alone && op.bytes < LARGE_BYTES &&
+    return first.op.type === op.type && !written.has(op.key) &&
+      !leavesAlone(op) &&
       bytes + op.bytes <= this.maxBytes.value;
   }
 
-  /** Keeps to what has become known since the batch was gathered. */
-  #shorten(batch: Held<T>, lane: Lane<T>): void {
-    const { ops } = batch;
-    const first = ops[0] as T;
-    const most = this.#mayShare(first) ? this.maxOps.value : 1;
-    let count = 1;
-    let bytes = first.bytes;
-    for (; count < ops.length; count++) {
-      const more = bytes + (ops[count]?.bytes ?? 0);
-      if (count >= most || more > this.maxBytes.value) break;
-      bytes = more;
+  /** How many of the operations may leave by what has become known since they gathered. */
+  #countThatFits({ waiters }: SharedRequest<Result>): number {
+    const first = waiters[0] as Waiter<Result>;
+    const most = this.#mayShare(first.op) ? this.maxOps.value : 1;
+    let count = 0;
+    let bytes = 0;
+    for (const { op } of waiters) {
+      bytes += op.bytes;
+      if (count > 0 && (count >= most || bytes > this.maxBytes.value)) break;
+      count += 1;
     }
-    if (count < ops.length) this.#prepend(lane, ops.splice(count));
-    batch.bytes = bytes;
+    return count;
   }
 
-  #prepend(lane: Lane<T>, ops: readonly T[]): void {
-    const batch = held(ops, 0);
-    batch.closed = true;
-    lane.prepend(batch);
-    if (lane === this.#lane) return;
-    for (const key of batch.written) {
-      if (!this.#beside.has(key)) this.#beside.set(key, batch);
+  #putFirst(
+    queue: Fifo<SharedRequest<Result>>,
+    waiters: readonly Waiter<Result>[],
+  ): void {
+    const request = new SharedRequest<Result>(0);
+    for (const waiter of waiters) request.add(waiter);
+    request.close();
+    queue.unshift(request);
+    if (queue !== this.#large) return;
+    for (const key of request.written) {
+      if (!this.#largeWrites.has(key)) this.#largeWrites.set(key, request);
     }
   }
 
-  #hold(ops: readonly T[], sign: 1 | -1): void {
-    this.#heldOps += sign * ops.length;
-    for (const { holds } of ops) this.#heldBytes += sign * holds;
+  #hold(waiters: readonly Waiter<Result>[], sign: 1 | -1): void {
+    this.#heldOps += sign * waiters.length;
+    for (const { op } of waiters) this.#heldBytes += sign * op.holds;
   }
+}
+
+/** etcd refuses an empty key, and with it all that shares its request. */
+function leavesAlone({ key, bytes }: SharedOperation): boolean {
+  return key === "" || bytes >= LARGE_BYTES;
 }

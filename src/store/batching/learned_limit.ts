@@ -1,5 +1,5 @@
 /**
- * A limit of the server that only its refusals tell.
+ * A limit of the server that is known by its refusals only.
  *
  * @module
  */
@@ -15,7 +15,7 @@ export class LearnedLimit {
   #refused = Infinity;
   #value: number;
 
-  /** A limit that nobody has refused yet: more than `most` is never wanted. */
+  /** A limit of `most` until the server refuses that. */
   constructor(most: number) {
     this.#value = most;
   }
@@ -25,14 +25,14 @@ export class LearnedLimit {
     return this.#value;
   }
 
-  /** So much was accepted. */
+  /** Notes that so much was accepted. */
   accept(amount: number): void {
     if (amount <= this.#accepted) return;
     this.#accepted = amount;
     if (this.#refused < Infinity && amount >= this.#value) this.#halve();
   }
 
-  /** So much was refused: it may be another member, with a lower limit. */
+  /** Notes that so much was refused, perhaps by another member with a lower limit. */
   refuse(amount: number): void {
     if (amount >= this.#refused) return;
     this.#refused = amount;

@@ -1,5 +1,5 @@
 /**
- * Many who listen to few signals.
+ * One listener for each abort signal, however many share the signal.
  *
  * @module
  */
@@ -10,20 +10,17 @@ interface Group<Member> {
   readonly onAbort: () => void;
 }
 
-/**
- * One listener for each signal, however many share it: the runtime takes the
- * longer to add one the more there are.
- */
+/** Groups by signal, for the runtime takes the longer to add a listener the more a signal has. */
 export class SignalGroups<Member> {
   readonly #groups = new Map<AbortSignal, Group<Member>>();
   readonly #onAbort: (member: Member, reason: unknown) => void;
 
-  /** `onAbort` is called for each member of a signal that aborts, in the order in which they came. */
+  /** `onAbort` is called for each member of a signal that aborts, in the order in which they were added. */
   constructor(onAbort: (member: Member, reason: unknown) => void) {
     this.#onAbort = onAbort;
   }
 
-  /** Lets a member hear of a signal. */
+  /** Adds a member to the group of a signal. */
   add(signal: AbortSignal, member: Member): void {
     let group = this.#groups.get(signal);
     if (group === undefined) {
@@ -34,7 +31,7 @@ export class SignalGroups<Member> {
     group.members.add(member);
   }
 
-  /** Lets it hear no more. */
+  /** Removes a member from the group of a signal, if it is there. */
   remove(signal: AbortSignal, member: Member): void {
     const group = this.#groups.get(signal);
     if (!group?.members.delete(member) || group.members.size > 0) return;

@@ -1,23 +1,23 @@
 /**
- * How large the answers to gets will be, as far as anybody can know.
+ * How large the answers to gets are likely to be.
  *
  * @module
  */
 
-import { LARGE_BYTES } from "./lane.ts";
 import type { KV } from "../state_store.ts";
+import { LARGE_BYTES } from "./shared_request.ts";
 
 /** About as many bytes an operation takes beside its key and value. */
 export const FRAME_BYTES = 16;
 /** How much the size of the last answers says of the next. */
 const LAST_WEIGHT = 0.2;
-/** How many keys with large values are kept in mind. */
+/** How many keys with large values are remembered. */
 const MOST_LARGE = 1_000;
 
-/** The mean of what is usual, and the keys that are not. */
+/** The mean of usual values, and the keys with larger ones. */
 export class ValueSizes {
   #mean = FRAME_BYTES;
-  /** The sizes of large values, the one that was seen longest ago first. */
+  /** The sizes of large values, in the order in which they were last seen. */
   readonly #large = new Map<string, number>();
 
   /** How many bytes the answer for a key is likely to take. */
@@ -25,7 +25,7 @@ export class ValueSizes {
     return this.#large.get(key) ?? this.#mean;
   }
 
-  /** A key has a value of so many bytes, or none. */
+  /** Notes that a key has a value of so many bytes, or none. */
   note(key: string, bytes: number): void {
     this.#large.delete(key);
     if (bytes < LARGE_BYTES) return;
@@ -36,7 +36,7 @@ export class ValueSizes {
     this.#large.set(key, bytes);
   }
 
-  /** So much was found of keys, each in its place. What was known to be large says nothing of others. */
+  /** Learns from the answers to gets, which are in the order of `asked`. Values known to be large say nothing of others. */
   learn(
     asked: readonly { readonly key: string }[],
     found: readonly (KV | undefined)[],

@@ -30,7 +30,7 @@ Deno.test("ValueSizes.expect() of a key that is known to be large says nothing o
   ok(sizes.expect("any") < 150);
 });
 
-Deno.test("ValueSizes.expect() of all keys grows where more are large than it keeps in mind", () => {
+Deno.test("ValueSizes.expect() of all keys grows where more are large than it remembers", () => {
   const sizes = new ValueSizes();
   for (let round = 0; round < 2; round++) {
     for (let n = 0; n < 3_000; n++) {

@@ -15,12 +15,16 @@ import type {
   ITxnResponse,
 } from "etcd3/lib/rpc.js";
 import type { EtcdClient } from "../../etcd/client/etcd_client.ts";
-import type { ElectionPort, Predecessor } from "../leadership/candidate.ts";
 import { idempotent } from "./etcd_errors.ts";
 import { EtcdKeepAlive } from "./etcd_keep_alive.ts";
 import { keyBytes, prefixRange } from "./etcd_range.ts";
 import { ELECTION_PREFIX } from "../keys.ts";
-import type { GrantedLease, KeepAlive } from "../leadership/lease.ts";
+import type {
+  ElectionPort,
+  GrantedLease,
+  KeepAlive,
+  Predecessor,
+} from "../leadership/election_port.ts";
 import { type StoreOptions, StoreUnavailableError } from "../state_store.ts";
 
 /** The election on an etcd cluster. */

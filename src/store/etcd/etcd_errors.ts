@@ -1,5 +1,5 @@
 /**
- * What etcd's refusals mean to the users of a store.
+ * The errors of a store, made of what etcd refused or did not answer.
  *
  * @module
  */
@@ -56,7 +56,7 @@ export function toRepeatableError(error: unknown, what: string): unknown {
   return new StoreUnavailableError(message, { cause: error, hint });
 }
 
-/** Runs what {@linkcode toRepeatableError} speaks of. */
+/** Runs a read, or a write that may be repeated; throws what {@linkcode toRepeatableError} makes of an error. */
 export async function idempotent<T>(
   what: string,
   call: () => Promise<T>,

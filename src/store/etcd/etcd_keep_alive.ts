@@ -1,18 +1,18 @@
 /**
- * Renewals of a lease that a majority of etcd's members stand behind.
+ * Renewals of a lease that count only if a majority of etcd's members confirms them.
  *
- * etcd's leader renews leases by itself. One that was cut off goes on with that
- * for up to two election time-outs while the others have elected another, who
- * knows nothing of these renewals: he ends the lease one TTL and his own
- * election time-out after he began. With the same time-out everywhere that is
- * late enough, and not by much; where members differ in it, as while it is being
- * changed, two candidates believed to lead at once.
+ * etcd's leader renews leases by itself. A leader that was cut off does so for
+ * up to two election time-outs, while the other members have elected another
+ * that knows nothing of these renewals: it ends the lease one TTL and its own
+ * election time-out after its term began. If all members have the same time-out,
+ * that is just late enough. If they differ, as while the time-out is changed,
+ * two candidates believed to lead at once.
  *
- * So each renewal is asked for together with a read that needs a majority, of
- * the same member. If both are answered in the raft term that the member was in
- * before, whoever renewed was the leader when the read was confirmed, after both
- * were sent: any later leader began after that, and grants at least one TTL
- * from then on. That does not depend on any time-out.
+ * So each renewal is sent together with a read that needs a majority, to the
+ * same member. If both are answered in the raft term that the member was in
+ * before, the member that renewed was the leader when the read was confirmed,
+ * after both were sent: any later leader began after that, and grants at least
+ * one TTL from then on. That does not depend on any time-out.
  *
  * @module
  */
@@ -27,7 +27,7 @@ import type {
 } from "../../etcd/client/etcd_client.ts";
 import { EMPTY_READ } from "../../etcd/client/store_position.ts";
 import { idempotent } from "./etcd_errors.ts";
-import type { KeepAlive } from "../leadership/lease.ts";
+import type { KeepAlive } from "../leadership/election_port.ts";
 import { StoreUnavailableError } from "../state_store.ts";
 
 /** Options of {@linkcode EtcdKeepAlive.open}. */
@@ -50,7 +50,7 @@ export class EtcdKeepAlive implements KeepAlive {
   readonly #id: string;
   readonly #member: Member;
   readonly #options: EtcdKeepAliveOptions;
-  /** A member without others is its own majority; its answer must not wait for its database. */
+  /** A single member is its own majority; its answer must not wait for its database. */
   #alone = true;
   #term = "";
   #confirmed: Promise<string> | undefined;
@@ -66,7 +66,7 @@ export class EtcdKeepAlive implements KeepAlive {
   }
 
   /**
-   * Opens a stream to a member that has a majority behind it.
+   * Opens a stream to a member that reaches a majority.
    *
    * @throws {StoreUnavailableError} if none is found in time.
    */
@@ -87,18 +87,18 @@ export class EtcdKeepAlive implements KeepAlive {
         return renewals;
       } catch (error) {
         renewals[Symbol.dispose]();
-        // The next try begins elsewhere.
+        // The next try begins with another member.
         client.preferNextMember();
         throw error;
       }
     });
   }
 
-  /** Asks for a renewal, and a majority for its word. */
+  /** Asks for a renewal and for the majority's confirmation. */
   renew(): void {
     this.#member.stream.write({ ID: this.#id });
     this.#confirmed = this.#confirm();
-    // It is asked for in `next`, unless the renewal failed before.
+    // `next` awaits it, unless the renewal fails before.
     this.#confirmed.catch(() => {});
   }
 

@@ -19,11 +19,13 @@ import {
 } from "../../etcd/client/etcd_client.ts";
 import { Candidate } from "../leadership/candidate.ts";
 import { EtcdElectionPort } from "./etcd_election_port.ts";
-import { EtcdCalls } from "./etcd_calls.ts";
 import { idempotent, nonIdempotent } from "./etcd_errors.ts";
 import { listRange } from "./etcd_list.ts";
 import { keyBytes, prefixRange, toKV } from "./etcd_range.ts";
+import { EtcdReads } from "./etcd_reads.ts";
 import { EtcdWatch } from "./etcd_watch.ts";
+import { EtcdWrites } from "./etcd_writes.ts";
+import { ValueSizes } from "../batching/value_sizes.ts";
 import { ELECTION_PREFIX, leaseOfElectionKey } from "../keys.ts";
 import {
   type CandidacyOptions,
@@ -46,7 +48,7 @@ export interface EtcdStoreInit {
   readonly endpoints: readonly string[];
   /** The clock that leases end by and calls wait by. @default {systemClock} */
   readonly clock?: Clock;
-  /** The way to a member; tests take another. @default {gRPC} */
+  /** Makes the connection to a member; tests replace it. @default {gRPC} */
   readonly connect?: EtcdClientOptions["connect"];
 }
 
@@ -55,7 +57,8 @@ export class EtcdStore implements StateStore {
   readonly #client: EtcdClient;
   readonly #clock: Clock;
   readonly #port: EtcdElectionPort;
-  readonly #calls: EtcdCalls;
+  readonly #reads: EtcdReads;
+  readonly #writes: EtcdWrites;
   readonly #candidate: Candidate;
   readonly #closed = new AbortController();
   #closing: Promise<void> | undefined;
@@ -66,7 +69,9 @@ export class EtcdStore implements StateStore {
     this.#clock = clock;
     this.#port = new EtcdElectionPort(this.#client);
     this.#candidate = new Candidate(this, this.#port, clock);
-    this.#calls = new EtcdCalls(this.#client, clock);
+    const seen = { revision: "0", full: false, sizes: new ValueSizes() };
+    this.#reads = new EtcdReads(this.#client, clock, seen);
+    this.#writes = new EtcdWrites(this.#client, clock, seen);
   }
 
   /** The connection underneath, for what concerns members and not state. */
@@ -79,19 +84,22 @@ export class EtcdStore implements StateStore {
     value: Uint8Array,
     options?: StoreOptions,
   ): Promise<bigint> {
-    return await this.#calls.put(key, value, options);
+    return await this.#writes.put(key, value, options);
   }
 
   async get(key: string, options?: StoreOptions): Promise<KV | undefined> {
     this.#throwIfClosed();
-    // What an election looks at must not stand in a queue.
-    return await (key.startsWith(ELECTION_PREFIX)
-      ? this.#calls.getAtOnce(key, options)
-      : this.#calls.get(key, options));
+    if (!key.startsWith(ELECTION_PREFIX)) {
+      return await this.#reads.get(key, options);
+    }
+    // A read of the election must wait for no other.
+    const request = { key: keyBytes(key) };
+    const { kvs: [kv] } = await this.#range(`get "${key}"`, request, options);
+    return kv && toKV(kv);
   }
 
   async delete(key: string, options?: StoreOptions): Promise<void> {
-    await this.#calls.delete(key, options);
+    await this.#writes.delete(key, options);
   }
 
   async list(prefix: string, options?: StoreOptions): Promise<Listing> {
@@ -107,7 +115,7 @@ export class EtcdStore implements StateStore {
   ): Promise<Watch> {
     this.#throwIfClosed();
     signal?.throwIfAborted();
-    // "Now" is the cluster's, not that of a member that may lag behind it.
+    // "Now" is the cluster's revision: the member that serves the watch may lag behind.
     const start = startRevision > 0n
       ? startRevision
       : await this.#revision({ signal }) + 1n;
@@ -136,8 +144,8 @@ export class EtcdStore implements StateStore {
 
   /**
    * Ends the candidacy or the term of a process that has ended: gives its lease
-   * back. Returns false if its key is gone, or has another's value. Only for who
-   * knows that nobody acts by that key any more.
+   * back. Returns false if its key is gone, or has another's value. The caller
+   * must know that no process acts by that key any more.
    *
    * @throws {StoreError} if no member answers in time.
    */
@@ -204,7 +212,8 @@ export class EtcdStore implements StateStore {
   async #close(): Promise<void> {
     await this.#candidate.close();
     this.#closed.abort(new StoreClosedError());
-    this.#calls.close();
+    this.#reads.close();
+    this.#writes.close();
     this.#client[Symbol.dispose]();
   }
 
@@ -235,7 +244,7 @@ export class EtcdStore implements StateStore {
     return BigInt(header.revision);
   }
 
-  /** While it is closing, the resignation still goes through. */
+  /** Not while it is closing, because the resignation still needs the store. */
   #throwIfClosed(): void {
     if (this.#closed.signal.aborted) throw new StoreClosedError();
   }

@@ -57,7 +57,7 @@ export class EtcdWatch implements Watch {
   readonly #closed = new AbortController();
   readonly #signal: AbortSignal;
   readonly #deliveries: AsyncGenerator<WatchEvent, undefined>;
-  /** How many events were asked of it that are still to come: nobody overtakes them. */
+  /** How many calls of `next` wait for an event; later calls must not overtake them. */
   #asked = 0;
   /** What came in the last response and is not delivered yet, the first last. */
   #events: IEvent[] = [];
@@ -71,7 +71,7 @@ export class EtcdWatch implements Watch {
     this.#next = init.startRevision;
     this.#signal = AbortSignal.any([init.signal, this.#closed.signal]);
     this.#deliveries = this.#deliver();
-    // Also when nobody is reading: an open stream would keep the connection.
+    // Also while no `next` waits: an open stream would keep the connection.
     this.#signal.addEventListener("abort", () => this.#drop(), { once: true });
   }
 
@@ -84,14 +84,14 @@ export class EtcdWatch implements Watch {
     const watch = new EtcdWatch(init);
     const what = `watch "${init.keyOrPrefix}"`;
     watch.#stream = await idempotent(what, () => watch.#open());
-    // Called off in the moment between, it has dropped no stream yet.
+    // An abort between the two could not drop the stream.
     if (watch.#signal.aborted) watch.#drop();
     return watch;
   }
 
   /** The next event, as soon as there is one. */
   async next(): Promise<IteratorResult<WatchEvent, undefined>> {
-    // What has come already is not worth a turn of the generator.
+    // An event that has come already needs no turn of the generator.
     const value = this.#asked === 0 ? this.#take() : undefined;
     if (value) return { done: false, value };
     this.#asked += 1;

@@ -130,7 +130,7 @@ Deno.test("EtcdWatch resumes after the last event and delivers nothing twice tha
   watch.close();
 });
 
-Deno.test("EtcdWatch tells compaction apart from a cancellation that can be mended", async () => {
+Deno.test("EtcdWatch tells compaction apart from a cancellation that is temporary", async () => {
   const cancelled = { ...events(), canceled: true, cancel_reason: "busy" };
   const compacted = { ...cancelled, compact_revision: "12" };
   const { client, starts } = scripted(
@@ -270,7 +270,7 @@ Deno.test("EtcdWatch.next() asks nothing of a member while the reader is busy, h
   watch.close();
 });
 
-Deno.test("EtcdWatch.next() serves many who wait in the order they came, also those who come while events are at hand", async () => {
+Deno.test("EtcdWatch.next() serves waiting calls in their order, also calls that come while events are at hand", async () => {
   const { client } = scripted([CREATED, events(5, 6, 7), events(8, 9)]);
   const { watch } = await open(client);
   const seen: string[] = [];
@@ -283,7 +283,7 @@ Deno.test("EtcdWatch.next() serves many who wait in the order they came, also th
     );
   ask("a");
   ask("b");
-  // Whoever comes in any later turn waits behind those who came before.
+  // A call in any later turn waits behind earlier calls.
   for (const name of ["c", "d", "e"]) {
     for (let turn = 0; turn < 2; turn++) await Promise.resolve();
     ask(name);

@@ -1,5 +1,5 @@
 /**
- * The stream of a watch, with an eye on whether its member still serves it.
+ * The stream of a watch, which checks that its member still serves the watch.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import type { MessageStream } from "../../etcd/client/message_stream.ts";
 const QUIET_MS = 10_000;
 /** How long it may take to answer that. */
 const SILENT_MS = 5_000;
-/** Why the eye is taken off; nobody sees it. */
+/** Ends the checks; never thrown to a caller. */
 const OVER = new Error("The stream has ended");
 
 /**

@@ -1,6 +1,6 @@
 /**
- * Taking part in the election of one store: a place in the queue, the wait for
- * whoever is ahead, and the term that follows.
+ * Takes part in the election for one store: queues, waits for the predecessor to
+ * go, and begins the term.
  *
  * The queue is etcd's own (Go's `clientv3/concurrency`): each candidate puts a
  * key under its lease, and the one with the lowest create revision leads.
@@ -13,62 +13,25 @@ import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
 import { electionKey } from "../keys.ts";
-import { Lease, type LeasePort } from "./lease.ts";
+import type { ElectionPort, ElectionStore } from "./election_port.ts";
+import { Lease } from "./lease.ts";
 import {
   type CandidacyOptions,
   type Leadership,
   LeadershipLostError,
-  type StateStore,
   StoreClosedError,
   StoreError,
   type StoreOptions,
 } from "../state_store.ts";
 import { Term } from "./term.ts";
 
-/** Who stands before a candidate. */
-export type Predecessor =
-  /** Nobody: the candidate leads. */
-  | { readonly place: "first" }
-  /** Another candidate's key, and the revision that this answer shows. */
-  | {
-    readonly place: "behind";
-    readonly key: string;
-    readonly revision: bigint;
-    /** Whether a lease ends the key some time: a candidate's always does. */
-    readonly hasLease: boolean;
-  }
-  /** The candidate's own key is gone or was changed by somebody else. */
-  | { readonly place: "gone" };
-
-/** What an election needs of a backend, besides {@linkcode StateStore}. */
-export interface ElectionPort extends LeasePort {
-  /**
-   * Creates the candidate's key under its lease and returns the create
-   * revision; finds it there if an earlier try had been done after all.
-   */
-  putKey(
-    key: string,
-    leaderId: string,
-    options: StoreOptions & { readonly leaseId: bigint },
-  ): Promise<bigint>;
-  /** Looks, in one step, whether the own key still stands and who is before it. */
-  predecessor(
-    key: string,
-    createRevision: bigint,
-    options: StoreOptions,
-  ): Promise<Predecessor>;
-}
-
-/** The part of a store that an election uses. */
-export type ElectionStore = Pick<StateStore, "get" | "watch" | "doTransaction">;
-
 /** Options of {@linkcode Candidate.campaign}. */
 export interface CampaignOptions extends CandidacyOptions {
-  /** What the candidate asks for; what the store grants counts. */
+  /** The TTL to ask for; the store may grant another. */
   readonly leaseTtlSeconds: number;
 }
 
-/** A store's part in the election. */
+/** Campaigns and resigns for one store. */
 export class Candidate {
   readonly #store: ElectionStore;
   readonly #port: ElectionPort;
@@ -146,7 +109,7 @@ export class Candidate {
           error instanceof LeadershipLostError;
         if (!expected) throw error;
         const report = pauses.attempts === 0 ? "warn" : "debug";
-        this.#log[report]("The campaign is tried again", {
+        this.#log[report]("The campaign failed and will be repeated", {
           reason: messageOf(error),
         });
         await this.#clock.sleep(pauses.nextMs(), { signal });
@@ -172,7 +135,7 @@ export class Candidate {
       const predecessor = await this.#port.predecessor(key, createRevision, {
         signal,
       });
-      // The answer may have been long on its way: the lease's own clock has the last word.
+      // The answer may have come late, so the clock decides whether the lease still holds.
       lease.signal.throwIfAborted();
       switch (predecessor.place) {
         case "gone":
@@ -198,18 +161,18 @@ export class Candidate {
     }
   }
 
-  /** Somebody put it by hand: no candidate's end ends it, and it is not ours to delete. */
+  /** Warns of a key that was put by hand: it ends with no lease, and a user may want it. */
   #reportStray(key: string): void {
     this.#log.warn(
-      "Nobody can lead while an election key without a lease stands",
-      // Anybody may have named it, and this is made to be pasted into a shell.
+      "No candidate can lead while an election key without a lease exists",
+      // Quoted for a shell, because any client of etcd may have chosen the name.
       { key, advice: `etcdctl del '${key.replaceAll("'", "'\\''")}'` },
     );
   }
 
   /**
-   * Waits until a key is deleted, or long enough that it should be looked at
-   * again: old servers may lose an event, so a watch alone decides nothing.
+   * Waits until a key is deleted, or until the predecessor should be read again:
+   * old servers may lose an event, so a watch alone decides nothing.
    */
   async #deletion(
     key: string,
@@ -232,7 +195,7 @@ export class Candidate {
       signal.throwIfAborted();
       if (enough.signal.aborted) return;
       if (!(error instanceof StoreError)) throw error;
-      // The next look at the queue says more than a broken watch does, but not at once.
+      // The predecessor is read again, after a pause so that a broken watch does not spin.
       await this.#clock.sleep(Math.min(pollMs, 250), { signal });
     } finally {
       enough.abort();

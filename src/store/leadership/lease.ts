@@ -1,5 +1,5 @@
 /**
- * A lease that is kept alive, and known to be over before the store can say so.
+ * A lease that is renewed, and given up before the store can have ended it.
  *
  * @module
  */
@@ -9,6 +9,7 @@ import { Backoff } from "../../base/backoff.ts";
 import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
+import type { GrantedLease, KeepAlive, LeasePort } from "./election_port.ts";
 import {
   type ClockReading,
   type LeaseValidity,
@@ -22,37 +23,6 @@ import {
   type StoreOptions,
   StoreUnavailableError,
 } from "../state_store.ts";
-
-/** What a backend grants. */
-export interface GrantedLease {
-  /** Names the lease. */
-  readonly id: bigint;
-  /** Its time to live as granted, in milliseconds; not always what was asked for. */
-  readonly ttlMs: number;
-}
-
-/** One stream of renewals. */
-export interface KeepAlive extends Disposable {
-  /** Asks for a renewal. */
-  renew(): void;
-  /**
-   * Resolves with the TTL that holds from when the renewal was asked for, 0 if
-   * the lease is gone; rejects if that is not certain, or the stream broke.
-   */
-  next(): Promise<number>;
-}
-
-/** What a lease needs of a backend. */
-export interface LeasePort {
-  /** Makes a lease. Once more does no harm: an unused one expires. */
-  grantLease(ttlSeconds: number, options: StoreOptions): Promise<GrantedLease>;
-  /** Ends a lease and deletes its keys. */
-  revokeLease(id: bigint, options: StoreOptions): Promise<void>;
-  /** Opens a stream of renewals, preferably to another member than one that just failed. */
-  openKeepAlive(id: bigint, options: StoreOptions): Promise<KeepAlive>;
-  /** Called when a stream seemed stuck. */
-  preferNextMember(): void;
-}
 
 /** Options of {@linkcode Lease.grant}. */
 export interface LeaseOptions {
@@ -77,9 +47,8 @@ const RELEASE_MS = 1_000;
  *
  * The time of validity is counted from before the request that was answered
  * was *sent*. The backend counts from when it handled that request, which is
- * later, so this clock runs out first. That clock stands still in suspend, so
- * another one, which does not, is asked whether there was one: see
- * {@linkcode whyOver}.
+ * later, so the lease ends here first. The clock stands still while the machine
+ * is suspended; {@linkcode whyOver} finds a suspension by a second clock.
  */
 export class Lease {
   /** Names the lease in the store. */
@@ -124,7 +93,7 @@ export class Lease {
 
   /**
    * Aborts with a {@linkcode LeadershipLostError} when the lease must be taken
-   * for lost. Reading it looks at the clocks, for timers may be late.
+   * for lost. Reading this property reads the clocks, because timers may be late.
    */
   get signal(): AbortSignal {
     if (!this.#lost.signal.aborted) {
@@ -170,7 +139,7 @@ export class Lease {
         this.#log.debug("A lease renewal is tried again", {
           reason: messageOf(error),
         });
-        // Where no stream could be opened, another member is next already.
+        // If no stream could be opened, the client has changed to another member.
         if (opened) this.#port.preferNextMember();
         await this.#clock.sleep(pauses.nextMs(), { signal }).catch(() => {});
       }
@@ -193,9 +162,7 @@ export class Lease {
     );
     const ttlMs = await abortable(stream.next(), deadline.signal);
     if (!Number.isFinite(ttlMs)) {
-      throw new StoreUnavailableError(
-        "A lease renewal was answered in riddles",
-      );
+      throw new StoreUnavailableError("The lease renewal had no valid TTL");
     }
     if (ttlMs <= 0) this.#lose("the store no longer knows its lease");
     // An answer may come after the end, and must not put it off.
@@ -206,12 +173,12 @@ export class Lease {
 
   async #expire(): Promise<void> {
     const signal = AbortSignal.any([this.#ended.signal, this.#lost.signal]);
-    // Renewals move the end, and a timer may fire early: look again each time.
-    // A timer, too, stands still in suspend, so it is a short one.
+    // Checked again each time, because renewals move the end and a timer may fire
+    // early. The timer is short, because it stands still in suspend.
     while (!this.signal.aborted && !signal.aborted) {
       const restMs = this.#validity.untilMs - this.#clock.nowMs();
-      const lookMs = Math.min(restMs, marginMs(this.ttlMs));
-      await this.#clock.sleep(lookMs, { signal }).catch(() => {});
+      const checkMs = Math.min(restMs, marginMs(this.ttlMs));
+      await this.#clock.sleep(checkMs, { signal }).catch(() => {});
     }
   }
 

@@ -1,6 +1,7 @@
 import { match, ok, rejects, strictEqual } from "node:assert/strict";
 import { FakeClock } from "../../../tests/fakes/fake_clock.ts";
-import { type KeepAlive, Lease, type LeasePort } from "./lease.ts";
+import type { KeepAlive, LeasePort } from "./election_port.ts";
+import { Lease } from "./lease.ts";
 
 /** A backend that answers renewals when, and as, the test says. */
 class FakePort implements LeasePort {
@@ -171,7 +172,7 @@ Deno.test("Lease changes nothing when the wall clock steps by an hour either way
   await lease.release();
 });
 
-Deno.test("Lease outlives renewals that fail in ways nobody knows, but no lease is renewed by them", async () => {
+Deno.test("Lease outlives renewals that fail in unknown ways, but no lease is renewed by them", async () => {
   const { clock, port, lease } = await grant();
   await clock.advance(0);
   const open = port.openKeepAlive.bind(port);

@@ -1,5 +1,5 @@
 /**
- * Until when a lease may be relied on, as arithmetic: no clock, no waiting.
+ * Until when a lease is valid, as arithmetic: nothing here reads a clock or waits.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { Clock } from "../../base/clock.ts";
 export interface ClockReading {
   /** {@linkcode Clock.nowMs}: stands still while the machine is suspended. */
   readonly nowMs: number;
-  /** {@linkcode Clock.bootMs}: runs on, and is known to the second only. */
+  /** {@linkcode Clock.bootMs}: counts while the machine is suspended; exact to the second only. */
   readonly bootMs: number | undefined;
 }
 
@@ -19,22 +19,22 @@ export function readClocks(clock: Clock): ClockReading {
   return { nowMs: clock.nowMs(), bootMs: clock.bootMs?.() };
 }
 
-/** What one answered request makes of a lease. */
+/** The validity of a lease by one answered request. */
 export interface LeaseValidity {
   /** The clocks when that request was sent. */
   readonly sent: ClockReading;
-  /** The end, on the clock that stands still in suspend. */
+  /** The end, on {@linkcode Clock.nowMs}. */
   readonly untilMs: number;
 }
 
 /**
- * How much the two clocks may seem to part without a suspension: readings to
- * the second differ by less than one, and what is above is for slewing.
+ * How much the two clocks may differ without a suspension: rounding to the
+ * second is less than 1 s, and the rest is for slewing.
  */
 const SECONDS_MS = 1_100;
 
 /**
- * What an answer granting `ttlMs` to a request sent at `sent` is worth.
+ * The validity after an answer that grants `ttlMs` to a request sent at `sent`.
  *
  * The store counts from when it handled the request, which is later. The margin
  * covers what two quartz clocks drift in one TTL, and the time until an abort

@@ -7,7 +7,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
-import type { ElectionStore } from "./candidate.ts";
+import type { ElectionStore } from "./election_port.ts";
 import type { Lease } from "./lease.ts";
 import {
   type Compare,
@@ -23,27 +23,26 @@ import {
 
 /** What a term is made of. */
 export interface TermInit {
-  /** The clock that watches are polled by. */
+  /** The clock of pauses and deadlines. */
   readonly clock: Clock;
-  /** Keeps the key alive. */
+  /** The lease of the key. */
   readonly lease: Lease;
-  /** Who leads. */
+  /** The leader's ID. */
   readonly leaderId: string;
-  /** The election key that stands for this term. */
+  /** The election key of this term. */
   readonly key: string;
   /** Its create revision. */
   readonly fence: bigint;
 }
 
 /**
- * How long telling the store of a resignation, and giving the lease back, may
- * take together before the lease is left to run out. Where a majority is, both
- * take milliseconds; where none is, as when all nodes stop at once, each would
- * wait for as long as it may. What was sent by then is mostly done all the same.
+ * How long a resignation may take: deleting the key and giving the lease back.
+ * Later the lease expires. With a majority both take milliseconds; without one,
+ * as when all nodes stop at once, each would use all its time.
  */
 const RESIGN_MS = 1_500;
-/** The share of it that the first of the two may take. */
-const TELLING = 2 / 3;
+/** The share of it for deleting the key. */
+const DELETE_SHARE = 2 / 3;
 
 /**
  * ```
@@ -93,12 +92,12 @@ export class Term implements Leadership {
   ): Promise<boolean> {
     this.signal.throwIfAborted();
     const found: (KV | undefined)[] = [];
-    // In the other branch the leader key tells which of the checks failed.
-    const look: Op = { type: "get", key: this.guard.key };
+    // If a check fails, the election key shows whether it was the guard.
+    const readKey: Op = { type: "get", key: this.guard.key };
     const committed = await this.#store.doTransaction(
       [this.guard, ...checks],
       onSuccess,
-      [look],
+      [readKey],
       { ...options, results: found },
     );
     if (committed) {
@@ -131,11 +130,11 @@ export class Term implements Leadership {
       try {
         await this.#store.doTransaction([this.guard], [leave], [], {
           signal,
-          timeoutMs: timeoutMs * TELLING,
+          timeoutMs: timeoutMs * DELETE_SHARE,
         });
       } catch (error) {
         this.#log.warn(
-          "The resignation did not reach the store: the lease has to run out",
+          "Cannot delete the election key: the lease will expire instead",
           { reason: messageOf(error) },
         );
       }
@@ -143,17 +142,17 @@ export class Term implements Leadership {
     const restMs = endMs - this.#clock.nowMs();
     await this.#lease.release({
       signal,
-      timeoutMs: Math.max(restMs, timeoutMs * (1 - TELLING)),
+      timeoutMs: Math.max(restMs, timeoutMs * (1 - DELETE_SHARE)),
     });
   }
 
-  /** Ends the term on any change of its key: nobody else has business there. */
+  /** Ends the term on any change of its key: only this candidate writes it. */
   async #watchKey(): Promise<void> {
     const signal = this.#over.signal;
     while (!signal.aborted) {
       try {
         await using watch = await this.#store.watch(this.guard.key, { signal });
-        // What happened before the watch stood, only a read can tell.
+        // A change before the watch was open is found by a read only.
         await this.#checkKey(signal);
         for await (const _change of watch) {
           this.#loseKey();
@@ -167,7 +166,7 @@ export class Term implements Leadership {
     }
   }
 
-  /** Looks at the key now and then: old servers may lose an event or renew what is revoked. */
+  /** Reads the key every half TTL: old servers may lose an event, or renew a revoked lease. */
   async #pollKey(): Promise<void> {
     const signal = this.#over.signal;
     while (await this.#pause(signal)) {

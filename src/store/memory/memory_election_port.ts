@@ -4,9 +4,13 @@
  * @module
  */
 
-import type { ElectionPort, Predecessor } from "../leadership/candidate.ts";
 import { ELECTION_PREFIX } from "../keys.ts";
-import type { GrantedLease, KeepAlive } from "../leadership/lease.ts";
+import type {
+  ElectionPort,
+  GrantedLease,
+  KeepAlive,
+  Predecessor,
+} from "../leadership/election_port.ts";
 import type { MemoryDatabase } from "./memory_database.ts";
 import { type StoreOptions, StoreUnavailableError } from "../state_store.ts";
 

@@ -1,5 +1,5 @@
 /**
- * The store in memory: for tests, dry runs and those who build on StateStore.
+ * The store in memory: for tests, dry runs and programs that build on StateStore.
  *
  * It compares revisions, keeps a history, expires leases by its clock and can
  * be cut off, so that what works on it works on etcd. It keeps nothing when
@@ -58,14 +58,14 @@ export class MemoryStore implements StateStore {
     this.#candidate = new Candidate(this, port, clock);
   }
 
-  /** Cuts this store off: calls fail, watches stand still, its lease is not renewed. */
+  /** Cuts this store off: calls fail, watches deliver nothing, its lease is not renewed. */
   disconnect(): void {
     if (this.#cut.signal.aborted) return;
     this.#connected = Promise.withResolvers();
     this.#cut.abort(new StoreUnavailableError("The store is cut off"));
   }
 
-  /** Ends the cut: watches go on where they stood. */
+  /** Connects it again: watches continue with the next event. */
   reconnect(): void {
     if (!this.#cut.signal.aborted) return;
     this.#cut = new AbortController();
@@ -148,7 +148,7 @@ export class MemoryStore implements StateStore {
     onFailure: readonly Op[],
     { results, ...options }: TransactionOptions = {},
   ): Promise<boolean> {
-    // As on the way to a server: what the caller changes later is not sent.
+    // As a request to a server: what the caller changes later is not sent.
     const [success, failure] = structuredClone([onSuccess, onFailure]);
     await this.#request(options);
     const { committed, found } = this.#database.transact(
@@ -174,7 +174,7 @@ export class MemoryStore implements StateStore {
     this.#closed.abort(new StoreClosedError());
   }
 
-  /** The way to the data: takes a turn of the event loop, and may be refused. */
+  /** Stands for a request: takes a turn of the event loop, and may be refused. */
   async #request({ signal }: StoreOptions = {}): Promise<void> {
     signal?.throwIfAborted();
     await Promise.resolve();

@@ -5,8 +5,6 @@
 
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
-import { systemClock } from "../../base/clock.ts";
-import { EtcdClient } from "../../etcd/client/etcd_client.ts";
 import {
   FakeEtcd,
   type FakeEtcdInit,
@@ -14,7 +12,7 @@ import {
   keyOf,
   turns,
 } from "../../../tests/fakes/fake_etcd.ts";
-import { EtcdCalls } from "./etcd_calls.ts";
+import { EtcdStore } from "./etcd_store.ts";
 import {
   type KV,
   OutcomeUnknownError,
@@ -92,31 +90,30 @@ async function run(
   const etcd = new FakeEtcd(init);
   const open = () => {
     const connect = () => etcd.connect();
-    const client = new EtcdClient(["fake"], { connect });
-    return new EtcdCalls(client, systemClock);
+    return new EtcdStore({ endpoints: ["fake"], connect });
   };
   const stores = alone ? steps.map(open) : [open()];
   const outcomes: Outcome[][] = await Promise.all(
     steps.map(async (own_steps, caller) => {
-      const calls = stores[caller % stores.length] as EtcdCalls;
+      const store = stores[caller % stores.length] as EtcdStore;
       const ends: Outcome[] = [];
       for (const [index, step] of own_steps.entries()) {
         const key = own && step.key !== "" ? `${caller}${step.key}` : step.key;
         const value = `${caller}.${index}.`.padEnd(step.length, "x");
         ends.push(
-          await outcomeOf(etcd, calls, { ...step, key, caller, value }),
+          await outcomeOf(etcd, store, { ...step, key, caller, value }),
         );
       }
       return ends;
     }),
   );
-  for (const store of stores) store.close();
+  await Promise.all(stores.map((store) => store.close()));
   return { etcd, outcomes: outcomes.flat() };
 }
 
 async function outcomeOf(
   etcd: FakeEtcd,
-  calls: EtcdCalls,
+  store: EtcdStore,
   step: Step & { readonly caller: number; readonly value: string },
 ): Promise<Outcome> {
   const { type, key, value, abortAfter } = step;
@@ -128,13 +125,13 @@ async function outcomeOf(
   }
   try {
     if (type === "get") {
-      const found = await calls.get(key, options);
+      const found = await store.get(key, options);
       return { ...step, end: "ok", found, called, ended: etcd.revision };
     }
     const bytes = new TextEncoder().encode(value);
     const version = type === "put"
-      ? await calls.put(key, bytes, options)
-      : await calls.delete(key, options).then(() => undefined);
+      ? await store.put(key, bytes, options)
+      : await store.delete(key, options).then(() => undefined);
     const ended = etcd.revision;
     return { ...step, end: "ok", called, ended, ...version && { version } };
   } catch (error) {
@@ -220,7 +217,7 @@ function forbidden(key: string): boolean {
   return key.startsWith("bad") || /^\d+bad/.test(key);
 }
 
-Deno.test("EtcdCalls() shows each of many callers what it would see alone", async () => {
+Deno.test("EtcdStore() shows each of many callers what it would see alone", async () => {
   await fc.assert(
     fc.asyncProperty(
       program(["/a", "/b", "bad", ""]),
@@ -261,7 +258,7 @@ function last(etcd: FakeEtcd, outcomes: readonly Outcome[]): unknown {
 }
 
 for (const trouble of [false, true]) {
-  Deno.test(`EtcdCalls() tells each caller what was done${trouble ? ", whatever becomes of requests" : ""}`, async () => {
+  Deno.test(`EtcdStore() tells each caller what was done${trouble ? ", whatever becomes of requests" : ""}`, async () => {
     let together = 0;
     let unknown = 0;
     let aborted = 0;
