@@ -9,7 +9,7 @@
  * Only ratios within one run mean anything. `--quick` only sees that it works,
  * and leaves Go out. `--json` writes all rounds. `--from` takes what is not
  * measured from an earlier run, which is everything unless there is `--only`.
- * `--write-docs` puts the tables and the plot into `docs/BENCHMARKS.md`.
+ * `--write-docs` puts the tables and the plot into `docs/PERFORMANCE.md`.
  *
  * @module
  */
@@ -141,7 +141,7 @@ async function run(
 
 async function writeDocs(report: Report): Promise<void> {
   const folder = new URL("../docs/", import.meta.url);
-  const document = new URL("BENCHMARKS.md", folder);
+  const document = new URL("PERFORMANCE.md", folder);
   const text = await Deno.readTextFile(document);
   await Deno.writeTextFile(document, fillDocument(text, report));
   const store = report.measurements.find(({ name }) => name === "store");
