@@ -73,13 +73,22 @@ export async function inspectDataDirectory(
   const foreign = names
     .filter((name) => !HARMLESS.has(name) && !isTemporary(name)).sort();
   if (foreign.length === 0) return undefined;
+  if (foreign.includes("identity.json")) {
+    throw new KatError(
+      `Cannot use the data directory "${root}": node.json is missing from it`,
+      {
+        hint:
+          "It belongs to a node of kat-agent and was not touched: restore node.json, or the whole directory, from a backup",
+      },
+    );
+  }
   throw new KatError(
     `Cannot use the data directory "${root}": it holds "${
       foreign.slice(0, 3).join('", "')
     }"${foreign.length > 3 ? ", …" : ""} and no node.json of kat-agent`,
     {
       hint:
-        "It belongs to something else and was not touched: give an empty directory with --data-dir",
+        "It belongs to another program and was not touched: give an empty directory with --data-dir",
     },
   );
 }

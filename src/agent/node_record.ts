@@ -12,7 +12,7 @@ import * as v from "valibot";
 import { KatError, messageOf } from "../base/errors.ts";
 import type { ClusterSpec } from "../config/cluster_config.ts";
 import { parseIpAddress } from "../config/ip_address.ts";
-import { type ClusterTiming, TimingSchema } from "../cluster/timing_schema.ts";
+import { type ClusterTiming, TimingSchema } from "../cluster/cluster_timing.ts";
 import { decodeSpec, orderSpec } from "../config/stored_spec.ts";
 
 /** A node's memory. */

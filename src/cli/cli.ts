@@ -15,13 +15,20 @@ import { ExitCode, KatError, ShutdownRequested } from "../base/errors.ts";
 import { BUILD, VERSION } from "../base/version.ts";
 import { PINNED_ETCD_VERSION } from "../config/pinned_etcd.ts";
 import type { Action, Command, Context } from "./command.ts";
-import { configCommand } from "./config.ts";
-import { etcdCommand } from "./etcd.ts";
-import { initCommand } from "./init.ts";
-import { runCommand } from "./run.ts";
-import { statusCommand } from "./status.ts";
-import { storeCommand } from "./store.ts";
-import { systemdCommand } from "./systemd.ts";
+import { configCommand } from "./config_command.ts";
+import { etcdCommand } from "./etcd_command.ts";
+import { initCommand } from "./init_command.ts";
+import { runCommand } from "./run_command.ts";
+import { statusCommand } from "./status_command.ts";
+import { storeCommand } from "./store_command.ts";
+import { systemdCommand } from "./systemd_command.ts";
+import {
+  isGroup,
+  namedCommand,
+  unexplained,
+  unknownWord,
+} from "./unknown_word.ts";
+import { wrapUsage } from "./wrap_usage.ts";
 
 /** Every command, in the order in which help shows them. */
 export const COMMANDS: readonly Command[] = [
@@ -65,10 +72,10 @@ export async function runCli(
   }
 }
 
-/** What is left of a line at both ends; a path of the longest kind stays whole. */
+/** How much of a long line is shown at both ends; the longest path is shorter. */
 const SHOWN_ENDS = 2_500;
 
-/** A line as it may reach a terminal: without control characters, and no longer than is read. */
+/** A line that is safe to print: without control characters, and not too long to read. */
 function shown(line: string): string {
   const text = escapeControls(line);
   return text.length <= 2 * SHOWN_ENDS
@@ -76,18 +83,32 @@ function shown(line: string): string {
     : `${text.slice(0, SHOWN_ENDS)}…${text.slice(-SHOWN_ENDS)}`;
 }
 
-/** What the command line asks for; where it is wrong, saying so. */
+/** Parses the command line; a wrong one becomes an action that says what is wrong. */
 function parse(
   args: readonly string[],
   { stdout, stderr }: CliContext,
 ): Action {
+  const isHelp = args[0] === "help";
+  const words = isHelp ? args.slice(1) : args;
+  const named = namedCommand(words, COMMANDS);
+  const unknown = (word: string) => unknownWord(word, named);
+  const complain = (text: string): Action => async () => {
+    const lines = text.split("\n").map(shown).join("\n");
+    const help = ["kat-agent help", ...named.words].join(" ");
+    await stderr(`kat-agent: ${lines}\n  See: ${help}\n`);
+    return ExitCode.usage;
+  };
+  // Of these the library prints the usage of every command, and no reason.
+  const word = isHelp ? unexplained(words, named) : undefined;
+  if (word !== undefined) return complain(unknown(word));
+
   const printed: string[] = [];
   const complaints: string[] = [];
   const print = (exitCode: number): Action => async () => {
-    await stdout(printed.join(""));
+    await stdout(wrapUsage(printed.join("")));
     return exitCode === 0 ? ExitCode.ok : ExitCode.usage;
   };
-  return runParser(toParser(COMMANDS), "kat-agent", args, {
+  return runParser(toParser(COMMANDS, unknown), "kat-agent", args, {
     brief:
       message`Runs etcd for a KAT cluster, keeps its state and elects its leader.`,
     help: {
@@ -104,7 +125,7 @@ function parse(
     completion: { command: { names: ["completion"] }, onShow: print },
     aboveError: "none",
     maxWidth: 80,
-    termWidth: 26,
+    termWidth: 28,
     commandList: "top-level",
     usageLine: [{ type: "ellipsis" }],
     footer: message`${
@@ -113,14 +134,10 @@ function parse(
     colors: false,
     stdout: (line) => printed.push(`${line}\n`),
     stderr: (text) => {
-      const lines = text.replace(/^Error: /, "kat-agent: ").split("\n");
-      complaints.push(`${lines.map(shown).join("\n")}\n`);
+      // The library ends its sentences with a full stop, and this program does not.
+      complaints.push(text.replace(/^Error: /, "").replace(/\.$/, ""));
     },
-    onError: () => async () => {
-      complaints.push("  Run kat-agent help to see what there is\n");
-      await stderr(complaints.join(""));
-      return ExitCode.usage;
-    },
+    onError: () => complain(complaints.join("\n")),
   });
 }
 
@@ -129,16 +146,20 @@ function versionLine(): string {
   return `kat-agent ${VERSION} (etcd ${PINNED_ETCD_VERSION}, Deno ${Deno.version.deno}, ${os} ${arch}, ${BUILD})`;
 }
 
-/** The commands as one parser; which of them it is, the first words say. */
-function toParser(commands: readonly Command[]): Parser<"sync", Action> {
+/** The commands as one parser, which chooses by the first words. */
+function toParser(
+  commands: readonly Command[],
+  unknown: (word: string) => string,
+): Parser<"sync", Action> {
   const names = commands.map(({ name }) => name).join(", ");
   const errors = {
-    noMatch: message`Missing command: one of ${text(names)} is wanted.`,
+    noMatch: message`Missing command: one of ${text(names)}`,
+    unexpectedInput: (word: string) => plainLines(unknown(word)),
   };
   const parsers: Parser<"sync", Action>[] = commands.map((one) =>
     command(
       one.name,
-      isGroup(one.parser) ? toParser(one.parser) : one.parser,
+      isGroup(one.parser) ? toParser(one.parser, unknown) : one.parser,
       {
         brief: message`${text(one.summary)}`,
         description: message`${text(one.description)}`,
@@ -151,14 +172,14 @@ function toParser(commands: readonly Command[]): Parser<"sync", Action> {
 
 /** Examples a line each, as they can be typed. */
 function examples({ examples }: Command): Message {
-  return [
-    text("Examples:"),
-    ...examples.flatMap((line) => [lineBreak(), text(`  ${line}`)]),
-  ];
+  return plainLines(
+    ["Examples:", ...examples.map((line) => `  ${line}`)].join("\n"),
+  );
 }
 
-function isGroup(
-  parser: Command["parser"],
-): parser is readonly Command[] {
-  return Array.isArray(parser);
+/** Lines without any mark-up. */
+function plainLines(lines: string): Message {
+  return lines.split("\n").flatMap((line, index) =>
+    index === 0 ? [text(line)] : [lineBreak(), text(line)]
+  );
 }

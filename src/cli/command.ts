@@ -7,11 +7,11 @@
 import type { Parser } from "@optique/core/parser";
 import type { ExitCode } from "../base/errors.ts";
 
-/** The world as a command sees it; nothing else of the process is touched. */
+/** What a command may use of the process. */
 export interface Context {
   /** The environment variables. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Writes a result. Rejects if nobody can read it any more. */
+  /** Writes a result. Rejects if its reader has ended. */
   readonly stdout: (text: string) => Promise<void>;
   /** Writes a result's bytes as they are. */
   readonly stdoutBytes: (bytes: Uint8Array) => Promise<void>;

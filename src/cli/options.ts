@@ -1,21 +1,15 @@
 /**
- * Options that several commands share, and where their values come from: the
- * flag, else the variable of the same name, else a default.
+ * Options that several commands share, and what their arguments may be.
  *
  * @module
  */
 
-import { hostname } from "node:os";
-import { isAbsolute, join, resolve } from "node:path";
 import { type Message, message, text } from "@optique/core/message";
 import { optional } from "@optique/core/modifiers";
 import type { Parser, Suggestion } from "@optique/core/parser";
 import { option } from "@optique/core/primitives";
 import { choice, type ValueParser } from "@optique/core/valueparser";
-import { KatError, UsageError } from "../base/errors.ts";
-import { defaultDataDir } from "../config/default_data_dir.ts";
-import { parseNodeName } from "../config/node_name.ts";
-import type { Context } from "./command.ts";
+import type { LogFormat } from "../base/logging/log_line.ts";
 
 /** Any value, shown as `metavar` in help. */
 export function anyText(metavar: string): ValueParser<"sync", string> {
@@ -60,9 +54,7 @@ export const LOG_LEVELS = ["debug", "info", "warning", "error"] as const;
 /** One of {@linkcode LOG_LEVELS}. */
 export type LogLevel = typeof LOG_LEVELS[number];
 /** The ways in which log lines can look. */
-export const LOG_FORMATS = ["text", "json"] as const;
-/** One of {@linkcode LOG_FORMATS}. */
-export type LogFormat = typeof LOG_FORMATS[number];
+export const LOG_FORMATS: readonly LogFormat[] = ["text", "json"];
 
 /** An option with a value, that may be left out. */
 export function setting(
@@ -89,135 +81,65 @@ export function plainText(words: string): Message {
 export const dataDirOption: Setting = setting(
   "--data-dir",
   "DIR",
-  "Where the node keeps its data. Default: for init spec.dataDir; else /var/lib/kat as root, kat under $XDG_DATA_HOME or ~/.local/share as another user.",
+  "Where the node keeps its data. Default: /var/lib/kat for root, kat in $XDG_DATA_HOME or ~/.local/share for other users.",
+);
+/** `--data-dir` of a command that reads cluster.kat. */
+export const newDataDirOption: Setting = setting(
+  "--data-dir",
+  "DIR",
+  "Where the node keeps its data. Default: spec.dataDir in cluster.kat; without it, /var/lib/kat for root, kat in $XDG_DATA_HOME or ~/.local/share for other users.",
 );
 /** `--node-name`. */
 export const nodeNameOption: Setting = setting(
   "--node-name",
   "NAME",
-  "The node's name and leader ID. Default: the host name.",
+  "The name of the node, which is also its leader ID. Default: the host name.",
 );
 /** `--advertise-address`. */
 export const advertiseAddressOption: Setting = setting(
   "--advertise-address",
   "IP",
-  "The address that the other nodes reach this one at. Default: this node's in --initial-cluster, else 127.0.0.1.",
+  "The address at which the other nodes reach this one. Default: the one in --initial-cluster, or 127.0.0.1 without it.",
 );
 /** `--initial-cluster`. */
 export const initialClusterOption: Setting = setting(
   "--initial-cluster",
   "NAME=URL,…",
-  "All nodes with their peer URLs, the same on each. Default: this node alone.",
+  "All nodes with their peer URLs; the same on every node. Default: this node alone.",
 );
 /** `--etcd-binary`. */
 export const etcdBinaryOption: Setting = setting(
   "--etcd-binary",
   "FILE",
-  "Run this etcd instead of fetching one.",
+  "Run this etcd instead of a downloaded one.",
 );
 /** `--cache-dir`. */
 export const cacheDirOption: Setting = setting(
   "--cache-dir",
   "DIR",
-  "Where fetched releases are kept. Default: /var/cache/kat as root, else kat under $XDG_CACHE_HOME or ~/.cache.",
+  "Where downloaded releases are kept. Default: /var/cache/kat for root, kat in $XDG_CACHE_HOME or ~/.cache for other users.",
 );
 /** `--endpoints`. */
 export const endpointsOption: Setting = setting(
   "--endpoints",
   "URL,…",
-  "Client URLs of an existing etcd.",
+  "The client URLs of an etcd that runs already.",
 );
 /** `--log-format`. */
 export const logFormatOption: Setting<LogFormat> = optional(
-  option("--log-format", choice(LOG_FORMATS), {
-    description: plainText("How log lines look. Default: text."),
+  option("--log-format", choice(LOG_FORMATS, { metavar: "FORMAT" }), {
+    description: plainText("How log lines look: text or json. Default: text."),
   }),
 );
 /** `--log-level`. */
 export const logLevelOption: Setting<LogLevel> = optional(
   option(
     "--log-level",
-    choice(LOG_LEVELS),
-    { description: plainText("The lowest level to log. Default: info.") },
+    choice(LOG_LEVELS, { metavar: "LEVEL" }),
+    {
+      description: plainText(
+        "The lowest level to log: debug, info, warning or error. Default: info.",
+      ),
+    },
   ),
 );
-
-/** A flag's value, else the variable's. An empty variable counts as none. */
-export function valueOf(
-  flag: string | undefined,
-  variable: `KAT_${string}`,
-  { env }: Context,
-): string | undefined {
-  return flag ?? (env[variable] || undefined);
-}
-
-/** `--data-dir` or `KAT_DATA_DIR`, made absolute; `undefined` if neither was given. */
-export function givenDataDir(
-  flag: string | undefined,
-  context: Context,
-): string | undefined {
-  const given = valueOf(flag, "KAT_DATA_DIR", context);
-  return given === undefined ? undefined : absolute(given, "--data-dir");
-}
-
-/** The data directory when no file says otherwise. */
-export function usualDataDir({ env }: Context): string | undefined {
-  return defaultDataDir({ uid: Deno.uid(), env });
-}
-
-/**
- * The data directory of a node that exists.
- *
- * @throws {UsageError} if there is no default for this user.
- */
-export function existingDataDir(
-  flag: string | undefined,
-  context: Context,
-): string {
-  const path = givenDataDir(flag, context) ?? usualDataDir(context);
-  if (path !== undefined) return path;
-  throw new UsageError("Cannot tell the data directory: HOME is not set", {
-    hint: "Give --data-dir DIR",
-  });
-}
-
-/** `--cache-dir`, `KAT_CACHE_DIR`, or where this user's caches belong; without a home, beside the data. */
-export function cacheDir(
-  flag: string | undefined,
-  context: Context & { readonly dataDir?: string | undefined },
-): string {
-  const given = valueOf(flag, "KAT_CACHE_DIR", context);
-  if (given !== undefined) return absolute(given, "--cache-dir");
-  if (Deno.uid() === 0) return "/var/cache/kat";
-  const { XDG_CACHE_HOME, HOME } = context.env;
-  if (XDG_CACHE_HOME && isAbsolute(XDG_CACHE_HOME)) {
-    return join(XDG_CACHE_HOME, "kat");
-  }
-  if (HOME && isAbsolute(HOME)) return join(HOME, ".cache", "kat");
-  if (context.dataDir !== undefined) return join(context.dataDir, "cache");
-  throw new UsageError("Cannot tell the cache directory: HOME is not set", {
-    hint: "Give --cache-dir DIR",
-  });
-}
-
-/**
- * `--node-name`, `KAT_NODE_NAME` or the host name.
- *
- * @throws {UsageError} if it is no name for a node.
- */
-export function nodeName(flag: string | undefined, context: Context): string {
-  const given = valueOf(flag, "KAT_NODE_NAME", context);
-  return parseNodeName(given ?? hostname().toLowerCase());
-}
-
-function absolute(path: string, flag: string): string {
-  if (path.includes("\0")) throw new UsageError(`${flag} holds a NUL`);
-  try {
-    return resolve(path);
-  } catch (error) {
-    throw new KatError(
-      `Cannot resolve ${flag} "${path}": the current directory is gone`,
-      { cause: error, hint: "Give an absolute path" },
-    );
-  }
-}

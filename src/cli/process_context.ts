@@ -64,7 +64,7 @@ async function writeOut(bytes: Uint8Array): Promise<void> {
     throw new KatError("Cannot write to standard output", {
       cause: error,
       hint: error instanceof Deno.errors.BrokenPipe
-        ? "Its reader has gone"
+        ? "The program that reads it has ended"
         : String((error as Error).message),
     });
   }
@@ -78,7 +78,7 @@ async function writePrefixed(text: string): Promise<void> {
 /** How long a reader of stderr may take before the program goes on without it. */
 const READER_MS = 1_000;
 
-/** Writes to stderr, as far as somebody reads it: a full pipe must not keep the program. */
+/** Writes to stderr, unless its reader is too slow: a full pipe must not block the program. */
 export async function writeError(text: string): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<void>((resolve) => {

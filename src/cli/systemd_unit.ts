@@ -31,11 +31,11 @@ export interface UnitOptions {
   readonly systemdVersion?: number | undefined;
 }
 
-/** Where nothing outlives a reboot, or a service of its own sees other files. */
-const FLEETING = ["/tmp", "/var/tmp", "/run", "/dev", "/proc", "/sys"];
-/** What the service does not see unless told to. */
+/** Directories that a reboot empties, or of which each service sees its own. */
+const TEMPORARY = ["/tmp", "/var/tmp", "/run", "/dev", "/proc", "/sys"];
+/** What the service sees only if its unit names it. */
 const HOMES = ["/home", "/root"];
-/** The first systemd that knows growing pauses. */
+/** The first systemd with RestartSteps= and RestartMaxDelaySec=. */
 const GROWING_PAUSES = 254;
 
 /** A node as its service is to run it; each is a flag of `init`, with paths absolute. */
@@ -96,7 +96,7 @@ export function nodeUnit(
 export function systemdUnit(options: UnitOptions): string {
   const { program, args, reads } = options;
   const writes = outermost(options.writes);
-  for (const path of [program, ...reads, ...writes]) refuseFleeting(path);
+  for (const path of [program, ...reads, ...writes]) refuseTemporary(path);
   const pauses = (options.systemdVersion ?? 0) >= GROWING_PAUSES
     ? [["RestartSec", "1"], ["RestartSteps", "8"], [
       "RestartMaxDelaySec",
@@ -217,12 +217,12 @@ function setting(
   return set.length === 0 ? [] : [[name, set.join(" ")]];
 }
 
-function refuseFleeting(path: string): void {
-  const where = FLEETING.find((fleeting) => isUnder(fleeting, path));
+function refuseTemporary(path: string): void {
+  const where = TEMPORARY.find((directory) => isUnder(directory, path));
   if (where === undefined) return;
   throw new KatError(
     `Cannot make a service that uses "${path}": ${where} is emptied, or its own for each service`,
-    { hint: "Move it to a lasting place, as /etc/kat or /usr/local/bin" },
+    { hint: "Move it to a lasting place, such as /etc/kat or /usr/local/bin" },
   );
 }
 

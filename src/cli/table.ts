@@ -6,7 +6,7 @@
 
 import { escapeControls } from "../base/escape_controls.ts";
 
-/** Rows of cells as lines, each column as wide as its widest cell; nothing in a cell reaches the terminal raw. */
+/** Rows of cells as lines, each column as wide as its widest cell; control characters in cells are escaped. */
 export function table(rows: readonly (readonly string[])[]): string {
   const cells = rows.map((row) => row.map(escapeControls));
   const widths: number[] = [];

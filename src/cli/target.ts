@@ -8,7 +8,7 @@
 import { KatError } from "../base/errors.ts";
 import type { EtcdStore } from "../store/etcd/etcd_store.ts";
 import type { Context } from "./command.ts";
-import { existingDataDir, valueOf } from "./options.ts";
+import { existingDataDir, givenEndpoints } from "./flag_values.ts";
 
 /** What the command line says of the target. */
 export interface TargetFlags {
@@ -22,7 +22,7 @@ export interface TargetFlags {
 export interface Target {
   /** Client URLs of the members. */
   readonly endpoints: readonly string[];
-  /** The node whose data directory said so. */
+  /** The node, if its data directory named the URLs. */
   readonly nodeName?: string;
   /** That data directory. */
   readonly dataDir?: string;
@@ -37,18 +37,16 @@ export async function findTarget(
   flags: TargetFlags,
   context: Context,
 ): Promise<Target> {
-  const endpoints = valueOf(flags.endpoints, "KAT_ENDPOINTS", context);
-  if (endpoints !== undefined) {
-    const { parseEndpoints } = await import("../config/node_settings.ts");
-    return { endpoints: parseEndpoints(endpoints) };
-  }
+  const endpoints = await givenEndpoints(flags.endpoints, context);
+  if (endpoints !== undefined) return { endpoints };
   const { inspectDataDirectory } = await import("../agent/data_directory.ts");
   const { clientEndpoints } = await import("../agent/node/member_plan.ts");
   const dataDir = existingDataDir(flags.dataDir, context);
   const record = await inspectDataDirectory(dataDir);
   if (record === undefined) {
     throw new KatError(`Cannot find a node in "${dataDir}"`, {
-      hint: "Name its directory with --data-dir, or a cluster with --endpoints",
+      hint:
+        "Give its directory with --data-dir, or a cluster with --endpoints; for the node of a service, use sudo",
     });
   }
   const { nodeName } = record;

@@ -1,6 +1,6 @@
 /**
- * What makes a store a cluster: its UID and configuration, put there once by
- * whoever comes first and compared by everybody after.
+ * What makes a store a cluster: its UID and configuration. The first node puts
+ * them there once, and all nodes compare theirs with them.
  *
  * @module
  */
@@ -48,7 +48,7 @@ interface Stored {
 export interface RecordOptions {
   /** Ends the wait for the store. */
   readonly signal: AbortSignal;
-  /** How long each question to it may take, in milliseconds. */
+  /** How long each call to it may take, in milliseconds. */
   readonly timeoutMs?: number | undefined;
 }
 
@@ -68,7 +68,7 @@ export async function establishCluster(
   const put = (key: string, value: string) =>
     ({ type: "put", key, value: encoder.encode(value) }) as const;
   return await retryUntilAvailable(options, async () => {
-    // Once more does no harm: only the first to come is let in.
+    // A repetition does no harm: only the first one succeeds.
     await store.doTransaction(
       [{ key: CLUSTER_UID_KEY, expectedVersion: 0n }],
       [
@@ -106,8 +106,8 @@ export async function readCluster(
 }
 
 /**
- * Brings the stored configuration in line with the wanted one, as far as a
- * running cluster may change.
+ * Changes the stored configuration to the wanted one, as far as a running
+ * cluster allows.
  *
  * @throws {ConfigChangeError} naming each setting that may not change, with both values.
  */
@@ -162,7 +162,7 @@ export function refuseFixed(differences: readonly SpecDifference[]): void {
   );
 }
 
-/** Repeats what may be repeated until the store has answered, or the signal aborts. */
+/** Repeats an idempotent call until the store answers, or the signal aborts. */
 export async function retryUntilAvailable<T>(
   { signal }: RecordOptions,
   call: () => Promise<T>,
@@ -214,7 +214,7 @@ function decode({ value }: KV): string {
 }
 
 /**
- * A store that came back empty, or is another's, must not be filled or followed.
+ * Refuses a store that came back empty, or belongs to another cluster.
  *
  * @throws {KatError} naming both clusters.
  */

@@ -1,28 +1,16 @@
 /**
- * What can be said of a cluster from outside: read only.
+ * How a cluster is, what is wrong with it and what to do, from the facts that
+ * were gathered: pure.
  *
  * @module
  */
 
-import { EtcdCallError } from "../etcd/client/etcd_call_error.ts";
-import { explainLastEnd } from "../etcd/process/explain_exit.ts";
+import type { DiskSpace } from "../base/disk_space.ts";
+import { memberText, ownErrors } from "../etcd/client/member_status.ts";
 import { DEFAULT_QUOTA_BYTES } from "../etcd/process/etcd_flags.ts";
-import { readLogTail } from "../etcd/process/etcd_log_file.ts";
-import {
-  type ListedMember,
-  listMembersWithStatus,
-  memberText,
-  ownErrors,
-  statusIfAnswering,
-} from "../etcd/client/member_status.ts";
-import { ELECTION_PREFIX } from "../store/keys.ts";
-import { EtcdStore } from "../store/etcd/etcd_store.ts";
-import { type KV, StoreError } from "../store/state_store.ts";
-import { readCluster } from "./cluster_record.ts";
-import { readTiming } from "./cluster_timing.ts";
-import { type DiskSpace, diskSpace } from "../base/disk_space.ts";
+import type { ClusterFacts, MemberFacts } from "./cluster_facts.ts";
+import { describeTiming, type TimingStatus } from "./cluster_timing.ts";
 import { findSpaceTroubles } from "./space_rules.ts";
-import { describeTiming, type TimingStatus } from "./timing_status.ts";
 
 /** One member of the cluster. */
 export interface MemberStatus {
@@ -32,7 +20,7 @@ export interface MemberStatus {
   readonly url: string;
   /** Whether it answers. */
   readonly answers: boolean;
-  /** Whether it leads etcd's own consensus. */
+  /** Whether it is etcd's own leader. */
   readonly leadsEtcd: boolean;
   /** Its etcd's version, as `3.6.14`. */
   readonly etcdVersion?: string;
@@ -58,7 +46,7 @@ export interface ClusterStatus {
   readonly fence?: string;
   /** The disk of the node's data, if the node is on this machine. */
   readonly disk?: DiskSpace;
-  /** How patient it is, and what follows for the loss of a leader. */
+  /** Its time-outs, and how long a fail-over takes with them. */
   readonly timing?: TimingStatus;
   /** The members of its etcd. */
   readonly members: readonly MemberStatus[];
@@ -66,111 +54,41 @@ export interface ClusterStatus {
   readonly problems: readonly string[];
 }
 
-/** How long each question may take. */
-const ANSWER_MS = 3_000;
-
-/** Files of a node on this machine. */
-export interface LocalNode {
-  /** Its data directory. */
-  readonly dataDir: string;
-  /** What its etcd has written. */
-  readonly etcdLog: string;
-}
-
-/** Options of {@linkcode readStatus}. */
-export interface StatusOptions {
-  /** Client URLs to ask. */
-  readonly endpoints: readonly string[];
-  /** The node in whose name is asked. */
-  readonly nodeName?: string | undefined;
-  /** The node's own files, if it is on this machine. */
-  readonly local?: LocalNode | undefined;
-  /** Ends the asking. */
-  readonly signal: AbortSignal;
-}
-
-/** Asks a cluster how it is. What cannot be known is left out and named among the problems. */
-export async function readStatus(
-  { endpoints, nodeName, local, signal }: StatusOptions,
-): Promise<ClusterStatus> {
-  await using store = new EtcdStore({ endpoints });
-  const disk = local && await diskSpace(local.dataDir);
-  const node = {
-    ...(nodeName === undefined ? {} : { node: nodeName }),
-    ...(disk ? { disk } : {}),
+/** Describes a cluster by its facts. What is not known is left out, and named among the problems if it should be known. */
+export function describeCluster(facts: ClusterFacts): ClusterStatus {
+  const { node, store, local } = facts;
+  const { cluster, timing, leader } = store.answers
+    ? store
+    : { cluster: undefined, timing: undefined, leader: undefined };
+  const quotaBytes = cluster &&
+    (cluster.spec.etcd.quotaBackendBytes ?? DEFAULT_QUOTA_BYTES);
+  const members = facts.members.map((one) => describeMember(one, quotaBytes));
+  return {
+    ...(cluster ? { clusterUid: cluster.uid } : {}),
+    ...(node === undefined ? {} : { node }),
+    ...(local?.disk ? { disk: local.disk } : {}),
+    ...(leader
+      ? { leader: leader.leaderId, fence: leader.fence.toString() }
+      : {}),
+    ...(cluster
+      ? { timing: describeTiming(cluster.spec, timing, members.length) }
+      : {}),
+    members,
+    problems: [
+      ...storeProblems(facts),
+      ...silenceProblems(members),
+      ...alarmProblems(members),
+      ...quotaProblems(members),
+      ...ownEtcdProblems(facts, members),
+      ...ownDiskProblems(facts, members),
+    ],
   };
-  const options = { signal, timeoutMs: ANSWER_MS };
-  const problems: string[] = [];
-  const ownProblems = (members: readonly MemberStatus[]) =>
-    local === undefined
-      ? []
-      : etcdProblems(local, members, { nodeName, url: endpoints[0] });
-  try {
-    const cluster = await readCluster(store, options);
-    const timing = await readTiming(store, options);
-    const candidates = await store.list(ELECTION_PREFIX, options);
-    const leader = oldest(candidates);
-    const quotaBytes = cluster &&
-      (cluster.spec.etcd.quotaBackendBytes ?? DEFAULT_QUOTA_BYTES);
-    const members = (await listMembersWithStatus({ endpoints, ...options }))
-      .map((member) => describeMember(member, quotaBytes));
-    if (cluster === undefined) {
-      problems.push(
-        "The store holds no cluster: make one with kat-agent init, or, if there was one, restore a backup",
-      );
-    } else if (leader === undefined) {
-      problems.push("Nobody leads: see that an agent runs (kat-agent run)");
-    }
-    problems.push(
-      ...memberProblems(members),
-      ...await ownProblems(members),
-      ...diskProblems(node, members),
-    );
-    return {
-      ...(cluster ? { clusterUid: cluster.uid } : {}),
-      ...node,
-      ...(leader
-        ? {
-          leader: new TextDecoder().decode(leader.value),
-          fence: leader.version.toString(),
-        }
-        : {}),
-      ...(cluster
-        ? { timing: describeTiming(cluster.spec, timing, members.length) }
-        : {}),
-      members,
-      problems,
-    };
-  } catch (error) {
-    if (!(error instanceof StoreError || error instanceof EtcdCallError)) {
-      throw error;
-    }
-    problems.push(
-      `The store does not answer (${error.message}): see that the agents run, on more than half of the nodes`,
-    );
-    // Without a majority nobody can list the members, but each can be asked.
-    const members = await Promise.all(endpoints.map(async (url) => {
-      const status = await statusIfAnswering(url, options);
-      return describeMember({ name: "", url, ...(status ? { status } : {}) });
-    }));
-    problems.push(
-      ...memberProblems(members),
-      ...await ownProblems(members),
-      ...diskProblems(node, members),
-    );
-    return { ...node, members, problems };
-  }
-}
-
-/** The candidate whose key is the oldest; an election key is written once, so its version is its rank. */
-function oldest(candidates: readonly KV[]): KV | undefined {
-  return candidates.toSorted((a, b) => Number(a.version - b.version))[0];
 }
 
 /** What can be said of a member; `quotaBytes` is its quota, if it does not tell. */
 function describeMember(
-  { name, url, status }: Pick<ListedMember, "name" | "url" | "status">,
-  quotaBytes?: number,
+  { name, url, status }: MemberFacts,
+  quotaBytes: number | undefined,
 ): MemberStatus {
   if (status === undefined) {
     return { name, url, answers: false, leadsEtcd: false, alarms: [] };
@@ -189,60 +107,76 @@ function describeMember(
   };
 }
 
-function memberProblems(members: readonly MemberStatus[]): string[] {
+function storeProblems({ store }: ClusterFacts): string[] {
+  if (!store.answers) {
+    return [
+      `The store does not answer (${store.reason}): check that the agents run on more than half of the nodes`,
+    ];
+  }
+  if (store.cluster === undefined) {
+    return [
+      "The store holds no cluster: make one with kat-agent init; if there was one, restore it from a backup",
+    ];
+  }
+  return store.leader === undefined
+    ? ["There is no leader: check that an agent runs (kat-agent run)"]
+    : [];
+}
+
+function silenceProblems(members: readonly MemberStatus[]): string[] {
   const away = members.filter(({ answers }) => !answers);
   const spare = Math.ceil(members.length / 2) - 1 - away.length;
   const warning = spare === 0 ? "; losing one more stops the cluster" : "";
-  const nameOf = (member: MemberStatus) => {
-    const text = memberText(member);
-    return text.charAt(0).toUpperCase() + text.slice(1);
-  };
-  return [
-    ...away.map((member) =>
-      `${nameOf(member)} does not answer: start its agent${warning}`
-    ),
-    ...members.flatMap((member) =>
-      member.alarms.map((alarm) =>
-        `${nameOf(member)} reports "${alarm}"${adviceFor(alarm)}`
-      )
-    ),
-    ...members.filter(({ alarms }) => !alarms.some(isNoSpace)).flatMap((
-      member,
-    ) =>
+  return away.map((member) =>
+    `${nameOf(member)} does not answer: start its agent${warning}`
+  );
+}
+
+function alarmProblems(members: readonly MemberStatus[]): string[] {
+  return members.flatMap((member) =>
+    member.alarms.map((alarm) =>
+      `${nameOf(member)} reports "${alarm}"${adviceFor(alarm)}`
+    )
+  );
+}
+
+/** Databases that are nearly full; of one that is full its alarm tells. */
+function quotaProblems(members: readonly MemberStatus[]): string[] {
+  return members.filter(({ alarms }) => !alarms.some(isNoSpace))
+    .flatMap((member) =>
       findSpaceTroubles(member).map(({ why, advice }) =>
         `${nameOf(member)}: ${why}: ${advice}`
       )
-    ),
-  ];
+    );
 }
 
-/** Why the etcd of the node on this machine gave up, if it does not answer. */
-async function etcdProblems(
-  { etcdLog }: LocalNode,
+/** Why the etcd of the node on this machine stopped by itself, if it does not answer. */
+function ownEtcdProblems(
+  { node, endpoints, local }: ClusterFacts,
   members: readonly MemberStatus[],
-  own: {
-    readonly nodeName: string | undefined;
-    readonly url: string | undefined;
-  },
-): Promise<string[]> {
-  const member = members.find(({ name, url }) =>
-    name === own.nodeName || url === own.url
+): string[] {
+  const own = members.find(({ name, url }) =>
+    name === node || url === endpoints[0]
   );
-  if (member?.answers !== false) return [];
-  const end = explainLastEnd(await readLogTail(etcdLog));
-  if (end === undefined) return [];
-  const { why, hint = `read ${etcdLog}` } = end;
-  return [`The etcd of node "${own.nodeName}" gave up: ${why}: ${hint}`];
+  if (own?.answers !== false || local?.lastEnd === undefined) return [];
+  const { why, hint = `read ${local.etcdLog}` } = local.lastEnd;
+  return [`etcd on node "${node}" stopped by itself: ${why}: ${hint}`];
 }
 
 /** What is wrong with the disk of the node on this machine. */
-function diskProblems(
-  { node, disk }: Pick<ClusterStatus, "node" | "disk">,
+function ownDiskProblems(
+  { node, local }: ClusterFacts,
   members: readonly MemberStatus[],
 ): string[] {
   const dbBytes = members.find(({ name }) => name === node)?.dbBytes;
-  return findSpaceTroubles({ dbBytes, diskFreeBytes: disk?.freeBytes })
+  return findSpaceTroubles({ dbBytes, diskFreeBytes: local?.disk?.freeBytes })
     .map(({ why, advice }) => `Node "${node}": ${why}: ${advice}`);
+}
+
+/** A member's name at the start of a sentence. */
+function nameOf(member: MemberStatus): string {
+  const text = memberText(member);
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** What to do about an alarm, where that is known. */
@@ -250,7 +184,7 @@ function adviceFor(alarm: string): string {
   const [full] = findSpaceTroubles({ isFull: isNoSpace(alarm) });
   if (full) return `: ${full.why}: ${full.advice}`;
   return /CORRUPT/.test(alarm)
-    ? ": its data differs from the others'; stop it and restore a backup"
+    ? ": its data differs from the data of the other members; stop its agent and restore its data from a backup"
     : "";
 }
 

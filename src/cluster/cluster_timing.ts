@@ -1,27 +1,44 @@
 /**
- * The timing that all nodes of a cluster share, in the store: as patient as the
- * slowest disk among them asks for.
+ * The timing that all nodes of a cluster share, with time-outs as long as the
+ * slowest disk among them needs: pure.
  *
  * @module
  */
 
 import * as v from "valibot";
-import { messageOf } from "../base/errors.ts";
-import { logger } from "../base/log.ts";
 import type { ClusterSpec } from "../config/cluster_config.ts";
 import type { DiskProbe } from "../etcd/disk_probe.ts";
-import { chooseTiming, deriveTiming, leaseFor } from "../etcd/etcd_timing.ts";
-import { TIMING_KEY } from "../store/keys.ts";
 import {
-  type KV,
-  type StateStore,
-  StoreUnavailableError,
-} from "../store/state_store.ts";
-import { type RecordOptions, retryUntilAvailable } from "./cluster_record.ts";
-import { type ClusterTiming, TimingSchema } from "./timing_schema.ts";
+  chooseTiming,
+  deriveTiming,
+  type EtcdTiming,
+  failoverSeconds,
+  leaseFor,
+} from "../etcd/etcd_timing.ts";
 
-/** Options of {@linkcode settleTiming}. */
-export interface SettleOptions extends RecordOptions {
+/** The shared timing. */
+export interface ClusterTiming extends EtcdTiming {
+  /** The p99 of the slowest disk, in milliseconds, if one was measured. */
+  readonly diskP99Ms?: number | undefined;
+  /** The node with that disk. */
+  readonly slowestNode?: string | undefined;
+  /** The lease that follows, in seconds; absent if cluster.kat says one. */
+  readonly leaderLeaseSeconds?: number | undefined;
+}
+
+const count = v.pipe(v.number(), v.integer(), v.minValue(1));
+
+/** What stands in the store and in `node.json`; fields of a newer agent are left out. */
+export const TimingSchema: v.GenericSchema<unknown, ClusterTiming> = v.object({
+  heartbeatIntervalMs: count,
+  electionTimeoutMs: count,
+  diskP99Ms: v.optional(v.pipe(v.number(), v.minValue(0))),
+  slowestNode: v.optional(v.string()),
+  leaderLeaseSeconds: v.optional(count),
+});
+
+/** Options of {@linkcode mergeTiming}. */
+export interface MergeOptions {
   /** The node that has measured. */
   readonly nodeName: string;
   /** How many members the cluster has. */
@@ -37,101 +54,10 @@ export interface SettleOptions extends RecordOptions {
   readonly isLeaseGiven: boolean | undefined;
 }
 
-/**
- * Adds a node's measurement to the shared timing, which only ever grows more
- * patient, and returns that. Members take it over when they next start.
- *
- * @throws {StoreError} if the store refuses.
- */
-export async function settleTiming(
-  store: StateStore,
-  options: SettleOptions,
-): Promise<ClusterTiming> {
-  return await retryUntilAvailable(options, async () => {
-    const kv = await store.get(TIMING_KEY, options);
-    const stored = kv && decodeTiming(kv);
-    const next = mergeTiming(stored, options);
-    const text = JSON.stringify(next);
-    if (stored && JSON.stringify(stored) === text) return next;
-    const applied = await store.doTransaction(
-      [{ key: TIMING_KEY, expectedVersion: kv?.version ?? 0n }],
-      [{
-        type: "put",
-        key: TIMING_KEY,
-        value: new TextEncoder().encode(text),
-      }],
-      [],
-      options,
-    );
-    if (!applied) {
-      throw new StoreUnavailableError("Another node changed it meanwhile");
-    }
-    logger("agent").info("Settled the timing of the cluster", { ...next });
-    return next;
-  });
-}
-
-/** Options of {@linkcode agreeOnTiming}. */
-export interface AgreeOptions extends Omit<SettleOptions, "probe"> {
-  /** What this node knew before. */
-  readonly known: ClusterTiming | undefined;
-  /** The measurement that goes on; `undefined` if there is none. */
-  readonly probing: Promise<DiskProbe | undefined> | undefined;
-  /** Told once the store has it, to remember it for the next start. */
-  readonly onSettled: (timing: ClusterTiming) => Promise<void>;
-}
-
-/** The timing to serve with; disposing waits until the store has it, or it was given up. */
-export interface AgreedTiming extends AsyncDisposable {
-  /** What holds now. */
-  readonly timing: ClusterTiming;
-}
-
-/**
- * Agrees with the other nodes, and waits for that. A node that is alone has
- * nobody to agree with: it serves at once, and settles when its disk is
- * measured.
- *
- * @throws {StoreError} if the store refuses.
- */
-export async function agreeOnTiming(
-  store: StateStore,
-  { known, probing, onSettled, ...options }: AgreeOptions,
-): Promise<AgreedTiming> {
-  const settling = (async () => {
-    const probe = await probing;
-    const timing = await settleTiming(store, { ...options, probe });
-    await onSettled(timing);
-    return timing;
-  })();
-  const done = settling.then(() => {}, (error) => {
-    if (options.signal.aborted) return;
-    logger("agent").warn("Cannot settle the timing of the cluster", {
-      reason: messageOf(error),
-    });
-  });
-  const timing = options.members > 1
-    ? await settling
-    : mergeTiming(known, { ...options, probe: undefined });
-  return { timing, [Symbol.asyncDispose]: () => done };
-}
-
-/** Reads the shared timing; `undefined` if none was settled. */
-export async function readTiming(
-  store: StateStore,
-  options: RecordOptions,
-): Promise<ClusterTiming | undefined> {
-  const kv = await store.get(TIMING_KEY, options);
-  return kv && decodeTiming(kv);
-}
-
-/** The shared timing with one node's measurement in it: pure. */
+/** The shared timing with one node's measurement in it. */
 export function mergeTiming(
   stored: ClusterTiming | undefined,
-  { nodeName, members, probe, etcd, isLeaseGiven }: Omit<
-    SettleOptions,
-    "signal"
-  >,
+  { nodeName, members, probe, etcd, isLeaseGiven }: MergeOptions,
 ): ClusterTiming {
   const p99Ms = probe && Math.round(probe.p99Ms * 100) / 100;
   const isSlowest = p99Ms !== undefined && p99Ms > (stored?.diskP99Ms ?? -1);
@@ -139,7 +65,7 @@ export function mergeTiming(
     ? { diskP99Ms: p99Ms, slowestNode: nodeName }
     : stored ?? {};
   const timing = deriveTiming(diskP99Ms, { members });
-  // Whoever does not know leaves it as it is.
+  // A node that does not know this leaves it as it is.
   const hasLease = isLeaseGiven === undefined
     ? stored?.leaderLeaseSeconds !== undefined
     : !isLeaseGiven;
@@ -152,13 +78,47 @@ export function mergeTiming(
   };
 }
 
-/** What another program wrote there is no timing: as if there was none. */
-function decodeTiming({ value }: KV): ClusterTiming | undefined {
-  try {
-    const raw = JSON.parse(new TextDecoder().decode(value));
-    const parsed = v.safeParse(TimingSchema, raw);
-    return parsed.success ? parsed.output : undefined;
-  } catch {
-    return undefined;
-  }
+/** The time-outs of a cluster. The field names are promised for `--json`. */
+export interface TimingStatus {
+  /** How often etcd's leader sends a heartbeat, in milliseconds. */
+  readonly heartbeatIntervalMs: number;
+  /** How long etcd waits for a silent leader, in milliseconds. */
+  readonly electionTimeoutMs: number;
+  /** The lease of a leader, in seconds. */
+  readonly leaderLeaseSeconds: number;
+  /** How long there may be no leader after one was lost, in seconds. */
+  readonly failoverSeconds: number;
+  /** The p99 of a small write on the slowest disk, in milliseconds. */
+  readonly diskP99Ms?: number;
+  /** The node with that disk. */
+  readonly slowestNode?: string;
+}
+
+/** What holds for a cluster: cluster.kat's own values, then the shared timing, then the usual one. */
+export function describeTiming(
+  spec: ClusterSpec,
+  shared: ClusterTiming | undefined,
+  members: number,
+): TimingStatus {
+  const etcd = chooseTiming(
+    spec.etcd,
+    shared ?? deriveTiming(undefined, { members }),
+  );
+  const leaseSeconds = leaseInForce(spec, shared);
+  const { diskP99Ms, slowestNode } = shared ?? {};
+  return {
+    ...etcd,
+    leaderLeaseSeconds: leaseSeconds,
+    failoverSeconds: failoverSeconds(etcd, { members, leaseSeconds }),
+    ...(diskP99Ms === undefined ? {} : { diskP99Ms }),
+    ...(slowestNode === undefined ? {} : { slowestNode }),
+  };
+}
+
+/** The lease to ask for, in seconds: cluster.kat's own, or what follows from the disks. */
+export function leaseInForce(
+  { leaderLeaseSeconds }: Pick<ClusterSpec, "leaderLeaseSeconds">,
+  shared: ClusterTiming | undefined,
+): number {
+  return shared?.leaderLeaseSeconds ?? leaderLeaseSeconds;
 }

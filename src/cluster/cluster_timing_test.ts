@@ -3,13 +3,8 @@ import { systemClock } from "../base/clock.ts";
 import { TIMING_KEY } from "../store/keys.ts";
 import { MemoryDatabase } from "../store/memory/memory_database.ts";
 import { MemoryStore } from "../store/memory/memory_store.ts";
-import {
-  agreeOnTiming,
-  mergeTiming,
-  readTiming,
-  settleTiming,
-} from "./cluster_timing.ts";
-import { describeTiming, leaseInForce } from "./timing_status.ts";
+import { describeTiming, leaseInForce, mergeTiming } from "./cluster_timing.ts";
+import { agreeOnTiming, readTiming, updateTiming } from "./agree_on_timing.ts";
 import type { ClusterSpec } from "../config/cluster_config.ts";
 
 const { signal } = new AbortController();
@@ -72,13 +67,13 @@ Deno.test("mergeTiming() gives a lease that outlasts an election as long as clus
   );
 });
 
-Deno.test("settleTiming() settles on the slowest disk when all nodes come at once, and writes nothing new after", async () => {
+Deno.test("updateTiming() keeps the slowest disk when all nodes come at once, and writes nothing new after", async () => {
   const database = new MemoryDatabase(systemClock);
   await using store = new MemoryStore({ database });
   const disks = [3, 40, 12];
 
   await Promise.all(disks.map((p99Ms, index) =>
-    settleTiming(store, {
+    updateTiming(store, {
       ...OPTIONS,
       ...measured(p99Ms),
       nodeName: `n${index + 1}`,
@@ -89,23 +84,23 @@ Deno.test("settleTiming() settles on the slowest disk when all nodes come at onc
   strictEqual(timing?.slowestNode, "n2");
   strictEqual(timing?.electionTimeoutMs, 4_000);
   const before = await store.get(TIMING_KEY);
-  const again = await settleTiming(store, { ...OPTIONS, ...measured(3) });
+  const again = await updateTiming(store, { ...OPTIONS, ...measured(3) });
   deepStrictEqual(again, timing);
   strictEqual((await store.get(TIMING_KEY))?.version, before?.version);
 });
 
-Deno.test("settleTiming() replaces what is no timing", async () => {
+Deno.test("updateTiming() replaces what is no timing", async () => {
   await using store = new MemoryStore({
     database: new MemoryDatabase(systemClock),
   });
   await store.put(TIMING_KEY, new TextEncoder().encode("strange"));
 
-  const settled = await settleTiming(store, { ...OPTIONS, ...measured(3) });
+  const shared = await updateTiming(store, { ...OPTIONS, ...measured(3) });
 
-  deepStrictEqual(await readTiming(store, { signal }), settled);
+  deepStrictEqual(await readTiming(store, { signal }), shared);
 });
 
-Deno.test("describeTiming() tells the usual timing when none was settled", () => {
+Deno.test("describeTiming() tells the usual timing when the store holds none", () => {
   const spec = { leaderLeaseSeconds: 15, etcd: {} } as ClusterSpec;
 
   deepStrictEqual(describeTiming(spec, undefined, 1), {
@@ -116,7 +111,7 @@ Deno.test("describeTiming() tells the usual timing when none was settled", () =>
   });
 });
 
-Deno.test("agreeOnTiming() lets a node that is alone serve before its disk is measured, and settles after", async () => {
+Deno.test("agreeOnTiming() lets a node that is alone serve before its disk is measured, and updates the store after", async () => {
   await using store = new MemoryStore({
     database: new MemoryDatabase(systemClock),
   });
@@ -129,14 +124,14 @@ Deno.test("agreeOnTiming() lets a node that is alone serve before its disk is me
     members: 1,
     known: undefined,
     probing: probing.promise,
-    onSettled: (timing) => Promise.resolve(void told.push(timing)),
+    onStored: (timing) => Promise.resolve(void told.push(timing)),
   });
   strictEqual(agreed.timing.electionTimeoutMs, 100);
   deepStrictEqual(told, []);
   probing.resolve({ p99Ms: 9, writes: 200 });
   await agreed[Symbol.asyncDispose]();
 
-  const settled = await readTiming(store, { signal });
-  strictEqual(settled?.diskP99Ms, 9);
-  deepStrictEqual(told, [settled]);
+  const shared = await readTiming(store, { signal });
+  strictEqual(shared?.diskP99Ms, 9);
+  deepStrictEqual(told, [shared]);
 });

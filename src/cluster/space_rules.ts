@@ -8,8 +8,8 @@
 import { byteText } from "../base/byte_text.ts";
 
 /**
- * What space is short of: `quota` nears, `nospace` is reached, and `disk` is
- * what the data directory lies on.
+ * What is short of space: `quota` if a database nears its quota, `nospace` if
+ * it has reached it, and `disk` for the disk of the data directory.
  */
 export type SpaceKind = "quota" | "nospace" | "disk";
 
@@ -23,7 +23,7 @@ export interface SpaceFacts {
   readonly quotaBytes?: number | undefined;
   /** Whether it has raised the alarm that it is full. */
   readonly isFull?: boolean | undefined;
-  /** What is left to this user on the disk of the data directory, in bytes. */
+  /** What this user can still write on the disk of the data directory, in bytes. */
   readonly diskFreeBytes?: number | undefined;
 }
 
@@ -37,9 +37,9 @@ export interface SpaceTrouble {
   readonly advice: string;
 }
 
-/** A day's growth is far below the remaining 30 %, and so there is time to act. */
+/** A day's growth is far below the remaining 30 %: there is time to act. */
 const QUOTA_WARNING = 0.7;
-/** A warning that was given stands until this, so that it does not come and go. */
+/** A warning ends only below this, so that it does not come and go. */
 const QUOTA_RELIEF = 0.65;
 /** etcd's log grows by segments of this size, the next of which is made in advance. */
 const LOG_SEGMENT_BYTES = 64_000_000;
@@ -70,9 +70,9 @@ function ofDatabase(
   if (isFull) {
     return {
       kind: "nospace",
-      why: "its database has reached its quota, and the store takes no writes",
+      why: "its database has reached its quota, and the store refuses writes",
       advice:
-        "run kat-agent etcd compact, kat-agent etcd defrag and kat-agent etcd disarm, in this order; if the keys themselves need the room, raise spec.etcd.quotaBackendBytes before",
+        "run kat-agent etcd compact, kat-agent etcd defrag and kat-agent etcd disarm, in this order; if the keys themselves need that much space, raise spec.etcd.quotaBackendBytes first",
     };
   }
   if (dbBytes === undefined || quotaBytes === undefined) return undefined;
@@ -87,8 +87,8 @@ function ofDatabase(
       Math.floor(used * 100)
     } % of its quota`,
     advice: isData
-      ? "run kat-agent etcd compact and then kat-agent etcd defrag, or raise spec.etcd.quotaBackendBytes: at 100 % the store takes no writes"
-      : "run kat-agent etcd defrag: most of it is free inside",
+      ? "run kat-agent etcd compact and then kat-agent etcd defrag, or raise spec.etcd.quotaBackendBytes: at 100 % the store refuses writes"
+      : "run kat-agent etcd defrag: most of the database is free space inside",
   };
 }
 
@@ -104,6 +104,6 @@ function ofDisk(
   return {
     kind: "disk",
     why: `the disk of its data has ${byteText(diskFreeBytes)} left`,
-    advice: "free space on it: etcd ends when it is full",
+    advice: "free space on it: etcd stops when the disk is full",
   };
 }

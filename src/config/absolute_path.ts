@@ -1,6 +1,6 @@
 /**
- * The rule for paths; apart from the other rules, for every command line needs
- * it and none of what they load.
+ * The rule for paths. It stands apart from the other rules because every command
+ * needs it, and not the packages that those load.
  *
  * @module
  */

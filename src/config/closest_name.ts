@@ -4,15 +4,19 @@
  * @module
  */
 
-/** Past this length nothing known is near; it bounds the work. */
+/** From this length on the start of a name says which one is meant. */
+const MIN_START = 3;
+/** A longer word is near no known name; this bounds the work. */
 const MAX_LENGTH = 64;
 
-/** Returns the name that `wrong` was probably meant to be, if one is near enough. */
+/** Returns the name that `wrong` was probably meant to be: the only one that it starts, or the nearest, if one is near enough. */
 export function closestName(
   wrong: string,
   names: readonly string[],
 ): string | undefined {
   if (wrong.length > MAX_LENGTH) return undefined;
+  const started = names.filter((name) => name.startsWith(wrong));
+  if (wrong.length >= MIN_START && started.length === 1) return started[0];
   // A third of the letters may differ: one in "kind", three in "apiVersion".
   const allowed = Math.max(1, Math.floor(wrong.length / 3));
   return names

@@ -12,6 +12,14 @@ Deno.test("closestName() finds a name by a slip, a missing letter or another cas
   assert.equal(closestName("etc", NAMES), "etcd");
 });
 
+Deno.test("closestName() finds the only name that a word starts, and none of several", () => {
+  assert.equal(closestName("backup", [...NAMES, "apiPath"]), "backupPath");
+  assert.equal(
+    closestName("clusterD", ["clusterDomain", "clusterDisk"]),
+    undefined,
+  );
+});
+
 Deno.test("closestName() finds nothing near an other word, an empty one or a long one", () => {
   assert.equal(closestName("replicas", NAMES), undefined);
   assert.equal(closestName("", NAMES), undefined);

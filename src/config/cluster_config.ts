@@ -57,7 +57,7 @@ export interface ClusterSpec {
   readonly etcd: EtcdSpec;
 }
 
-/** How etcd is got and run; what is absent is left to the agent. */
+/** How etcd is got and run; the agent chooses what is absent. */
 export interface EtcdSpec {
   /** The release, as `3.6.14`. */
   readonly version?: string;

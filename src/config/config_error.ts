@@ -1,5 +1,5 @@
 /**
- * How a wrong `cluster.kat` is told: every problem at once, each with its place.
+ * What is wrong in a `cluster.kat`: every problem at once, each with its place.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Where an agent keeps its data when nobody says.
+ * Where an agent keeps its data if neither a flag nor cluster.kat says.
  *
  * @module
  */

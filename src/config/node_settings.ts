@@ -5,10 +5,9 @@
  */
 
 import { UsageError } from "../base/errors.ts";
-import { isDnsName } from "./dns_name.ts";
 import { type IpAddress, parseIpAddress } from "./ip_address.ts";
-import { parseNodeName } from "./node_name.ts";
 import { quote } from "./rule.ts";
+import { isDnsName } from "./value_rules.ts";
 
 /** One member of a cluster that is being made. */
 export interface InitialMember {
@@ -24,6 +23,20 @@ export interface InitialMember {
 
 /** More members only make each write slower; etcd advises at most seven. */
 const MAX_MEMBERS = 9;
+
+/**
+ * Returns `text` if it can name a node: it becomes a part of keys and of
+ * etcd's own arguments.
+ *
+ * @throws {UsageError} when it cannot.
+ */
+export function parseNodeName(text: string): string {
+  if (isDnsName(text)) return text;
+  throw new UsageError(`Cannot use ${quote(text)} as a node's name`, {
+    hint: 'Give --node-name a host name in lower case: a-z, 0-9, "-" and ' +
+      "dots between labels of at most 63 characters",
+  });
+}
 
 /**
  * Returns the canonical text of an address at which others can reach this node.

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 
 import { UsageError } from "../base/errors.ts";
-import { parseNodeName } from "./node_name.ts";
 import {
   parseAdvertiseAddress,
   parseEndpoints,
   parseInitialCluster,
+  parseNodeName,
 } from "./node_settings.ts";
 
 function assertRefused(parse: () => unknown, why: RegExp = /^Cannot /): void {

@@ -71,8 +71,8 @@ export function parseClusterConfig(
   if (defaultDataDir === undefined) {
     mapping?.require(
       "dataDir",
-      "an absolute path here or --data-dir, since HOME and XDG_DATA_HOME " +
-        "say nothing",
+      "an absolute path here or --data-dir, because neither HOME nor " +
+        "XDG_DATA_HOME is set",
     );
   }
   const found = mapping?.fields<PlainSpec>(SPEC_RULES);

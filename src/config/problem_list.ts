@@ -6,7 +6,7 @@
 
 import { ConfigError, type ConfigProblem, WHOLE_FILE } from "./config_error.ts";
 
-/** What is told of one file; a file with more is not a `cluster.kat` at all. */
+/** How many problems of one file are shown; a file with more is not a `cluster.kat` at all. */
 const MAX_PROBLEMS = 100;
 
 /** A place in the file. */
@@ -32,11 +32,6 @@ export class ProblemList {
     const starts = [0];
     for (const { index } of text.matchAll(/\n/g)) starts.push(index + 1);
     this.#lineStarts = starts;
-  }
-
-  /** How many problems there are. */
-  get size(): number {
-    return this.#found.length;
   }
 
   /** Adds a problem. */

@@ -11,7 +11,7 @@ import { messageOf } from "../base/errors.ts";
 import type { ClusterConfig } from "./cluster_config.ts";
 import { ConfigError, WHOLE_FILE } from "./config_error.ts";
 import { parseClusterConfig } from "./parse_cluster_config.ts";
-import { MAX_FILE_BYTES } from "./decode_text.ts";
+import { MAX_FILE_BYTES } from "./yaml_source.ts";
 
 /** Options of {@linkcode readClusterConfig}. */
 export interface ReadClusterConfigOptions {
@@ -53,7 +53,7 @@ async function readSource(path: string): Promise<Uint8Array> {
 
 type Stats = Awaited<ReturnType<FileHandle["stat"]>>;
 
-/** @throws {ConfigError} for anything but a regular file of a bearable size. */
+/** @throws {ConfigError} for anything but a regular file of a reasonable size. */
 function refuseSpecial(path: string, stats: Stats): void {
   if (!stats.isFile()) {
     throw unreadable(path, {
@@ -112,7 +112,7 @@ function explain(error: unknown): Explanation {
     case "ENOTDIR":
       return { reason: "a part of the path is not a directory" };
     case "ELOOP":
-      return { reason: "its symbolic links go round in a circle" };
+      return { reason: "its symbolic links form a circle" };
     case "ENAMETOOLONG":
       return { reason: "the path is too long" };
     default:

@@ -85,7 +85,7 @@ Deno.test("readClusterConfig() says why there is no file at a path", async () =>
     "": /there is no such file/,
     [`${dir.path}/missing.kat`]: /there is no such file/,
     [`${dir.path}/dangling`]: /there is no such file/,
-    [`${dir.path}/loop`]: /go round in a circle/,
+    [`${dir.path}/loop`]: /form a circle/,
     [`${file}/cluster.kat`]: /not a directory/,
     [`/${"x".repeat(300)}`]: /too long/,
     "a\0b": /cannot be read/,

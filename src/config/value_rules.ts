@@ -7,7 +7,6 @@
  * @module
  */
 
-import { isDnsLabel, isDnsName } from "./dns_name.ts";
 import { cidrsOverlap, parseCidr } from "./ip_address.ts";
 import { quote, type Rule } from "./rule.ts";
 
@@ -44,7 +43,7 @@ export function exactly(expected: string): Rule<string> {
   };
 }
 
-/** Ranges that mean something else to every system (RFC 6890, RFC 4291). */
+/** Ranges that have a meaning of their own on every system (RFC 6890, RFC 4291). */
 const SPECIAL_RANGES: readonly (readonly [cidr: string, meaning: string])[] = [
   ["0.0.0.0/8", "this host"],
   ["127.0.0.0/8", "loopback"],
@@ -64,7 +63,7 @@ const specialRanges = SPECIAL_RANGES.map(([text, meaning]) => {
 /** A network for addresses of the cluster's own; the value is its canonical text. */
 export const network: Rule<string> = {
   type: "string",
-  wanted: "a network as 10.100.0.0/16 or fd00:100::/48",
+  wanted: "a network such as 10.100.0.0/16 or fd00:100::/48",
   check: (text) => {
     const checked = parseCidr(text);
     if ("found" in checked) return checked;
@@ -79,6 +78,16 @@ export const network: Rule<string> = {
   },
 };
 
+/** Returns whether `text` can stand between two dots of a host name; lower case only. */
+function isDnsLabel(text: string): boolean {
+  return /^[a-z\d]([-a-z\d]{0,61}[a-z\d])?$/.test(text);
+}
+
+/** Returns whether `text` is a host name: labels with dots between, at most 253 characters in all. */
+export function isDnsName(text: string): boolean {
+  return text.length <= 253 && text.split(".").every(isDnsLabel);
+}
+
 /** One label of a DNS name. */
 export const dnsLabel: Rule<string> = {
   type: "string",
@@ -90,7 +99,8 @@ export const dnsLabel: Rule<string> = {
 /** A DNS name that cannot be taken for an address. */
 export const dnsName: Rule<string> = {
   type: "string",
-  wanted: "a DNS name in lower case as kat.cluster.local, without a dot at " +
+  wanted:
+    "a DNS name in lower case such as kat.cluster.local, without a dot at " +
     "its end",
   check: (text) => {
     if (!isDnsName(text)) return { found: quote(text) };
@@ -103,7 +113,7 @@ export const dnsName: Rule<string> = {
 /** A release of etcd that the agent can run. */
 export const etcdVersion: Rule<string> = {
   type: "string",
-  wanted: "a release from 3.4 to 3.7 as 3.6.14",
+  wanted: "a release from 3.4 to 3.7, such as 3.6.14",
   check: (text) =>
     /^3\.[4-7]\.(0|[1-9]\d{0,4})$/.test(text)
       ? { value: text }
@@ -113,7 +123,7 @@ export const etcdVersion: Rule<string> = {
 /** A SHA-256. */
 export const sha256: Rule<string> = {
   type: "string",
-  wanted: "a SHA-256 as 64 lowercase hexadecimal digits",
+  wanted: "a SHA-256 of 64 lowercase hexadecimal digits",
   check: (text) =>
     /^[\da-f]{64}$/.test(text) ? { value: text } : { found: quote(text) },
 };

@@ -41,9 +41,9 @@ const MAX_CHARACTERS = 65_536;
 /** A file in which this many things are refused is not a cluster.kat at all. */
 const MAX_FINDINGS = 100;
 
-/** What no text file has, and what ends a line for some programs only. */
+/** Characters that no text file has, or that end a line for some programs only. */
 const CONTROL_REGEXP = /(?![\t\n\r])[\p{Cc}\p{Zl}\p{Zp}\uFEFF]|\r(?!\n)/u;
-/** What looks like a space, or like nothing, and is neither to YAML. */
+/** Characters that look like a space, or are invisible, and mean neither to YAML. */
 const INVISIBLE_REGEXP = /\p{Cf}|(?! )\p{Zs}/u;
 
 /** Kinds of tokens that are refused, although the structure stays clear. */

@@ -4,6 +4,8 @@ import { runAgent, startAgent } from "../machine/agent_process.ts";
 import { initArgs, writeClusterFile } from "../machine/cluster_file.ts";
 import { EtcdStore } from "../../src/store/etcd/etcd_store.ts";
 import { etcdBinaries } from "../machine/tested_etcd.ts";
+import { makeCluster } from "../machine/cluster_on_etcd.ts";
+import { startTestEtcd } from "../machine/test_etcd.ts";
 import { etcdctl } from "../machine/etcdctl.ts";
 import { eventually } from "../machine/eventually.ts";
 import { processesNaming } from "../machine/processes.ts";
@@ -65,7 +67,10 @@ Deno.test("init on a clean directory makes a cluster and leads it", async () => 
 
   const { code } = await agent.stop();
   strictEqual(code, 0);
-  strictEqual(agent.lines.at(-1)?.message, "etcd stopped");
+  deepStrictEqual(agent.lines.slice(-2).map(({ message }) => message), [
+    "etcd stopped",
+    "kat-agent stopped",
+  ]);
   deepStrictEqual(await processesNaming(data), []);
 });
 
@@ -78,7 +83,7 @@ Deno.test("run after a stop serves the same cluster with the same data in a late
     await etcdctl(endpoint, "get", "--prefix", "/kat/config/");
   const first = startAgent(initArgs(file, data));
   const firstTerm = await first.logged("Became leader: n1");
-  await first.logged("Settled the timing of the cluster");
+  await first.logged("Updated the timing of the cluster");
   const before = await facts();
   await etcdctl(endpoint, "put", "/kat/workloads/a", "kept");
   strictEqual((await first.stop()).code, 0);
@@ -118,7 +123,7 @@ Deno.test("a leader that has nothing to do writes nothing", async () => {
     env: { DENO_AUDIT_PERMISSIONS: "/dev/null" },
   });
   await agent.logged("Became leader: n1");
-  await agent.logged("Settled the timing of the cluster");
+  await agent.logged("Updated the timing of the cluster");
   await eventually(async () => {
     const { timing } = JSON.parse(await Deno.readTextFile(`${data}/node.json`));
     ok(timing);
@@ -165,6 +170,28 @@ Deno.test("flags can be given as variables of the environment", async () => {
     env: { KAT_ENDPOINTS: endpoint, KAT_NODE_NAME: "second" },
   });
   await other.logged("Observing leader: from-env");
+});
+
+Deno.test("an agent that does not lead says that it stopped, and why", async () => {
+  await using etcd = await startTestEtcd();
+  await makeCluster(etcd.endpoint, 5);
+  const run = (name: string) =>
+    startAgent([
+      "run",
+      `--endpoints=${etcd.endpoint}`,
+      `--node-name=${name}`,
+    ]);
+  await using leader = run("n1");
+  await leader.logged("Became leader: n1");
+  await using follower = run("n2");
+  await follower.logged("Observing leader: n1");
+
+  follower.kill("SIGINT");
+
+  strictEqual((await follower.ended).code, 0);
+  const last = follower.lines.at(-1);
+  strictEqual(last?.message, "kat-agent stopped");
+  strictEqual(last.fields.signal, "SIGINT");
 });
 
 Deno.test("init applies a changed setting that may change, and says so", async () => {
@@ -251,7 +278,7 @@ Deno.test("run on a damaged log of etcd says so with etcd's own last words, and 
   strictEqual(status.code, 1);
   match(
     status.stdout,
-    /^! The etcd of node "n1" gave up: its data is damaged \(.*restore a backup/m,
+    /^! etcd on node "n1" stopped by itself: its data is damaged \(.*restore a backup/m,
   );
 });
 

@@ -111,9 +111,10 @@ Deno.test("SIGINT lets the agent resign before its etcd stops", async () => {
 
   strictEqual(code, 0);
   const messages = agent.lines.map(({ message }) => message);
-  deepStrictEqual(messages.slice(-3), [
+  deepStrictEqual(messages.slice(-4), [
     "Resigned leadership",
     "Stopping etcd",
     "etcd stopped",
+    "kat-agent stopped",
   ]);
 });

@@ -58,6 +58,12 @@ const BAD_INPUTS: readonly BadInput[] = [
     says: /Missing option `--config`/,
   },
   {
+    name: "run with --config",
+    args: () => ["run", "--config=cluster.kat"],
+    code: 2,
+    says: /Cannot use --config with kat-agent run\n.*kat-agent init --config/,
+  },
+  {
     name: "an argument too many",
     args: () => ["store", "get", "/a", "/b"],
     code: 2,
@@ -211,6 +217,16 @@ const BAD_INPUTS: readonly BadInput[] = [
     args: init,
     code: 1,
     says: /node\.json: it is no JSON/,
+  },
+  {
+    name: "a data directory that has lost its node.json",
+    async given(place) {
+      await makeNode(place);
+      await Deno.remove(`${place.data}/node.json`);
+    },
+    args: init,
+    code: 1,
+    says: /node\.json is missing from it\n.*restore node\.json/,
   },
   {
     name: "a memory that is a pipe",

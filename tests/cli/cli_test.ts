@@ -77,7 +77,7 @@ Deno.test("status tells of a node that leads, as text and as JSON", async () => 
   strictEqual(text.code, 0, text.stderr);
   match(text.stdout, new RegExp(`^cluster +${uid}$`, "m"));
   match(text.stdout, /^leader +n1$/m);
-  match(text.stdout, /^n1 +http:.* healthy, leads etcd$/m);
+  match(text.stdout, /^n1 +http:.* healthy, etcd's leader$/m);
   strictEqual(json.code, 0, json.stderr);
   const status = JSON.parse(json.stdout);
   strictEqual(status.clusterUid, uid);

@@ -78,16 +78,19 @@ Deno.test("a full database is found by status and mended by compact, defrag and 
 
   const compacted = await kat("etcd", "compact", "--keep=0");
   strictEqual(compacted.code, 0, compacted.stderr);
-  match(compacted.stdout, /^Forgot the history before revision \d+$/m);
-  match(compacted.stdout, /kat-agent etcd defrag gives it back$/m);
+  match(compacted.stdout, /^Deleted the history before revision \d+$/m);
+  match(
+    compacted.stdout,
+    /to give it back to the disk: kat-agent etcd defrag$/m,
+  );
   // The room is free inside only, and the quota is held against the file.
   strictEqual((await kat("etcd", "disarm")).code, 1);
   const again = await kat("etcd", "compact", "--keep=0");
-  deepStrictEqual(again.stdout.split("\n")[0], "Nothing to forget");
+  deepStrictEqual(again.stdout.split("\n")[0], "There is nothing to delete");
 
   const defragmented = await kat("etcd", "defrag");
   strictEqual(defragmented.code, 0, defragmented.stderr);
-  match(defragmented.stderr, /no member to spare/);
+  match(defragmented.stderr, /stops while a member is defragmented/);
   const [, before, now] = /^n1 +\S+ +([\d.]+) MiB +[\d.]+ MiB +([\d.]+) MiB/m
     .exec(defragmented.stdout) ?? [];
   ok(Number(before) >= 15 && Number(now) < 3, defragmented.stdout);
@@ -97,7 +100,7 @@ Deno.test("a full database is found by status and mended by compact, defrag and 
   match(disarmed.stdout, /^Disarmed member "n1" at /);
   strictEqual(
     (await kat("etcd", "disarm")).stdout,
-    "No alarm for space stands\n",
+    "There is no alarm for space\n",
   );
   await using store = new EtcdStore({ endpoints: [endpoint] });
   await store.put("/after", VALUE);
@@ -183,7 +186,7 @@ Deno.test("defrag takes etcd's leader last, and no member while another is away"
   strictEqual(all.code, 0, all.stderr);
   deepStrictEqual(all.rows.toSorted(), ["n1", "n2", "n3"]);
   strictEqual(all.rows.at(-1), leader?.name);
-  doesNotMatch(all.stderr, /no member to spare/);
+  doesNotMatch(all.stderr, /stops while a member is defragmented/);
 
   const away = etcds.findIndex((_, index) => `n${index + 1}` !== leader?.name);
   await etcds[away]?.stop({ graceMs: 500 });
@@ -197,7 +200,7 @@ Deno.test("defrag takes etcd's leader last, and no member while another is away"
   const forced = await defrag("--force");
   strictEqual(forced.code, 0, forced.stderr);
   strictEqual(forced.rows.length, 2);
-  match(forced.stderr, /no member to spare/);
+  match(forced.stderr, /stops while a member is defragmented/);
 });
 
 Deno.test("defragmentMembers() refuses when the disk has no room for the copy", async () => {

@@ -157,7 +157,7 @@ async function startLeader(
   try {
     await agent.logged("Became leader: n1");
     // After which the agent itself writes nothing more.
-    await agent.logged("Settled the timing of the cluster");
+    await agent.logged("Updated the timing of the cluster");
     return { agent, file };
   } catch (error) {
     await agent[Symbol.asyncDispose]();

@@ -25,7 +25,7 @@ import {
   refuseAnotherStore,
   retryUntilAvailable,
 } from "../../cluster/cluster_record.ts";
-import { agreeOnTiming } from "../../cluster/cluster_timing.ts";
+import { agreeOnTiming } from "../../cluster/agree_on_timing.ts";
 import type { DiskSpace } from "../../base/disk_space.ts";
 import { checkPosition, IdentityKeeper } from "../identity/keep_identity.ts";
 import type { TermState } from "../node_state.ts";
@@ -36,8 +36,8 @@ import type {
   StoreInput,
   StoreNews,
 } from "./store_part.ts";
-import type { ClusterTiming } from "../../cluster/timing_schema.ts";
-import { leaseInForce } from "../../cluster/timing_status.ts";
+import type { ClusterTiming } from "../../cluster/cluster_timing.ts";
+import { leaseInForce } from "../../cluster/cluster_timing.ts";
 
 const termCanceller = new TermCanceller();
 
@@ -157,7 +157,7 @@ async function agree(
       known: own?.timing,
       probing: own?.timing ? undefined : probing(),
       isLeaseGiven: own?.isLeaseGiven,
-      onSettled: async (timing) =>
+      onStored: async (timing) =>
         void await abortable(tell({ timing }), signal),
       signal,
     }),

@@ -18,7 +18,7 @@ import type { ClusterRecord } from "../../cluster/cluster_record.ts";
 import type { DiskSpace } from "../../base/disk_space.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { NodeState, Report } from "../node_state.ts";
-import type { ClusterTiming } from "../../cluster/timing_schema.ts";
+import type { ClusterTiming } from "../../cluster/cluster_timing.ts";
 import type { WatchedPart } from "../node_state.ts";
 import { workerUrl } from "./worker_url.ts";
 

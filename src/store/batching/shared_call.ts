@@ -57,7 +57,7 @@ export interface SharedCallInit {
   /** Ends the call. */
   readonly signal: AbortSignal | undefined;
   /** Is called when it is settled. */
-  readonly onSettled: (() => void) | undefined;
+  readonly onStored: (() => void) | undefined;
 }
 
 /** One caller, who gets one answer or one error. */
@@ -82,11 +82,11 @@ export class SharedCall<Op extends SharedOperation, Result> implements Queued {
   lastError: unknown = undefined;
   readonly #resolve: (result: Result) => void;
   readonly #reject: (error: unknown) => void;
-  readonly #onSettled: (() => void) | undefined;
+  readonly #onStored: (() => void) | undefined;
   #settled = false;
 
   /** A call that has not left yet. */
-  constructor(op: Op, { deadlineMs, signal, onSettled }: SharedCallInit) {
+  constructor(op: Op, { deadlineMs, signal, onStored }: SharedCallInit) {
     this.key = op.key;
     this.type = op.type;
     this.bytes = op.bytes;
@@ -99,7 +99,7 @@ export class SharedCall<Op extends SharedOperation, Result> implements Queued {
     this.#resolve = resolve;
     this.#reject = reject;
     this.signal = signal;
-    this.#onSettled = onSettled;
+    this.#onStored = onStored;
   }
 
   /** Whether the caller has its answer or error. */
@@ -120,7 +120,7 @@ export class SharedCall<Op extends SharedOperation, Result> implements Queued {
   #settle(): boolean {
     if (this.#settled) return false;
     this.#settled = true;
-    this.#onSettled?.();
+    this.#onStored?.();
     this.flight?.settled();
     return true;
   }

@@ -75,7 +75,7 @@ export class SharedCalls<Op extends SharedOperation, Answer, Result> {
     const call = new SharedCall<Op, Result>(op, {
       deadlineMs: this.#clock.nowMs() + timeoutMs,
       signal,
-      onSettled: signal && (() => this.#forgetSignal(call)),
+      onStored: signal && (() => this.#forgetSignal(call)),
     });
     if (signal) this.#signals.add(signal, call);
     this.#queue.push(call);

@@ -1,5 +1,5 @@
 /**
- * `kat-agent systemd`: makes the node a service of the machine, or ends that.
+ * `kat-agent systemd`: makes the node a service of the machine, or removes the service.
  *
  * @module
  */
@@ -11,27 +11,10 @@ import type { InferValue } from "@optique/core/parser";
 import { flag, option } from "@optique/core/primitives";
 import { ExitCode, KatError } from "../base/errors.ts";
 import type { Command, Context } from "./command.ts";
-import {
-  advertiseAddressOption,
-  cacheDirOption,
-  dataDirOption,
-  etcdBinaryOption,
-  givenDataDir,
-  initialClusterOption,
-  logFormatOption,
-  logLevelOption,
-  nodeName,
-  nodeNameOption,
-  path,
-  plainText,
-  setting,
-  valueOf,
-} from "./options.ts";
+import { valueOf } from "./flag_values.ts";
+import { describeNode, NODE_OPTIONS } from "./node_flags.ts";
+import { path, plainText, type Setting, setting } from "./options.ts";
 import type { UnitOptions } from "./systemd_unit.ts";
-
-const dryRun = optional(flag("--dry-run", {
-  description: plainText("Change nothing, print what would be."),
-}));
 
 const installOptions = object({
   config: option("--config", "-c", path("FILE", "file"), {
@@ -39,27 +22,20 @@ const installOptions = object({
       "The cluster's configuration, cluster.kat; the service reads it at each start.",
     ),
   }),
-  dataDir: dataDirOption,
-  nodeName: nodeNameOption,
-  advertiseAddress: advertiseAddressOption,
-  initialCluster: initialClusterOption,
-  etcdBinary: etcdBinaryOption,
-  cacheDir: cacheDirOption,
-  logFormat: logFormatOption,
-  logLevel: logLevelOption,
+  ...NODE_OPTIONS,
   exec: setting(
     "--exec",
     "PROGRAM",
     "The kat-agent that the service runs. Default: this one.",
   ),
-  dryRun,
+  dryRun: dryRunFlag("Change nothing; print the unit."),
 });
 
 const installCommand: Command = {
   name: "install",
   summary: "Make this node a service that starts at boot",
   description:
-    "Writes /etc/systemd/system/kat-agent.service from cluster.kat and the node's flags, with a system user of its own, kat, and enables it. With --dry-run it prints the unit instead. Install again after cluster.kat has got other paths.",
+    "Makes the system user kat, writes /etc/systemd/system/kat-agent.service from cluster.kat and the flags, and enables the service; it does not start it. With --dry-run it only prints the unit. Install again after a change of the paths in cluster.kat.",
   examples: [
     "kat-agent systemd install --config /etc/kat/cluster.kat",
     "kat-agent systemd install --config /etc/kat/cluster.kat --dry-run",
@@ -71,31 +47,39 @@ const uninstallCommand: Command = {
   name: "uninstall",
   summary: "Stop the service and remove it; data stays",
   description:
-    "Stops and disables kat-agent.service and removes its unit, if install made it. Data, cache and the user kat stay.",
+    "Stops and disables kat-agent.service and removes its unit, if install made it. The data, the cache, cluster.kat and the user kat stay.",
   examples: ["kat-agent systemd uninstall"],
-  parser: map(object({ dryRun }), (flags) => async (context) => {
-    const { uninstallUnit } = await import("./systemd_host.ts");
-    await context.stdout(
-      await uninstallUnit({ dryRun: flags.dryRun === true }),
-    );
-    return ExitCode.ok;
-  }),
+  parser: map(
+    object({ dryRun: dryRunFlag("Change nothing; print what would be done.") }),
+    (flags) => async (context) => {
+      const { uninstallUnit } = await import("./install_unit.ts");
+      await context.stdout(
+        await uninstallUnit({ dryRun: flags.dryRun === true }),
+      );
+      return ExitCode.ok;
+    },
+  ),
 };
 
 /** See `kat-agent help systemd`. */
 export const systemdCommand: Command = {
   name: "systemd",
-  summary: "Make this node a service, or end that",
+  summary: "Make this node a service, or remove the service",
   description: "Installs or removes the systemd unit of this node.",
   examples: ["kat-agent systemd install --config /etc/kat/cluster.kat"],
   parser: [installCommand, uninstallCommand],
 };
 
+/** `--dry-run`, which may be left out. */
+function dryRunFlag(description: string): Setting<true> {
+  return optional(flag("--dry-run", { description: plainText(description) }));
+}
+
 async function install(
   flags: InferValue<typeof installOptions>,
   context: Context,
 ): Promise<ExitCode> {
-  const { installUnit, systemdVersion } = await import("./systemd_host.ts");
+  const { installUnit, systemdVersion } = await import("./install_unit.ts");
   const { systemdUnit } = await import("./systemd_unit.ts");
   const isDry = flags.dryRun === true;
   const unit = await unitOf(flags, context);
@@ -109,47 +93,23 @@ async function unitOf(
   flags: InferValue<typeof installOptions>,
   context: Context,
 ): Promise<UnitOptions> {
-  const { readClusterConfig } = await import(
-    "../config/read_cluster_config.ts"
-  );
-  const { parseAdvertiseAddress, parseInitialCluster } = await import(
-    "../config/node_settings.ts"
-  );
-  const { wantedNode } = await import("../agent/node/wanted_node.ts");
   const { nodeUnit } = await import("./systemd_unit.ts");
   const file = resolve(flags.config);
-  const config = await readClusterConfig(file, {
-    defaultDataDir: "/var/lib/kat",
-  });
-  const dataDir = givenDataDir(flags.dataDir, context) ?? config.spec.dataDir;
+  const { config, wanted, ...node } = await describeNode(
+    { ...flags, config: file },
+    { ...context, usualDataDir: "/var/lib/kat" },
+  );
   const cacheDir = resolve(
     valueOf(flags.cacheDir, "KAT_CACHE_DIR", context) ?? "/var/cache/kat",
   );
-  const name = nodeName(flags.nodeName, context);
-  const address = valueOf(
-    flags.advertiseAddress,
-    "KAT_ADVERTISE_ADDRESS",
-    context,
-  );
-  const members = valueOf(flags.initialCluster, "KAT_INITIAL_CLUSTER", context);
-  wantedNode(config, {
-    nodeName: name,
-    advertiseAddress: address && parseAdvertiseAddress(address),
-    initialCluster: members === undefined
-      ? undefined
-      : parseInitialCluster(members),
-    dataDir,
-  });
-  const named = valueOf(flags.etcdBinary, "KAT_ETCD_BINARY", context);
+  const etcdBinary = valueOf(flags.etcdBinary, "KAT_ETCD_BINARY", context);
   return nodeUnit(config, {
+    ...node,
     program: programOf(flags, context),
     file,
-    dataDir,
     cacheDir,
-    nodeName: name,
-    advertiseAddress: address,
-    initialCluster: members,
-    etcdBinary: named && resolve(named),
+    nodeName: wanted.nodeName,
+    etcdBinary: etcdBinary && resolve(etcdBinary),
     logFormat: valueOf(flags.logFormat, "KAT_LOG_FORMAT", context),
     logLevel: valueOf(flags.logLevel, "KAT_LOG_LEVEL", context),
   });
@@ -167,6 +127,6 @@ function programOf(
   if (dryRun) return "/usr/local/bin/kat-agent";
   throw new KatError(
     "Cannot install a service: this kat-agent runs from its source",
-    { hint: "Name a kat-agent in one file with --exec, or add --dry-run" },
+    { hint: "Give a kat-agent in one file with --exec, or add --dry-run" },
   );
 }

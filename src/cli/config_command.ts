@@ -10,11 +10,12 @@ import { argument } from "@optique/core/primitives";
 import { ExitCode } from "../base/errors.ts";
 import type { ClusterConfig } from "../config/cluster_config.ts";
 import type { Command, Context } from "./command.ts";
-import { path, plainText, usualDataDir } from "./options.ts";
+import { usualDataDir } from "./flag_values.ts";
+import { path, plainText } from "./options.ts";
 
 const options = object({
   file: argument(path("FILE", "file"), {
-    description: plainText("The file to read, cluster.kat."),
+    description: plainText("The cluster.kat to read."),
   }),
 });
 
@@ -22,10 +23,10 @@ const validateCommand: Command = {
   name: "validate",
   summary: "Check a cluster.kat",
   description:
-    "Prints every error of the file with its line, column and path and ends with 78, or says that it is valid and ends with 0.",
+    "Prints each error of the file with its line, column and field. The exit code is 0 if the file is valid, and 78 if it is not.",
   examples: ["kat-agent config validate cluster.kat"],
   parser: map(options, ({ file }) => async (context) => {
-    const { name } = await read(file, context);
+    const { name } = await readConfig(file, context);
     await context.stdout(`${file} is valid: cluster "${name}"\n`);
     return ExitCode.ok;
   }),
@@ -35,10 +36,10 @@ const showCommand: Command = {
   name: "show",
   summary: "Print a cluster.kat with its defaults filled in",
   description:
-    "Prints YAML that says the same as the file, with the defaults filled in. What spec.etcd leaves out, the agent decides.",
+    "Prints the file as YAML, with the defaults filled in. Fields that are missing in spec.etcd stay so: the agent chooses their values.",
   examples: ["kat-agent config show cluster.kat"],
   parser: map(options, ({ file }) => async (context) => {
-    const config = await read(file, context);
+    const config = await readConfig(file, context);
     const { showClusterConfig } = await import(
       "../config/show_cluster_config.ts"
     );
@@ -51,12 +52,20 @@ const showCommand: Command = {
 export const configCommand: Command = {
   name: "config",
   summary: "Check or show a cluster.kat",
-  description: "Reads a cluster.kat without doing anything else.",
+  description: "Reads a cluster.kat and changes nothing.",
   examples: ["kat-agent config validate cluster.kat"],
   parser: [validateCommand, showCommand],
 };
 
-async function read(file: string, context: Context): Promise<ClusterConfig> {
+/**
+ * Reads a cluster.kat that need not be this node's.
+ *
+ * @throws {ConfigError} if something in it is wrong.
+ */
+export async function readConfig(
+  file: string,
+  context: Context,
+): Promise<ClusterConfig> {
   const { readClusterConfig } = await import(
     "../config/read_cluster_config.ts"
   );

@@ -1,5 +1,5 @@
 /**
- * `kat-agent etcd compact`, `defrag` and `disarm`: room for a full database.
+ * `kat-agent etcd compact`, `defrag` and `disarm`: space for a full database.
  *
  * @module
  */
@@ -27,7 +27,7 @@ const compactOptions = object({
   keep: withDefault(
     option("--keep", integer({ metavar: "N", min: 0n, type: "bigint" }), {
       description: plainText(
-        "How many revisions to keep besides the current one, for watches that were cut off. Default: 1000.",
+        "How many revisions to keep besides the current one, so that interrupted watches can continue. Default: 1000.",
       ),
     }),
     1000n,
@@ -38,7 +38,7 @@ const defragOptions = object({
   ...target,
   force: optional(flag("--force", {
     description: plainText(
-      "Go on although a member is away and the cluster stops meanwhile.",
+      "Continue although a member does not answer, and the cluster stops meanwhile.",
     ),
   })),
 });
@@ -48,9 +48,9 @@ const disarmOptions = object(target);
 /** See `kat-agent help etcd compact`. */
 export const compactCommand: Command = {
   name: "compact",
-  summary: "Forget what keys were before",
+  summary: "Delete old versions of keys",
   description:
-    "Makes etcd forget the history of keys but for the last revisions; what they are now stays. etcd does it by itself every 8 hours; this is for a database that is full before. The room becomes free inside the database, which keeps its size until kat-agent etcd defrag. Prints each member's database before and after.",
+    "Deletes the history of the keys, except for the last revisions; the current values stay. etcd does this by itself every 8 hours: this command is for a database that is full earlier. It frees space inside the database, whose file keeps its size until kat-agent etcd defrag. Prints the size of each member's database before and after.",
   examples: [
     "kat-agent etcd compact",
     "kat-agent etcd compact --keep 0 --endpoints http://127.0.0.1:2379",
@@ -61,9 +61,9 @@ export const compactCommand: Command = {
 /** See `kat-agent help etcd defrag`. */
 export const defragCommand: Command = {
   name: "defrag",
-  summary: "Give free room inside the databases back to the disk",
+  summary: "Give free space inside the databases back to the disk",
   description:
-    "Writes each member's database anew without its gaps: one member after the other, etcd's leader last. A member answers nobody meanwhile, about a second for each 50 MB; a cluster of one or two nodes stops for that time. Prints each member's database before and after.",
+    "Rewrites each member's database without its free space: one member after the other, etcd's leader last. Meanwhile the member does not answer, about a second for each 50 MB; a cluster of one or two nodes stops for that time. Prints the size of each member's database before and after.",
   examples: ["kat-agent etcd defrag"],
   parser: map(defragOptions, (flags) => (context) => defrag(flags, context)),
 };
@@ -73,7 +73,7 @@ export const disarmCommand: Command = {
   name: "disarm",
   summary: "Let etcd write again after its database was full",
   description:
-    "Takes back the alarm that etcd raises when a database reaches its quota; until then it takes no writes. Refuses while a database is as large as its quota: run kat-agent etcd compact and kat-agent etcd defrag first.",
+    "Clears the alarm that etcd raises when a database reaches its quota. As long as the alarm stands, etcd refuses writes. A database that is still as large as its quota must get space first: run kat-agent etcd compact and kat-agent etcd defrag.",
   examples: ["kat-agent etcd disarm"],
   parser: map(disarmOptions, (flags) => (context) => disarm(flags, context)),
 };
@@ -91,10 +91,10 @@ async function compact(
   );
   await stdout(
     isNew
-      ? `Forgot the history before revision ${revision}\n\n${
+      ? `Deleted the history before revision ${revision}\n\n${
         sizes(members)
-      }\nThe room is free inside the databases: kat-agent etcd defrag gives it back\n`
-      : "Nothing to forget\n",
+      }\nThe space is free inside the databases; to give it back to the disk: kat-agent etcd defrag\n`
+      : "There is nothing to delete\n",
   );
   return ExitCode.ok;
 }
@@ -107,7 +107,7 @@ async function defrag(
     "../etcd/client/compact_defrag.ts"
   );
   const { logger } = await import("../base/log.ts");
-  const { startCommandLog } = await import("./logging.ts");
+  const { startCommandLog } = await import("./command_log.ts");
   await using _log = await startCommandLog({}, context);
   const { endpoints, nodeName, dataDir } = await findTarget(flags, context);
   const { diskSpace } = await import("../base/disk_space.ts");
@@ -119,7 +119,7 @@ async function defrag(
       force,
       onPause: () =>
         logger("cli").warn(
-          "The cluster has no member to spare and stops while one is defragmented",
+          "The cluster stops while a member is defragmented: it cannot do without one",
         ),
       onStep: (step) => void steps.push(step),
       freeBytesOf: async (name) =>
@@ -147,15 +147,15 @@ async function disarm(
   );
   await stdout(
     disarmed.length === 0
-      ? "No alarm for space stands\n"
+      ? "There is no alarm for space\n"
       : disarmed.map((name) => `Disarmed ${name}\n`).join(""),
   );
   if (corrupt.length === 0) return ExitCode.ok;
   throw new KatError(
     `Cannot disarm ${
       corrupt.join(", ")
-    }: its data differs from the other members'`,
-    { hint: "Stop that node and restore its data from a backup" },
+    }: its data differs from the data of the other members`,
+    { hint: "Stop the agent of that node and restore its data from a backup" },
   );
 }
 
@@ -176,7 +176,7 @@ async function storedQuota(
     (cluster.spec.etcd.quotaBackendBytes ?? DEFAULT_QUOTA_BYTES);
 }
 
-/** What etcd's refusal means to somebody who typed a command. */
+/** Turns etcd's refusal of a command into an error with a next step. */
 async function answered<T>(what: string, call: Promise<T>): Promise<T> {
   const { EtcdCallError } = await import("../etcd/client/etcd_call_error.ts");
   const { StoreError } = await import("../store/state_store.ts");
@@ -187,7 +187,7 @@ async function answered<T>(what: string, call: Promise<T>): Promise<T> {
     throw new KatError(`Cannot ${what}: ${error.message}`, {
       cause: error,
       hint:
-        "See with kat-agent status which members answer: more than half must",
+        "More than half of the members must answer; to see which do: kat-agent status",
     });
   });
 }

@@ -7,13 +7,9 @@
 
 import { UsageError } from "../base/errors.ts";
 import type { Context } from "./command.ts";
-import {
-  LOG_FORMATS,
-  LOG_LEVELS,
-  type LogFormat,
-  type LogLevel,
-  valueOf,
-} from "./options.ts";
+import type { LogFormat } from "../base/logging/log_line.ts";
+import { valueOf } from "./flag_values.ts";
+import { LOG_FORMATS, LOG_LEVELS, type LogLevel } from "./options.ts";
 
 /** What the command line says of the log. */
 export interface LoggingFlags {

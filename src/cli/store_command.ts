@@ -1,5 +1,5 @@
 /**
- * `kat-agent store`: looks into the store.
+ * `kat-agent store`: reads keys of the store.
  *
  * @module
  */
@@ -26,7 +26,7 @@ const getCommand: Command = {
   name: "get",
   summary: "Print the value of a key",
   description:
-    "Prints the value as it is, without a line break of its own. Ends with 1 if there is no such key.",
+    "Prints the value as it is, without a line break after it. The exit code is 1 if there is no such key.",
   examples: ["kat-agent store get /kat/config/cluster_uid"],
   parser: map(
     object({
@@ -38,7 +38,7 @@ const getCommand: Command = {
         const kv = await store.get(key, { signal });
         if (kv === undefined) {
           throw new KatError(`Cannot find "${key}" in the store`, {
-            hint: "kat-agent store list PREFIX shows what there is",
+            hint: "To see the keys that exist: kat-agent store list PREFIX",
           });
         }
         await stdoutBytes(kv.value);
@@ -48,12 +48,17 @@ const getCommand: Command = {
 
 const listCommand: Command = {
   name: "list",
-  summary: "Print the keys with a prefix",
+  summary: "Print the keys that start with a prefix",
   description:
     "Prints a line for each key: its version, the key, and its value as JSON text. An empty prefix means all keys.",
   examples: ["kat-agent store list /kat/", "kat-agent store list ''"],
   parser: map(
-    object({ ...target, prefix: argument(anyText("PREFIX")) }),
+    object({
+      ...target,
+      prefix: argument(anyText("PREFIX"), {
+        description: plainText("The start of the keys."),
+      }),
+    }),
     ({ prefix, ...flags }) =>
       withStore(flags, async (store, { stdout, signal }) => {
         const lines = (await store.list(prefix, { signal })).map(line);
@@ -66,10 +71,15 @@ const watchCommand: Command = {
   name: "watch",
   summary: "Print changes as they happen",
   description:
-    "Prints a line for each change from now on, until it is told to stop: put or delete, the version, the key, and its value as JSON text. A prefix ends in /.",
+    "Prints a line for each change from now on, until it is stopped: put or delete, the version, the key, and its value as JSON text.",
   examples: ["kat-agent store watch /kat/leader_election/"],
   parser: map(
-    object({ ...target, prefix: argument(anyText("KEY|PREFIX/")) }),
+    object({
+      ...target,
+      prefix: argument(anyText("KEY|PREFIX/"), {
+        description: plainText("A key, or a prefix if it ends in /."),
+      }),
+    }),
     ({ prefix, ...flags }) =>
       withStore(flags, async (store, { stdout, signal }) => {
         const watch = await store.watch(prefix, { signal });
@@ -83,7 +93,7 @@ const watchCommand: Command = {
 /** See `kat-agent help store`. */
 export const storeCommand: Command = {
   name: "store",
-  summary: "Look into the store",
+  summary: "Read keys of the store",
   description:
     "Reads the store of the node in the data directory, or of the etcd at --endpoints.",
   examples: ["kat-agent store list /kat/"],

@@ -10,7 +10,7 @@ import type { InferValue } from "@optique/core/parser";
 import { flag } from "@optique/core/primitives";
 import type { ClusterStatus, MemberStatus } from "../cluster/cluster_status.ts";
 import type { DiskSpace } from "../base/disk_space.ts";
-import type { TimingStatus } from "../cluster/timing_status.ts";
+import type { TimingStatus } from "../cluster/cluster_timing.ts";
 import { byteText } from "../base/byte_text.ts";
 import { ExitCode } from "../base/errors.ts";
 import type { Command, Context } from "./command.ts";
@@ -29,9 +29,9 @@ const options = object({
 /** See `kat-agent help status`. */
 export const statusCommand: Command = {
   name: "status",
-  summary: "Say how the cluster is, what is wrong and what to do",
+  summary: "Show how the cluster is, what is wrong and what to do",
   description:
-    "Asks the cluster of the node in the data directory, or the one at --endpoints, for its UID, its leader with the fence of the term, and its members with version and size. Of a node on this machine it also tells what is left on its disk. Ends with 0 if all is well and with 1 if something is wrong.",
+    "Asks the cluster of the node in the data directory, or the one at --endpoints, and prints its UID, its leader, and its members with version and size. The fence is the number of the leader's term: each later term has a greater one. etcd has a leader of its own, which can be on another node. For a node on this machine, status also prints the free space on its disk. The exit code is 0 if all is well, and 1 if something is wrong.",
   examples: [
     "kat-agent status",
     "kat-agent status --json --endpoints http://127.0.0.1:2379",
@@ -43,10 +43,11 @@ async function status(
   flags: InferValue<typeof options>,
   context: Context,
 ): Promise<ExitCode> {
-  const { readStatus } = await import("../cluster/cluster_status.ts");
+  const { gatherFacts } = await import("../cluster/cluster_facts.ts");
+  const { describeCluster } = await import("../cluster/cluster_status.ts");
   const { endpoints, nodeName, dataDir } = await findTarget(flags, context);
   const { dataPaths } = await import("../agent/data_directory.ts");
-  const found = await readStatus({
+  const facts = await gatherFacts({
     endpoints,
     nodeName,
     local: dataDir === undefined
@@ -54,6 +55,7 @@ async function status(
       : { dataDir, etcdLog: dataPaths(dataDir).etcdLog },
     signal: context.signal,
   });
+  const found = describeCluster(facts);
   await context.stdout(
     flags.json ? JSON.stringify(found, undefined, 2) + "\n" : describe(found),
   );
@@ -87,7 +89,7 @@ function describe(status: ClusterStatus): string {
 function stateOf({ answers, alarms, leadsEtcd }: MemberStatus): string {
   if (!answers) return "does not answer";
   const health = alarms.length === 0 ? "healthy" : "has an alarm";
-  return leadsEtcd ? `${health}, leads etcd` : health;
+  return leadsEtcd ? `${health}, etcd's leader` : health;
 }
 
 function timingRows(timing: TimingStatus): string[][] {
@@ -100,7 +102,7 @@ function timingRows(timing: TimingStatus): string[][] {
     ["fail-over", `within ${timing.failoverSeconds} s`],
     ...(diskP99Ms === undefined ? [] : [[
       "slowest disk",
-      `${diskP99Ms} ms for 99 of 100 writes, of ${slowestNode ?? "a node"}`,
+      `${slowestNode ?? "a node"}: 99 % of writes within ${diskP99Ms} ms`,
     ]]),
   ];
 }

@@ -9,7 +9,7 @@ import type { ClusterSpec } from "../config/cluster_config.ts";
 import type { EtcdBinaries } from "../etcd/release/etcd_binaries.ts";
 import type { BinaryOrigin } from "../etcd/release/find_etcd.ts";
 import type { Context } from "./command.ts";
-import { cacheDir, valueOf } from "./options.ts";
+import { cacheDir, valueOf } from "./flag_values.ts";
 
 /** What the command line says of etcd. */
 export interface EtcdFlags {
@@ -21,13 +21,13 @@ export interface EtcdFlags {
 
 /** Where the etcd of a node comes from. */
 export interface EtcdFinder {
-  /** Says where it will be found, as far as a look at names can tell. */
+  /** Guesses its path from the names of files, without opening one. */
   readonly guessEtcd: (spec: ClusterSpec) => Promise<string | undefined>;
   /** Finds it and checks it, downloading it if need be. */
   readonly findEtcd: (spec: ClusterSpec) => Promise<EtcdBinaries>;
 }
 
-/** Returns what finds the etcd for a node whose data is in `dataDir`, telling `report` how far it is. */
+/** Returns what finds the etcd for a node whose data is in `dataDir`, and tells `report` its progress. */
 export function etcdFinder(
   flags: EtcdFlags,
   context: Context & { readonly dataDir: string; readonly report: Report },

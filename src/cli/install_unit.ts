@@ -1,5 +1,5 @@
 /**
- * What `kat-agent systemd` does to the machine.
+ * Installs and removes the systemd unit: what `kat-agent systemd` changes on the machine.
  *
  * @module
  */
@@ -38,7 +38,7 @@ export async function systemdVersion(): Promise<number | undefined> {
  * needs. Returns what to tell the user.
  *
  * @throws {KatError} if the machine does not allow it, or the service could
- * not work; nothing is changed if that can be told before.
+ * not work; nothing is changed if that is seen before.
  */
 export async function installUnit(
   text: string,
@@ -89,7 +89,7 @@ async function assertManageable(): Promise<void> {
     });
   }
   if (Deno.uid() === 0) return;
-  throw new KatError("Cannot manage a service: only root may", {
+  throw new KatError("Cannot manage a service: this needs root", {
     hint: "Use sudo, or add --dry-run",
   });
 }
@@ -107,9 +107,10 @@ async function assertOurs(): Promise<void> {
   const text = await readUnit();
   if (text === undefined || text.startsWith(UNIT_MARKER)) return;
   throw new KatError(
-    `Cannot touch ${UNIT_PATH}: kat-agent did not make it, or it was rewritten`,
+    `Cannot replace or remove ${UNIT_PATH}: kat-agent did not make it, or its first line was changed`,
     {
-      hint: "Move it away, and put your changes into: systemctl edit kat-agent",
+      hint:
+        "Move that file away; make changes of your own with: systemctl edit kat-agent",
     },
   );
 }
@@ -141,7 +142,7 @@ async function ensureUser(): Promise<ServiceUser> {
   const made = await findUser();
   if (made) return made;
   throw new KatError(`Cannot make the user ${SERVICE_USER}`, {
-    hint: `Make a system user and a group of that name`,
+    hint: "Make a system user and a group of that name",
   });
 }
 
@@ -165,8 +166,8 @@ async function ensureDirectory(
     const entries = await Array.fromAsync(Deno.readDir(path));
     if (entries.length > 0) {
       throw new KatError(
-        `Cannot install: "${path}" is not the user ${SERVICE_USER}'s`,
-        { hint: `Hand it over: chown -R ${SERVICE_USER}: "${path}"` },
+        `Cannot install: "${path}" does not belong to the user ${SERVICE_USER}`,
+        { hint: `Change its owner: chown -R ${SERVICE_USER}: "${path}"` },
       );
     }
   } catch (error) {

@@ -1,5 +1,5 @@
 /**
- * `kat-agent etcd`: what concerns the etcd that the agent runs.
+ * `kat-agent etcd`: gets the etcd that the agent runs, and gives its database space.
  *
  * @module
  */
@@ -10,20 +10,20 @@ import type { InferValue } from "@optique/core/parser";
 import { option } from "@optique/core/primitives";
 import { ExitCode } from "../base/errors.ts";
 import type { Command, Context } from "./command.ts";
-import { compactCommand, defragCommand, disarmCommand } from "./etcd_space.ts";
-import { startCommandLog } from "./logging.ts";
+import { startCommandLog } from "./command_log.ts";
+import { readConfig } from "./config_command.ts";
 import {
-  cacheDir,
-  cacheDirOption,
-  path,
-  plainText,
-  usualDataDir,
-} from "./options.ts";
+  compactCommand,
+  defragCommand,
+  disarmCommand,
+} from "./etcd_space_commands.ts";
+import { cacheDir } from "./flag_values.ts";
+import { cacheDirOption, path, plainText } from "./options.ts";
 
 const options = object({
   config: optional(option("--config", "-c", path("FILE", "file"), {
     description: plainText(
-      "Take version, checksum and mirror from this cluster.kat.",
+      "Take the version, checksum and mirror of etcd from this cluster.kat.",
     ),
   })),
   cacheDir: cacheDirOption,
@@ -31,9 +31,9 @@ const options = object({
 
 const fetchCommand: Command = {
   name: "fetch",
-  summary: "Get the pinned etcd ahead of time",
+  summary: "Download etcd ahead of time",
   description:
-    "Downloads the release that init would download, checks it and puts it into the cache. Prints where etcd is. To bring it to a machine without network, copy the cache directory.",
+    "Downloads the release that init would download, checks it and puts it into the cache. Prints the path of etcd. For a machine without network, copy the cache directory to it.",
   examples: [
     "kat-agent etcd fetch",
     "kat-agent etcd fetch --config cluster.kat --cache-dir ./cache",
@@ -44,9 +44,9 @@ const fetchCommand: Command = {
 /** See `kat-agent help etcd`. */
 export const etcdCommand: Command = {
   name: "etcd",
-  summary: "Get etcd ahead of time, and give its database room",
+  summary: "Download etcd ahead of time, or make space in its database",
   description:
-    "Manages the etcd that the agent runs. What status says of a full database is mended by compact, defrag and disarm, in this order.",
+    "Manages the etcd that the agent runs. If status says that a database is full, run compact, defrag and disarm, in this order.",
   examples: [
     "kat-agent etcd fetch",
     "kat-agent etcd compact && kat-agent etcd defrag && kat-agent etcd disarm",
@@ -58,18 +58,13 @@ async function fetch(
   flags: InferValue<typeof options>,
   context: Context,
 ): Promise<ExitCode> {
-  const { readClusterConfig } = await import(
-    "../config/read_cluster_config.ts"
-  );
   const { fetchEtcd } = await import("../etcd/release/find_etcd.ts");
   const { showProgress } = await import("../etcd/release/show_progress.ts");
   await using _log = await startCommandLog({}, context);
 
   const config = flags.config === undefined
     ? undefined
-    : await readClusterConfig(flags.config, {
-      defaultDataDir: usualDataDir(context) ?? "/var/lib/kat",
-    });
+    : await readConfig(flags.config, context);
   const etcd = config?.spec.etcd;
   using progress = showProgress({ write: context.terminal });
   const found = await fetchEtcd({

@@ -1,0 +1,106 @@
+/**
+ * The flags that describe a node, and the node that they and cluster.kat
+ * describe: what `init` makes, and what `systemd install` makes a service of.
+ *
+ * @module
+ */
+
+import type { WantedNode } from "../agent/node/wanted_node.ts";
+import type { ClusterConfig } from "../config/cluster_config.ts";
+import type { Context } from "./command.ts";
+import { givenDataDir, nodeName, valueOf } from "./flag_values.ts";
+import {
+  advertiseAddressOption,
+  cacheDirOption,
+  etcdBinaryOption,
+  initialClusterOption,
+  logFormatOption,
+  logLevelOption,
+  newDataDirOption,
+  nodeNameOption,
+} from "./options.ts";
+
+/** The options of a node, but for `--config`, whose help differs. */
+export const NODE_OPTIONS = {
+  dataDir: newDataDirOption,
+  nodeName: nodeNameOption,
+  advertiseAddress: advertiseAddressOption,
+  initialCluster: initialClusterOption,
+  etcdBinary: etcdBinaryOption,
+  cacheDir: cacheDirOption,
+  logFormat: logFormatOption,
+  logLevel: logLevelOption,
+};
+
+/** What the command line says of a node. */
+export interface NodeFlags {
+  /** `--config`. */
+  readonly config: string;
+  /** `--data-dir`. */
+  readonly dataDir?: string | undefined;
+  /** `--node-name`. */
+  readonly nodeName?: string | undefined;
+  /** `--advertise-address`. */
+  readonly advertiseAddress?: string | undefined;
+  /** `--initial-cluster`. */
+  readonly initialCluster?: string | undefined;
+}
+
+/** A node as its flags, the environment and cluster.kat describe it. */
+export interface DescribedNode {
+  /** What cluster.kat says. */
+  readonly config: ClusterConfig;
+  /** The node. */
+  readonly wanted: WantedNode;
+  /** Its data directory. */
+  readonly dataDir: string;
+  /** `--advertise-address` as it was given. */
+  readonly advertiseAddress: string | undefined;
+  /** `--initial-cluster` as it was given. */
+  readonly initialCluster: string | undefined;
+}
+
+/**
+ * Reads cluster.kat and the settings of the node, and checks them against each
+ * other. `usualDataDir` is the data directory if nothing names another.
+ *
+ * @throws {UsageError | ConfigError} if something in them is wrong.
+ */
+export async function describeNode(
+  flags: NodeFlags,
+  context: Context & { readonly usualDataDir: string | undefined },
+): Promise<DescribedNode> {
+  const { readClusterConfig } = await import(
+    "../config/read_cluster_config.ts"
+  );
+  const { parseAdvertiseAddress, parseInitialCluster } = await import(
+    "../config/node_settings.ts"
+  );
+  const { wantedNode } = await import("../agent/node/wanted_node.ts");
+
+  const given = givenDataDir(flags.dataDir, context);
+  const config = await readClusterConfig(flags.config, {
+    defaultDataDir: given ?? context.usualDataDir,
+  });
+  const dataDir = given ?? config.spec.dataDir;
+  const advertiseAddress = valueOf(
+    flags.advertiseAddress,
+    "KAT_ADVERTISE_ADDRESS",
+    context,
+  );
+  const initialCluster = valueOf(
+    flags.initialCluster,
+    "KAT_INITIAL_CLUSTER",
+    context,
+  );
+  const wanted = wantedNode(config, {
+    nodeName: await nodeName(flags.nodeName, context),
+    advertiseAddress: advertiseAddress &&
+      parseAdvertiseAddress(advertiseAddress),
+    initialCluster: initialCluster === undefined
+      ? undefined
+      : parseInitialCluster(initialCluster),
+    dataDir,
+  });
+  return { config, wanted, dataDir, advertiseAddress, initialCluster };
+}
