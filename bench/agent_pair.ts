@@ -1,10 +1,11 @@
 /**
- * Two agents on one etcd, of which one leads and the other waits.
+ * Two agents on one etcd: one leads and the other waits.
  *
  * @module
  */
 
 import { strictEqual } from "node:assert/strict";
+import { sleep } from "../tests/machine/sleep.ts";
 import { EtcdStore } from "../src/store/etcd/etcd_store.ts";
 import { ELECTION_PREFIX } from "../src/store/keys.ts";
 import {
@@ -27,7 +28,7 @@ export interface AgentPair extends AsyncDisposable {
   readonly replaceLeader: () => Promise<void>;
 }
 
-/** An agent that has put its key has yet to watch the one before it. */
+/** An agent that has put its key does not watch its predecessor yet. */
 const SETTLING_MS = 200;
 
 /** Starts them on the etcd at `endpoint`, with a lease of so many seconds. */
@@ -54,7 +55,7 @@ export async function startAgentPair(
     await eventually(async () => {
       strictEqual((await store.list(ELECTION_PREFIX)).length, 2);
     });
-    await new Promise((resolve) => setTimeout(resolve, SETTLING_MS));
+    await sleep(SETTLING_MS);
     return agent;
   }
 

@@ -1,15 +1,17 @@
 /**
- * The start of something that is no agent: a bare etcd until it says that it is
- * healthy, and a Go program with an etcd inside it until it leads.
+ * The start of what an agent is compared with: an etcd alone until it is healthy,
+ * and a Go program with an embedded etcd until it leads.
  *
  * @module
  */
+
+import { sleep } from "../tests/machine/sleep.ts";
 
 import { once } from "node:events";
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 
-/** The pause between two questions, in milliseconds: what a time may be too long by. */
+/** The pause between two requests, in milliseconds: the error of a measured time. */
 const ASK_MS = 1;
 /** How long a start may take. */
 const PATIENCE_MS = 60_000;
@@ -28,7 +30,7 @@ export async function timeBareEtcd(
       child.kill("SIGKILL");
       throw new Error(`etcd did not start: ${args.join(" ")}`);
     }
-    await new Promise((resolve) => setTimeout(resolve, ASK_MS));
+    await sleep(ASK_MS);
   }
   const took = performance.now() - start;
   child.kill("SIGTERM");

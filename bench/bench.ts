@@ -6,7 +6,7 @@
  *                 [--json=FILE] [--from=FILE] [--write-docs]
  * ```
  *
- * Only ratios within one run mean anything. `--quick` only sees that it works,
+ * Only ratios within one run mean anything. `--quick` only checks that it works,
  * and leaves Go out. `--json` writes all rounds. `--from` takes what is not
  * measured from an earlier run, which is everything unless there is `--only`.
  * `--write-docs` puts the tables and the plot into `docs/PERFORMANCE.md`.
@@ -127,7 +127,7 @@ async function run(
       measured.push(measurement);
       print(`${showTable(tableOf(measurement))}\n`);
     } catch (error) {
-      // What took long to measure before is not thrown away.
+      // The measurements before it took long, and are kept.
       say(`${name} failed: ${error instanceof Error ? error.stack : error}`);
       Deno.exitCode = 1;
     }

@@ -1,10 +1,11 @@
 /**
- * Many candidates on one etcd: what their waiting costs it, how long a chain of
+ * Many candidates on one etcd: what their waiting costs etcd, how long a chain of
  * terms takes, and how many requests each hand-over makes.
  *
  * @module
  */
 
+import { sleep } from "../tests/machine/sleep.ts";
 import { startTestEtcd } from "../tests/machine/test_etcd.ts";
 import {
   type EtcdMetrics,
@@ -25,7 +26,7 @@ const QUICK_IDLE_MS = 200;
 /** A round takes a quarter of a minute. */
 const ROUNDS = 3;
 
-/** What renews leases, and not what a hand-over is made of. */
+/** Methods that renew leases, which are no part of a hand-over. */
 const RENEWAL = "LeaseKeepAlive";
 
 /** Measures them. */
@@ -117,11 +118,11 @@ function requestsBetween(before: EtcdMetrics, after: EtcdMetrics): number {
     messagesBetween(before, after, [RENEWAL]);
 }
 
-/** What etcd computes while nothing is asked of it, in percent of a core. */
+/** What etcd computes without any request, in percent of a core. */
 async function idleCpu(endpoint: string, ms: number): Promise<number> {
   const before = await readEtcdMetrics(endpoint);
   const start = performance.now();
-  await new Promise((resolve) => setTimeout(resolve, ms));
+  await sleep(ms);
   const after = await readEtcdMetrics(endpoint);
   const tookMs = performance.now() - start;
   return (after.cpuSeconds - before.cpuSeconds) / tookMs * 1_000 * 100;

@@ -1,5 +1,5 @@
 /**
- * What etcd counts about itself.
+ * Reads the counters of an etcd.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 export interface EtcdMetrics {
   /** How many messages clients have sent, by the method's name. */
   readonly messages: ReadonlyMap<string, number>;
-  /** How long it has computed, in seconds; NaN where it does not know. */
+  /** How long it has computed, in seconds; NaN where it does not tell. */
   readonly cpuSeconds: number;
 }
 

@@ -1,25 +1,29 @@
 /**
- * What an agent that leads alone takes of its machine while nothing happens:
- * memory, processor and disk, its own and its etcd's. Linux only, for it reads
- * `/proc`. The agent is the built file where `KAT_TEST_AGENT` names one.
+ * What an idle agent that leads alone uses: memory, processor and disk, of the
+ * agent and of its etcd. Linux only, because it reads `/proc`. The agent is the built file where `KAT_TEST_AGENT` names one.
  *
  * @module
  */
 
+import { sleep } from "../tests/machine/sleep.ts";
 import { startAgent } from "../tests/machine/agent_process.ts";
 import { initArgs, writeClusterFile } from "../tests/machine/cluster_file.ts";
-import { processesNaming } from "../tests/machine/processes.ts";
+import {
+  processesNaming,
+  processNumbers,
+  statFields,
+} from "../tests/machine/processes.ts";
 import { tempDir } from "../tests/machine/temp_dir.ts";
 import type { Aim, BenchContext, Measurement, Row } from "./measurement.ts";
 
-/** How long an agent is left alone before it is looked at, in milliseconds. */
+/** How long an agent runs before it is measured, in milliseconds. */
 const SETTLE_MS = 15_000;
-/** How long it is then watched, in milliseconds. */
+/** How long it is then measured, in milliseconds. */
 const IDLE_MS = 30_000;
 /** Each takes most of a minute. */
 const MOST_ROUNDS = 3;
 
-/** As a cluster.kat has it that says nothing of it: the shorter, the more often it is renewed. */
+/** The default of cluster.kat; a shorter lease is renewed more often. */
 const LEASE_SECONDS = 15;
 
 const WHAT = "leads, idle";
@@ -49,7 +53,7 @@ interface Usage {
 /** The processor's time is counted in hundredths of a second. */
 const TICK_MS = 10;
 
-/** Starts agents, leaves each alone, and tells what they took meanwhile. */
+/** Starts agents, leaves them idle, and measures what they use meanwhile. */
 export async function footprintBench(
   { quick, rounds, say }: BenchContext,
 ): Promise<Measurement> {
@@ -96,7 +100,7 @@ export async function footprintBench(
   };
 }
 
-/** What an agent and its etcd come to, by figure. */
+/** The figures of an agent and its etcd. */
 async function watchOne(
   settleMs: number,
   idleMs: number,
@@ -113,12 +117,12 @@ async function watchOne(
   });
   await using agent = startAgent(initArgs(file, data));
   await agent.logged("Became leader");
-  await pause(settleMs);
+  await sleep(settleMs);
   const etcdPid = (await processesNaming(`${data}/etcd`))
     .find((pid) => pid !== agent.pid) ?? NaN;
   const look = () => Promise.all([agent.pid, etcdPid].map(usageOf));
   const before = await look();
-  await pause(idleMs);
+  await sleep(idleMs);
   const after = await look();
   return [AGENT, "its etcd"].flatMap((peer, index) => {
     const [from, to] = [before[index], after[index]];
@@ -136,25 +140,18 @@ async function watchOne(
 }
 
 async function usageOf(pid: number): Promise<Usage> {
-  const read = (name: string) => Deno.readTextFile(`/proc/${pid}/${name}`);
-  const [status, stat, io] = await Promise.all(
-    ["status", "stat", "io"].map(read),
-  );
-  const number = (text: string | undefined, name: string) =>
-    Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(text ?? "")?.[1]);
-  // After the name, which may hold anything: utime and stime are the 14th and 15th.
-  const fields = (stat ?? "").slice((stat ?? "").lastIndexOf(")") + 2)
-    .split(" ");
+  const [status, stat, io] = await Promise.all([
+    processNumbers(pid, "status"),
+    statFields(pid),
+    processNumbers(pid, "io"),
+  ]);
   return {
     atMs: performance.now(),
-    rssMb: number(status, "VmRSS") / 1_024,
-    anonMb: number(status, "RssAnon") / 1_024,
-    peakMb: number(status, "VmHWM") / 1_024,
-    cpuMs: (Number(fields[11]) + Number(fields[12])) * TICK_MS,
-    writtenBytes: number(io, "write_bytes"),
+    rssMb: status("VmRSS") / 1_024,
+    anonMb: status("RssAnon") / 1_024,
+    peakMb: status("VmHWM") / 1_024,
+    // utime and stime, the 14th and 15th of all fields.
+    cpuMs: (Number(stat[11]) + Number(stat[12])) * TICK_MS,
+    writtenBytes: io("write_bytes"),
   };
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,5 +1,5 @@
 /**
- * The orderly hand-over to whoever waits: between two stores, and between two
+ * The orderly hand-over to the next candidate: between two stores, and between two
  * agents of which one is told to stop.
  *
  * @module

@@ -1,6 +1,6 @@
 /**
- * Lines over an axis of steps, as an SVG that can be read on light and on dark:
- * it brings its own ground, and takes the reader's wish where that is known.
+ * Draws lines over an axis of steps, as an SVG that can be read on light and on
+ * dark pages: it has its own background, which follows the reader's colour scheme.
  *
  * @module
  */
@@ -25,7 +25,7 @@ export interface PlotLine {
 
 /** One field with its lines. */
 export interface PlotPanel {
-  /** What stands above it. */
+  /** The text above it. */
   readonly title: string;
   /** At most four. */
   readonly lines: readonly PlotLine[];
@@ -33,7 +33,7 @@ export interface PlotPanel {
 
 /** A whole plot. */
 export interface Plot {
-  /** What it shows, for those who cannot see it. */
+  /** What it shows, for readers who cannot see it. */
   readonly title: string;
   /** What the steps mean. */
   readonly xTitle: string;
@@ -54,7 +54,7 @@ const BOTTOM = 48;
 const RIGHT = 24;
 /** About how many lines of the scale there are. */
 const MARKS = 5;
-/** Signs besides the colours, for those who do not tell them apart. */
+/** Signs besides the colours, for readers who cannot tell colours apart. */
 const SIGNS = [
   (x: number, y: number) => `<circle cx="${x}" cy="${y}" r="4"/>`,
   (x: number, y: number) =>

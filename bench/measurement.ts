@@ -1,5 +1,5 @@
 /**
- * What a measurement says: who came to what in each round, which columns show
+ * What a measurement found: the figures of each peer in each round, which columns show
  * it, and what it was meant to come to.
  *
  * The rounds themselves are kept, so that a report can be read anew.
@@ -13,7 +13,7 @@ import type { GoPrograms } from "./peers/go_programs.ts";
 export interface Row {
   /** What was done, as `put, 64 callers`; the first row of a case is compared with the others. */
   readonly what: string;
-  /** Who did it. */
+  /** The program that did it. */
   readonly peer: string;
   /** The numbers by name: one for each round, or all that there were. */
   readonly figures: Readonly<Record<string, readonly number[]>>;
@@ -34,7 +34,7 @@ export interface Column {
   readonly as?: "median" | "spread" | "p50" | "p99" | "ratio" | "difference";
 }
 
-/** What a measurement was meant to come to. */
+/** An aim of a measurement. */
 export interface Aim {
   /** What is compared with what. */
   readonly what: string;
@@ -42,7 +42,7 @@ export interface Aim {
   readonly relation: "≥" | "≤";
   /** The bound. */
   readonly bound: number;
-  /** What it is counted in, as `×` or `ms`. */
+  /** Its unit, as `×` or `ms`. */
   readonly unit: string;
   /** What was measured, round by round; the median counts. */
   readonly values: readonly number[];
@@ -60,26 +60,26 @@ export interface Measurement {
   readonly rows: readonly Row[];
   /** What was aimed at. */
   readonly aims: readonly Aim[];
-  /** What else there is to know, a sentence each. */
+  /** Notes below the table, a sentence each. */
   readonly notes: readonly string[];
 }
 
-/** What every measurement is given. */
+/** Context of every measurement. */
 export interface BenchContext {
-  /** Only see that it works: small numbers, which mean nothing. */
+  /** Only checks that it works, with small numbers that mean nothing. */
   readonly quick: boolean;
   /** How many rounds each case has. */
   readonly rounds: number;
   /** The peers in Go; none where they could not be built. */
   readonly go: GoPrograms | undefined;
-  /** Says how far it is. */
+  /** Reports progress. */
   readonly say: (text: string) => void;
 }
 
 /** Does one measurement. */
 export type Bench = (context: BenchContext) => Promise<Measurement>;
 
-/** The figures of the first row, which are ours, in parts of those of `peer`, round by round. */
+/** The figures of the first row, which are ours, relative to those of `peer`, round by round. */
 export function ratios(
   rows: readonly Row[],
   { what, peer, figure }: {

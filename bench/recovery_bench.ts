@@ -1,16 +1,17 @@
 /**
- * How long nobody leads after the leader was killed, against its lease.
+ * How long there is no leader after the leader was killed, against its lease.
  *
  * @module
  */
 
+import { sleep } from "../tests/machine/sleep.ts";
 import { startTestEtcd } from "../tests/machine/test_etcd.ts";
 import { startAgentPair } from "./agent_pair.ts";
 import type { BenchContext, Measurement, Row } from "./measurement.ts";
 
 const LEASES = [5, 15];
 const QUICK_LEASES = [2];
-/** What of its lease is left at a kill depends on the last renewal. */
+/** How much of its lease is left at a kill depends on the last renewal. */
 const KILLS = 5;
 const QUICK_KILLS = 1;
 
@@ -30,7 +31,7 @@ export async function recoveryBench(
       const { leader, waiting } = pair;
       // Somewhere between two renewals, which come at a third of the lease.
       const waitMs = Math.random() * leaseSeconds * 1_000 / 3;
-      await new Promise((resolve) => setTimeout(resolve, waitMs));
+      await sleep(waitMs);
       const start = performance.now();
       leader.kill("SIGKILL");
       await waiting.logged("Became leader");

@@ -7,7 +7,7 @@
 
 import type { Row } from "./measurement.ts";
 
-/** Somebody who is measured. */
+/** A program that is measured. */
 export interface Contestant {
   /** Its name in the table. */
   readonly name: string;

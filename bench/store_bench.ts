@@ -38,7 +38,7 @@ export async function storeBench(context: BenchContext): Promise<Measurement> {
   const ms = context.quick ? QUICK_ROUND_MS : ROUND_MS;
   const rows: Row[] = [];
   for (const callers of context.quick ? QUICK_CALLERS : CALLERS) {
-    // A new one each time, so that none has to carry what others wrote.
+    // A new etcd each time, so that none holds what others wrote.
     await using etcd = await startTestEtcd([QUOTA]);
     await using here = startPeers(etcd.endpoint, context);
     for (const what of OPERATIONS) {

@@ -1,8 +1,8 @@
 /**
- * The tables of a report in a document that somebody wrote around them.
+ * Writes the tables of a report into a document.
  *
- * A part begins with `<!-- bench: NAME -->` and ends with `<!-- end -->`; what
- * stands between is made anew.
+ * A part begins with `<!-- bench: NAME -->` and ends with `<!-- end -->`; the text
+ * between is replaced.
  *
  * @module
  */

@@ -9,22 +9,13 @@
  */
 
 import { fileURLToPath } from "node:url";
+import { filesIn } from "./files_in.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
-async function modulesIn(folder: string): Promise<string[]> {
-  const entries = await Array.fromAsync(Deno.readDir(`${ROOT}${folder}`));
-  const nested = await Promise.all(
-    entries.map(async ({ name, isDirectory }) => {
-      const path = `${folder}/${name}`;
-      if (isDirectory) return await modulesIn(path);
-      return name.endsWith(".ts") && !name.endsWith("_test.ts") ? [path] : [];
-    }),
-  );
-  return nested.flat();
-}
-
-const modules = (await modulesIn("src")).sort();
+const modules = (await Array.fromAsync(filesIn(`${ROOT}src`)))
+  .filter((path) => path.endsWith(".ts") && !path.endsWith("_test.ts"))
+  .sort();
 const { code, stderr } = await new Deno.Command(Deno.execPath(), {
   args: ["doc", "--lint", ...modules],
   cwd: ROOT,

@@ -1,5 +1,5 @@
 /**
- * What was got before for contributors and CI, and whether it is still there.
+ * Which etcd contributors and CI have in the cache, and whether it is complete.
  *
  * @module
  */
@@ -7,56 +7,56 @@
 import { join } from "node:path";
 import { PINNED_ETCD_VERSION } from "../src/config/pinned_etcd.ts";
 
-/** The ways to get an etcd, in the order in which they are tried. */
+/** Where an etcd can come from, in the order in which they are tried. */
 export const SOURCES = ["release", "go", "distribution"] as const;
 /** One of {@linkcode SOURCES}. */
 export type EtcdSource = typeof SOURCES[number];
 
-/** What `bin` leads to, kept in a file beside it. */
+/** What the link `bin` points to, kept in a file beside it. */
 export interface EtcdChoice {
-  /** What was asked for: a way, or `any`. */
+  /** The source that was asked for. */
   readonly wanted: EtcdSource | "any";
   /** The version that was pinned then. */
   readonly pinned: string;
-  /** Where `bin` leads. */
+  /** Where `bin` points to. */
   readonly directory: string;
   /** The programs there, with their lengths in bytes. */
   readonly sizes: Readonly<Record<string, number>>;
-  /** For people: which etcd it is, and how it was got. */
+  /** For people: which etcd it is, and its source. */
   readonly what: string;
 }
 
 /** The name of the file that holds a {@linkcode EtcdChoice}. */
 export const CHOICE_FILE = "bin.json";
 
-/** Returns what was got before if it is still right, looking at lengths only. */
+/** Returns the choice made before if its programs are still there, by their lengths. */
 export async function readChoice(
   store: string,
   wanted: EtcdSource | "any",
 ): Promise<EtcdChoice | undefined> {
   try {
-    const got: EtcdChoice = JSON.parse(
+    const choice: EtcdChoice = JSON.parse(
       await Deno.readTextFile(join(store, CHOICE_FILE)),
     );
-    if (got.wanted !== wanted || got.pinned !== PINNED_ETCD_VERSION) {
+    if (choice.wanted !== wanted || choice.pinned !== PINNED_ETCD_VERSION) {
       return undefined;
     }
-    if (await Deno.readLink(join(store, "bin")) !== got.directory) {
+    if (await Deno.readLink(join(store, "bin")) !== choice.directory) {
       return undefined;
     }
-    for (const [name, size] of Object.entries(got.sizes)) {
+    for (const [name, size] of Object.entries(choice.sizes)) {
       const found = await Deno.stat(join(store, "bin", name));
       if (found.size !== size || ((found.mode ?? 0) & 0o100) === 0) {
         return undefined;
       }
     }
-    return got;
+    return choice;
   } catch {
     return undefined;
   }
 }
 
-/** Says whether `KAT_DEV_ETCD` may hold this text, `any` standing for nothing. */
-export function isWanted(text: string): text is EtcdSource | "any" {
-  return text === "any" || SOURCES.some((way) => way === text);
+/** Whether a text names a source, or `any` of them. */
+export function isEtcdSource(text: string): text is EtcdSource | "any" {
+  return text === "any" || SOURCES.some((source) => source === text);
 }

@@ -1,5 +1,5 @@
 /**
- * Three ways to an etcd for development: the pinned release, a build of the
+ * Three sources of an etcd for development: the pinned release, a build of the
  * same version with Go, the distribution's packages.
  *
  * @module
@@ -24,33 +24,33 @@ import {
 
 /** Options of {@linkcode getEtcd}. */
 export interface GetEtcdOptions {
-  /** The way to use; `any` tries one after the other. */
+  /** The source to use; `any` tries one after the other. */
   readonly wanted: EtcdSource | "any";
   /** Tells people what goes on, a line at a time. */
   readonly say: (text: string) => void;
 }
 
 /** Makes a directory with etcd's programs in the store, and returns it. */
-type WayFunction = (store: string) => Promise<string>;
+type GetPrograms = (store: string) => Promise<string>;
 
-const WAY_FUNCTIONS: Readonly<Record<EtcdSource, WayFunction>> = {
+const GETTERS: Readonly<Record<EtcdSource, GetPrograms>> = {
   release: fromRelease,
   go: fromGo,
   distribution: fromDistribution,
 };
-const WAY_NAMES: Readonly<Record<EtcdSource, string>> = {
+const DESCRIPTIONS: Readonly<Record<EtcdSource, string>> = {
   release: "the release of its makers",
   go: "built with Go from its modules",
   distribution: "from the distribution's packages",
 };
 
-/** A network without a way out should not take long to find that out. */
+/** Without internet, the next source is tried soon. */
 const RELEASE_LIMITS = { answerMs: 10_000, attempts: 1 };
 const TEMPORARY_PREFIX = ".getting-";
 
 /**
- * Lets `bin` in the store lead to an etcd; what it led to before stays until
- * then. Returns `undefined` if no way worked, having said why.
+ * Points `bin` in the store to an etcd; it points to the one before until then.
+ * Returns `undefined` if no source worked, having said why.
  */
 export async function getEtcd(
   store: string,
@@ -59,29 +59,29 @@ export async function getEtcd(
   await Deno.mkdir(store, { recursive: true });
   using _lock = await lockCache(join(store, ".getting.lock"));
   await removeLeftovers(store);
-  for (const way of wanted === "any" ? SOURCES : [wanted]) {
+  for (const source of wanted === "any" ? SOURCES : [wanted]) {
     try {
-      say(`Getting etcd: ${WAY_NAMES[way]}`);
-      const directory = await WAY_FUNCTIONS[way](store);
+      say(`Getting etcd: ${DESCRIPTIONS[source]}`);
+      const directory = await GETTERS[source](store);
       const version = await askVersion(join(directory, "etcd"));
       if (supportOf(version) === "unsupported") {
         throw new KatError(`etcd ${versionText(version)} is not supported`);
       }
-      const got = {
+      const choice = {
         wanted,
         pinned: PINNED_ETCD_VERSION,
         directory: basename(directory),
         sizes: await sizesIn(directory),
-        what: `${versionText(version)}, ${WAY_NAMES[way]}`,
+        what: `${versionText(version)}, ${DESCRIPTIONS[source]}`,
       };
-      await lead(store, got);
-      return got;
+      await pointTo(choice, store);
+      return choice;
     } catch (error) {
       if (!(error instanceof KatError)) throw error;
-      say(`Not ${WAY_NAMES[way]}: ${error.message}`);
+      say(`Not ${DESCRIPTIONS[source]}: ${error.message}`);
     }
   }
-  say("Cannot get an etcd for development by any way: see above");
+  say("Cannot get an etcd for development from any source: see above");
   return undefined;
 }
 
@@ -98,17 +98,17 @@ async function sizesIn(directory: string): Promise<Record<string, number>> {
   return sizes;
 }
 
-/** Turns the link `bin` at one stroke, unless somebody made it a directory. */
-async function lead(store: string, got: EtcdChoice): Promise<void> {
+/** Replaces the link `bin` atomically, also where it is a directory. */
+async function pointTo(choice: EtcdChoice, store: string): Promise<void> {
   const bin = join(store, "bin");
   const old = await Deno.lstat(bin).catch(() => undefined);
   if (old?.isDirectory) await Deno.remove(bin, { recursive: true });
   const link = join(store, `${TEMPORARY_PREFIX}${crypto.randomUUID()}`);
-  await Deno.symlink(got.directory, link);
+  await Deno.symlink(choice.directory, link);
   await Deno.rename(link, bin);
   await Deno.writeTextFile(
     join(store, CHOICE_FILE),
-    JSON.stringify(got, null, 2),
+    JSON.stringify(choice, null, 2),
   );
 }
 
@@ -205,7 +205,7 @@ async function ownAptState(directory: string): Promise<string[]> {
   ].flatMap(([name, value]) => ["-o", `${name}=${value}`]);
 }
 
-/** Moves what `work` made to its directory, whole, unless it is there already. */
+/** Moves what `work` made to its directory, complete, unless it is there already. */
 async function make(
   directory: string,
   work: (temporary: string) => Promise<string>,

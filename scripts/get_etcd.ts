@@ -1,8 +1,8 @@
 /**
- * Gets an etcd for contributors and CI into `.cache/etcd/bin`, by whatever way
- * works here, and prints that directory's path; `deno task etcd`.
+ * Gets an etcd for contributors and CI into `.cache/etcd/bin`, from the first
+ * source that works here, and prints that directory's path; `deno task etcd`.
  *
- * `KAT_DEV_ETCD` names the one way to use: `release`, `go` or `distribution`.
+ * `KAT_DEV_ETCD` names the one source to use: `release`, `go` or `distribution`.
  * `--cache DIR` uses another directory than `.cache`. Not part of the agent.
  *
  * @module
@@ -11,7 +11,7 @@
 import { fileURLToPath } from "node:url";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { isWanted, readChoice, SOURCES } from "./etcd_choice.ts";
+import { isEtcdSource, readChoice, SOURCES } from "./etcd_choice.ts";
 
 if (import.meta.main) Deno.exitCode = await main();
 
@@ -29,23 +29,23 @@ async function main(): Promise<number> {
     return 2;
   }
   const wanted = Deno.env.get("KAT_DEV_ETCD") || "any";
-  if (!isWanted(wanted)) {
+  if (!isEtcdSource(wanted)) {
     say(
-      `Cannot get etcd by the way "${wanted}" in KAT_DEV_ETCD: there are ${
+      `Cannot get etcd from "${wanted}" in KAT_DEV_ETCD: the sources are ${
         SOURCES.join(", ")
       }`,
     );
     return 2;
   }
   const store = join(cache, "etcd");
-  let got = await readChoice(store, wanted);
-  if (got === undefined) {
+  let choice = await readChoice(store, wanted);
+  if (choice === undefined) {
     // Only now: what is needed to fetch takes longer to load than to look.
     const { getEtcd } = await import("./etcd_sources.ts");
-    got = await getEtcd(store, { wanted, say });
+    choice = await getEtcd(store, { wanted, say });
   }
-  if (got === undefined) return 1;
-  say(`etcd for development: ${got.what}`);
+  if (choice === undefined) return 1;
+  say(`etcd for development: ${choice.what}`);
   await Deno.stdout.write(new TextEncoder().encode(join(store, "bin") + "\n"));
   return 0;
 }

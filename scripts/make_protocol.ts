@@ -19,8 +19,8 @@ if (import.meta.main) {
 
 /**
  * Reads etcd3's `.proto` files and returns the descriptor as JSON text, without
- * etcd's users and roles, and how its gateway for JSON maps to it: nobody here
- * uses them, and all that stands in it is read at each start.
+ * etcd's users and roles, and the mapping of its JSON gateway: kat-agent uses
+ * none of these, and each start reads the whole descriptor.
  */
 export function describeProtocol(): string {
   const root = new protobuf.Root();

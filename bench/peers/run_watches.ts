@@ -1,5 +1,5 @@
 /**
- * So many watches in one client, and how late their events come.
+ * Opens many watches in one client and measures how late their events come.
  *
  * @module
  */
@@ -21,11 +21,12 @@ export interface Watching {
   readonly events: number;
 }
 
-/** How long the events may take to come, from the moment all watches stand. */
+/** How long the events may take to come, from the moment all watches are open. */
 const PATIENCE_MS = 60_000;
 
 /**
- * Opens the watches, says that they stand, and returns what came once all did.
+ * Opens the watches, reports that they are open, and returns the outcome once all
+ * events have come.
  * The outcome's time is the one from the first event to the last.
  *
  * A value begins with the time at which it was written, in milliseconds since

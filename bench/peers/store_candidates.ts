@@ -4,11 +4,12 @@
  * @module
  */
 
+import { sleep } from "../../tests/machine/sleep.ts";
 import { EtcdStore } from "../../src/store/etcd/etcd_store.ts";
 import { ELECTION_PREFIX } from "../../src/store/keys.ts";
 import type { Leadership } from "../../src/store/state_store.ts";
 
-/** Who campaigns. */
+/** The stores that campaign. */
 export interface Campaign {
   /** How many candidates there are, each with a connection and a lease of its own. */
   readonly candidates: number;
@@ -20,7 +21,7 @@ export interface Campaign {
 export interface HandOver {
   /** How many times. */
   readonly terms: number;
-  /** Whether whoever resigned comes back to the end of the queue first. */
+  /** Whether a candidate that resigned queues again first. */
   readonly again: boolean;
 }
 
@@ -64,12 +65,12 @@ export class StoreCandidates {
     return candidates;
   }
 
-  /** One leader after the other resigns; returns how long each time nobody led, in milliseconds. */
+  /** One leader after the other resigns; returns how long each time there was no leader, in milliseconds. */
   async handOver({ terms, again }: HandOver): Promise<readonly number[]> {
     const times: number[] = [];
     for (let term = 0; term < terms; term++) {
       const old = this.#leader;
-      if (old === undefined) throw new Error("Nobody leads");
+      if (old === undefined) throw new Error("There is no leader");
       const startMs = performance.now();
       const resigned = old.leadership.resign();
       const { atMs } = await this.#elected();
@@ -120,11 +121,7 @@ export class StoreCandidates {
     const [first] = this.#stores;
     while (
       (await first?.list(ELECTION_PREFIX))?.length !== this.#stores.length
-    ) await pause(LOOK_MS);
-    await pause(SETTLING_MS);
+    ) await sleep(LOOK_MS);
+    await sleep(SETTLING_MS);
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

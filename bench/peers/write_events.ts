@@ -4,6 +4,7 @@
  * @module
  */
 
+import { sleep } from "../../tests/machine/sleep.ts";
 import type { BenchClient } from "./bench_client.ts";
 import { wallClock } from "./wall_clock.ts";
 
@@ -45,7 +46,7 @@ export async function writeEvents(
       const value = `${now().toFixed(3)} `.padEnd(bytes, "x");
       puts.push(client.put(key, encoder.encode(value)));
     }
-    await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+    await sleep(TICK_MS);
   }
   await Promise.all(puts);
   return { ms: now() - start };

@@ -1,6 +1,6 @@
 /**
- * Bridges from promises and deadlines to AbortSignals, without leaving a timer
- * or a listener behind.
+ * Connects promises and deadlines with AbortSignals, and leaves no timer and no
+ * listener behind.
  *
  * @module
  */
@@ -8,8 +8,8 @@
 import { type Clock, systemClock } from "./clock.ts";
 
 /**
- * Settles as `promise` does, or rejects with the signal's reason if that comes
- * first. It stops the waiting, not the work.
+ * Settles as `promise` does, or rejects with the signal's reason if it aborts
+ * first. That ends the wait, not the work.
  */
 export function abortable<T>(
   promise: Promise<T>,
@@ -26,7 +26,7 @@ export function abortable<T>(
   });
 }
 
-/** Resolves once `signal` is aborted; rejects never. */
+/** Resolves once `signal` is aborted; never rejects. */
 export function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve();
@@ -34,19 +34,28 @@ export function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Why a deadline's timer ends; nobody sees it. */
-const TAKEN = new Error("The deadline was taken back");
+/** Resolves once `promise` has settled, but after `ms` milliseconds at the latest. */
+export async function settledWithin(
+  promise: Promise<unknown>,
+  ms: number,
+): Promise<void> {
+  using late = new Deadline(ms, () => new Error("Waited long enough"));
+  await abortable(promise, late.signal).catch(() => {});
+}
+
+/** The reason that ends the timer of a disposed deadline. */
+const DISPOSED = new Error("The deadline was disposed");
 
 /**
- * A signal that aborts after a time unless disposed before, and together with
- * the signals it was made from.
+ * A signal that aborts after a time, or with the first of its parent signals.
+ * Disposing it ends its timer.
  *
- * `AbortSignal.timeout` cannot be taken back, so its timer would outlive the
- * work it guards; this one ends with its block.
+ * `AbortSignal.timeout` is not used: its timer cannot be cancelled, and would go
+ * on after the work has ended.
  */
 export class Deadline implements Disposable {
   readonly #controller = new AbortController();
-  readonly #taken = new AbortController();
+  readonly #disposed = new AbortController();
   readonly #parents: readonly AbortSignal[];
   readonly #onParent = (event: Event) =>
     this.#controller.abort((event.target as AbortSignal).reason);
@@ -58,7 +67,7 @@ export class Deadline implements Disposable {
     parents: readonly (AbortSignal | undefined)[] = [],
     clock: Clock = systemClock,
   ) {
-    clock.sleep(ms, { signal: this.#taken.signal })
+    clock.sleep(ms, { signal: this.#disposed.signal })
       .then(() => this.#controller.abort(reason()), () => {});
     this.#parents = parents.filter((parent) => parent !== undefined);
     for (const parent of this.#parents) {
@@ -72,9 +81,9 @@ export class Deadline implements Disposable {
     return this.#controller.signal;
   }
 
-  /** Takes the timer and the listeners back. */
+  /** Ends the timer and removes the listeners. */
   [Symbol.dispose](): void {
-    this.#taken.abort(TAKEN);
+    this.#disposed.abort(DISPOSED);
     for (const parent of this.#parents) {
       parent.removeEventListener("abort", this.#onParent);
     }

@@ -1,5 +1,5 @@
 import { rejects, strictEqual } from "node:assert/strict";
-import { abortable, Deadline } from "./abortable.ts";
+import { abortable, Deadline, settledWithin } from "./abortable.ts";
 import { Backoff } from "./backoff.ts";
 import { systemClock } from "./clock.ts";
 
@@ -34,6 +34,13 @@ Deno.test("Deadline aborts with its parent's reason", () => {
   ]);
   parent.abort(new Error("parent"));
   strictEqual(deadline.signal.reason.message, "parent");
+});
+
+Deno.test("settledWithin() resolves with the promise or at the deadline, and never rejects", async () => {
+  await settledWithin(new Promise(() => {}), 1);
+  // A timer that was left behind would fail this test by its sanitizer.
+  await settledWithin(Promise.resolve(), 60_000);
+  await settledWithin(Promise.reject(new Error("failed")), 60_000);
 });
 
 Deno.test("systemClock.sleep() ends early with the signal's reason", async () => {

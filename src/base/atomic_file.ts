@@ -1,5 +1,5 @@
 /**
- * Files that are there whole or not at all, also after a power cut.
+ * Writes files that are complete or absent, even after a power cut.
  *
  * @module
  */
@@ -8,20 +8,21 @@ import { dirname } from "node:path";
 
 /** Options of {@linkcode writeFileAtomic}. */
 export interface WriteFileAtomicOptions {
-  /** The file's mode; 0600 unless said otherwise. */
+  /** The file's mode. @default {0o600} */
   readonly mode?: number;
 }
 
-/** Whether a name is one that {@linkcode writeFileAtomic} leaves when it is killed. */
+/** Whether the name is that of a temporary file that a killed {@linkcode writeFileAtomic} left. */
 export function isTemporary(name: string): boolean {
   return /\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$/.test(name);
 }
 
 /**
- * Replaces `path` with `text`: temporary file beside it, fsync, rename, fsync
- * of the directory. A reader sees the old text or the new one.
+ * Replaces the content of `path` with `text`: writes a temporary file beside it,
+ * syncs it, renames it, and syncs the directory. A reader sees the old text or the
+ * new one.
  *
- * @throws {Error} as the file system says; the old file is then untouched.
+ * @throws {Error} as the file system says; the old file is then unchanged.
  */
 export async function writeFileAtomic(
   path: string,
@@ -50,7 +51,7 @@ export async function writeFileAtomic(
   await syncDirectory(dirname(path));
 }
 
-/** Makes renames and new names in `path` survive a power cut. */
+/** Makes the names in the directory `path` durable, also new and renamed ones. */
 export async function syncDirectory(path: string): Promise<void> {
   using directory = await Deno.open(path, { read: true });
   await directory.sync();

@@ -1,20 +1,21 @@
 /**
- * Growing pauses between attempts, jittered so that nodes do not march in step.
+ * Growing pauses between attempts, with jitter so that nodes do not try at the
+ * same moments.
  *
  * @module
  */
 
 /** Options of {@linkcode Backoff}. */
 export interface BackoffOptions {
-  /** The first pause's upper bound, in milliseconds. */
+  /** The upper bound of the first pause, in milliseconds. */
   readonly firstMs: number;
-  /** What no pause exceeds, in milliseconds. */
+  /** The upper bound of every pause, in milliseconds. */
   readonly maxMs: number;
-  /** A number in [0, 1); handed in by tests. */
+  /** Returns a number in [0, 1); for tests. */
   readonly random?: () => number;
 }
 
-/** Doubles from `firstMs` to `maxMs`; each pause lies in the upper half of its bound. */
+/** Pauses whose bound doubles from `firstMs` to `maxMs`; each one is between half its bound and its bound. */
 export class Backoff {
   readonly #options: BackoffOptions;
   #attempts = 0;
@@ -24,15 +25,16 @@ export class Backoff {
     this.#options = options;
   }
 
-  /** How many pauses were taken since the last reset. */
+  /** The number of pauses since the last reset. */
   get attempts(): number {
     return this.#attempts;
   }
 
-  /** The next pause, in milliseconds. */
+  /** Returns the next pause, in milliseconds. */
   nextMs(): number {
     const { firstMs, maxMs, random = Math.random } = this.#options;
-    // 2 ** 30 × any first pause is past every maximum; more would only lose precision.
+    // 2 ** 30 times any first pause is above every maximum; a larger power would
+    // only lose precision.
     const bound = Math.min(maxMs, firstMs * 2 ** Math.min(this.#attempts, 30));
     this.#attempts += 1;
     return bound / 2 + random() * bound / 2;

@@ -1,5 +1,5 @@
 /**
- * Sizes for people.
+ * Writes a number of bytes for people.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
 
-/** A number of bytes as `12.3 MiB` or, from 10 GiB on, `12.3 GiB`. */
+/** Returns a number of bytes as `12.3 MiB`, or from 10 GiB on as `12.3 GiB`. */
 export function byteText(bytes: number): string {
   return bytes < 10 * GIB
     ? `${(bytes / MIB).toFixed(1)} MiB`

@@ -1,29 +1,29 @@
 /**
- * Time as a value that can be handed in, so that tests need not wait.
+ * The clock as a value that is passed in, so that tests need not wait.
  *
  * @module
  */
 
 /** Options of {@linkcode Clock.sleep}. */
 export interface SleepOptions {
-  /** Ends the wait early; the promise then rejects with its reason. */
+  /** Ends the wait early; the promise then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A monotonic clock and the way to wait. */
+/** A monotonic clock that can also wait. */
 export interface Clock {
   /**
-   * Milliseconds since some fixed moment; never goes back, and steps of the
-   * wall clock (NTP, an administrator) do not move it.
+   * Returns the milliseconds since a fixed moment. It never goes back, and does
+   * not change when NTP or an administrator sets the wall clock.
    */
   nowMs(): number;
   /**
-   * Milliseconds since some fixed moment, in which the time that the machine
-   * was suspended counts, as it does not in {@linkcode nowMs}. Known to the
-   * second only. `undefined` where nobody can say.
+   * Returns the milliseconds since a fixed moment, to the second. Unlike
+   * {@linkcode nowMs} it also counts the time that the machine was suspended.
+   * `undefined` if that is unknown.
    */
   bootMs?(): number | undefined;
-  /** Resolves after `ms` milliseconds, at once if that is over, or rejects with the signal's reason. */
+  /** Resolves after `ms` milliseconds, at once if that is below zero, or rejects with the signal's reason. */
   sleep(ms: number, options?: SleepOptions): Promise<void>;
 }
 
@@ -41,16 +41,16 @@ export const systemClock: Clock = {
       const timer = setTimeout(() => {
         signal?.removeEventListener("abort", onAbort);
         resolve();
-        // What is over by now would make the runtime print a warning.
+        // For a time below zero the runtime would print a warning.
       }, Math.max(0, ms));
       signal?.addEventListener("abort", onAbort, { once: true });
     }),
 };
 
 /**
- * The machine's uptime. On Linux that is CLOCK_BOOTTIME, on macOS the time
- * since the kernel's boot time, which moves with steps of the wall clock: both
- * run on in suspend, and no step of the wall clock changes them.
+ * The machine's uptime. On Linux that is CLOCK_BOOTTIME; on macOS it is the time
+ * since the kernel's boot time, which the kernel adjusts when the wall clock is
+ * set. Both count suspended time, and setting the wall clock changes neither.
  */
 function uptimeMs(): number | undefined {
   try {

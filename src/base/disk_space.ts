@@ -1,20 +1,20 @@
 /**
- * The space on the disk of a directory.
+ * Reads the free space on the disk of a directory.
  *
  * @module
  */
 
 import { statfs } from "node:fs/promises";
 
-/** A disk, in bytes. */
+/** The size of a disk, in bytes. */
 export interface DiskSpace {
-  /** What is left to this user. */
+  /** The space that this user can still use. */
   readonly freeBytes: number;
-  /** All of it. */
+  /** The whole size. */
   readonly totalBytes: number;
 }
 
-/** Asks for the disk that holds `path`; `undefined` if that cannot be told. */
+/** Returns the space on the disk that holds `path`; `undefined` if it cannot be read. */
 export async function diskSpace(path: string): Promise<DiskSpace | undefined> {
   try {
     const { bavail, blocks, bsize } = await statfs(path);

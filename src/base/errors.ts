@@ -6,7 +6,7 @@
  * @module
  */
 
-/** What the process says with its exit code. */
+/** The exit codes of the process. */
 export const ExitCode = {
   /** Done, or stopped as asked. */
   ok: 0,
@@ -16,7 +16,7 @@ export const ExitCode = {
   usage: 2,
   /** A bug: please report it. */
   bug: 70,
-  /** `cluster.kat` is wrong (EX_CONFIG), so that systemd does not restart for ever. */
+  /** `cluster.kat` is wrong (EX_CONFIG); systemd does not restart the agent then. */
   config: 78,
 } as const;
 
@@ -29,20 +29,19 @@ export interface KatErrorOptions {
   readonly cause?: unknown;
   /** What the user can do next, as one sentence. */
   readonly hint?: string | undefined;
-  /** Lines of somebody else's words that explain more, shown below the message. */
+  /** Lines from another program that explain more, shown below the message. */
   readonly details?: readonly string[] | undefined;
 }
 
 /**
- * Expected trouble: the command line prints message and hint, never a stack.
+ * An expected failure: the command line prints its message and hint, and no stack.
  *
- * The message is sentence case without a full stop: what could not be done,
- * then a colon and why.
+ * The message has no full stop: what could not be done, a colon, and the reason.
  */
 export class KatError extends Error {
   /** What the user can do next. */
   readonly hint: string | undefined;
-  /** Lines of somebody else's words that explain more. */
+  /** Lines from another program that explain more. */
   readonly details: readonly string[];
   /** The exit code of a command that ends with this error. */
   readonly exitCode: ExitCode = ExitCode.failed;
@@ -62,12 +61,12 @@ export class UsageError extends KatError {
   override readonly exitCode: ExitCode = ExitCode.usage;
 }
 
-/** The reason of the root signal once SIGTERM, SIGINT or SIGHUP has come: not a failure. */
+/** The reason of the root signal after SIGTERM, SIGINT or SIGHUP; it is not a failure. */
 export class ShutdownRequested extends Error {
-  /** The signal that asked, as `SIGTERM`. */
+  /** The signal that the process received, as `SIGTERM`. */
   readonly signalName: string;
 
-  /** The reason for a stop that `signalName` asked for. */
+  /** The reason for a stop after the signal `signalName`. */
   constructor(signalName: string) {
     super(`Stopped by ${signalName}`);
     this.name = new.target.name;
@@ -75,7 +74,7 @@ export class ShutdownRequested extends Error {
   }
 }
 
-/** Returns the text of anything that was thrown. */
+/** Returns the message of any value that was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

@@ -1,12 +1,12 @@
 /**
- * Keeps text of others from steering the terminal it is printed on.
+ * Makes text from outside safe to print on a terminal.
  *
  * @module
  */
 
 /**
- * Writes control and format characters as `\uXXXX`: nothing that a message
- * quotes may move the cursor, colour the terminal or hide text.
+ * Replaces control and format characters by `\uXXXX`, so that quoted text cannot
+ * move the cursor, colour the terminal or hide text.
  */
 export function escapeControls(text: string): string {
   return text.replace(

@@ -1,12 +1,12 @@
 /**
- * Puts off what `Intl.Segmenter` loads until somebody segments: the library of
- * the command line makes one as it loads, for the width of help texts, and the
- * tables behind it cost each start 11 ms and 2 MB.
+ * Delays the tables of `Intl.Segmenter` until a text is segmented. The library of
+ * the command line makes a segmenter when it is loaded, for the width of help
+ * texts, and the tables would cost each start 11 ms and 2 MB.
  *
  * @module
  */
 
-/** Replaces `Intl.Segmenter` by one that is made when it is first used. */
+/** Replaces `Intl.Segmenter` by a class that makes the real one at the first use. */
 export function putOffSegmenter(): void {
   const { Segmenter } = Intl;
   class LateSegmenter implements Intl.Segmenter {

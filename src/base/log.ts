@@ -1,6 +1,7 @@
 /**
- * What every room logs with: one fixed sentence plus fields. Where the lines
- * go is decided by `logging/start_logging.ts`, or by the host of a Worker.
+ * The loggers of the components: one fixed sentence plus fields. Where the lines
+ * go is left to `logging/start_logging.ts`, or in a Worker to the thread that
+ * started it.
  *
  * @module
  */
@@ -16,8 +17,8 @@ import {
 
 export type { LogLevel, LogRecord };
 
-/** The rooms that log; the category of each line. */
-export type LogRoom =
+/** The components that log; the category of each line. */
+export type LogComponent =
   | "agent"
   | "cli"
   | "cluster"
@@ -25,31 +26,31 @@ export type LogRoom =
   | "etcd"
   | "store";
 
-/** What the library says of itself. */
+/** Silences what LogTape logs about itself. */
 export const SILENT_META: LoggerConfig<string, string> = {
   category: ["logtape", "meta"],
   sinks: [],
   lowestLevel: "fatal",
 };
 
-/** Returns the logger of a room. Silent until {@linkcode startLogging}. */
-export function logger(room: LogRoom): Logger {
-  return getLogger(["kat", room]);
+/** Returns the logger of a component. It writes nothing before {@linkcode startLogging}. */
+export function logger(component: LogComponent): Logger {
+  return getLogger(["kat", component]);
 }
 
 let lowestLevel: LogLevel = "fatal";
 
-/** Remembers the lowest level that is written, for Workers that start later. */
+/** Sets the lowest level that is written, for Workers that start later. */
 export function setLogLevel(level: LogLevel): void {
   lowestLevel = level;
 }
 
-/** The lowest level that is written. */
+/** Returns the lowest level that is written. */
 export function logLevel(): LogLevel {
   return lowestLevel;
 }
 
-/** Hands each record to `send` instead of writing it: for a part of the program whose host writes. */
+/** Passes each record to `send` instead of writing it: in a Worker, whose records another thread writes. */
 export function startForwarding(
   level: LogLevel,
   send: (record: LogRecord) => void,
@@ -65,7 +66,7 @@ export function startForwarding(
   });
 }
 
-/** Logs a record of another part of the program, with its own time. */
+/** Logs a record of another thread, with the time that it has. */
 export function relog({ category, ...record }: LogRecord): void {
   getLogger(category).emit(record);
 }

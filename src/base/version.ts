@@ -1,5 +1,5 @@
 /**
- * Which kat-agent this is.
+ * The version of kat-agent, and how this file was built.
  *
  * @module
  */
@@ -10,10 +10,10 @@ import build from "./build.json" with { type: "json" };
 /** The version in `deno.json`, as `0.1.0`. */
 export const VERSION: string = manifest.version;
 
-/** What the file that runs was made of; `build.json` is written by the build. */
+/** The form of this build, for people; the build writes it to `build.json`. */
 export const BUILD: string = describeBuild(build);
 
-/** For people: the form of this build and its commit. */
+/** The form of this build and its commit, in words. */
 function describeBuild(
   { form, commit }: { readonly form: string; readonly commit: string },
 ): string {

@@ -137,7 +137,9 @@ async function disarm(
   flags: TargetFlags,
   context: Context,
 ): Promise<ExitCode> {
-  const { disarmNoSpace } = await import("../etcd/client/compact_defrag.ts");
+  const { disarmNoSpace } = await import(
+    "../etcd/client/disarm_no_space.ts"
+  );
   const { endpoints } = await findTarget(flags, context);
   const { signal, stdout } = context;
   const quotaBytes = await answered("disarm", storedQuota(endpoints, signal));

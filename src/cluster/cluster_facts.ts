@@ -9,12 +9,12 @@
 import { type DiskSpace, diskSpace } from "../base/disk_space.ts";
 import { EtcdCallError } from "../etcd/client/etcd_call_error.ts";
 import {
-  type ListedMember,
   listMembersWithStatus,
+  type MemberWithStatus,
   statusIfAnswering,
 } from "../etcd/client/member_status.ts";
 import { readLogTail } from "../etcd/process/etcd_log_file.ts";
-import { explainLastEnd } from "../etcd/process/explain_exit.ts";
+import { explainLastEnd } from "../etcd/process/diagnose_log.ts";
 import { EtcdStore } from "../store/etcd/etcd_store.ts";
 import { ELECTION_PREFIX } from "../store/keys.ts";
 import { type KV, type StateStore, StoreError } from "../store/state_store.ts";
@@ -65,7 +65,7 @@ export interface LeaderFacts {
 }
 
 /** A member; `status` is absent if it does not answer. */
-export type MemberFacts = Pick<ListedMember, "name" | "url" | "status">;
+export type MemberFacts = Pick<MemberWithStatus, "name" | "url" | "status">;
 
 /** What a node's own files tell. */
 export interface LocalFacts {

@@ -1,6 +1,6 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import type { ClusterSpec } from "../config/cluster_config.ts";
-import type { EtcdMemberStatus } from "../etcd/client/etcd_maintenance.ts";
+import type { EtcdMemberStatus } from "../etcd/client/member_status.ts";
 import type {
   ClusterFacts,
   LocalFacts,

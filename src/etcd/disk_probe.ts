@@ -1,6 +1,6 @@
 /**
- * How long a disk takes to make a small write last: what etcd does for every
- * write it confirms.
+ * Measures how long a disk takes to store a small write for good, as etcd does
+ * for every write that it confirms. What follows from it is left to `etcd_timing`.
  *
  * @module
  */
@@ -8,39 +8,39 @@
 import { join } from "node:path";
 import { systemClock } from "../base/clock.ts";
 
-/** What was measured. */
+/** A measurement of a disk. */
 export interface DiskProbe {
-  /** The time that 99 of 100 writes do not exceed, in milliseconds. */
+  /** 99 of 100 writes took at most this time, in milliseconds. */
   readonly p99Ms: number;
-  /** How many writes that is taken from. */
+  /** The number of writes. */
   readonly writes: number;
 }
 
 /** Options of {@linkcode probeDisk}. */
 export interface ProbeOptions {
-  /** Ends the probe. */
+  /** Ends the measurement. */
   readonly signal?: AbortSignal | undefined;
-  /** How many writes. @default {200} */
+  /** The number of writes. @default {200} */
   readonly writes?: number | undefined;
-  /** When to stop with fewer, in milliseconds. @default {1000} */
+  /** The time after which it stops with fewer writes, in milliseconds. @default {1000} */
   readonly withinMs?: number | undefined;
 }
 
 /**
- * As many as a fast disk takes in 40 ms; of 200, the third worst is the p99, so
- * that one hiccup of the machine does not count.
+ * A fast disk does them in 40 ms. Of 200 writes the third slowest is the p99, so
+ * that one delay of the machine does not count.
  */
 const WRITES = 200;
-/** Nobody waits longer for it; an SD card of 50 ms a write still gives 20. */
+/** The start waits no longer than this; an SD card with 50 ms for a write still gives 20 of them. */
 const WITHIN_MS = 1_000;
-/** The size of an entry in etcd's log, as its makers measure disks with. */
+/** The size of an entry in etcd's log; the etcd project measures disks with it. */
 const WRITE_BYTES = 2_300;
-/** Fewer say nothing. */
-const FEWEST = 5;
+/** Fewer writes are no measurement. */
+const FEWEST_WRITES = 5;
 
 /**
- * Measures the disk of `directory` in a file that is gone from it at once.
- * `undefined` if that cannot be done, or was ended; rejects never.
+ * Measures the disk of `directory` in a file that it removes at once. Returns
+ * `undefined` if it cannot, or was ended early; never rejects.
  */
 export async function probeDisk(
   directory: string,
@@ -53,7 +53,7 @@ export async function probeDisk(
       createNew: true,
       mode: 0o600,
     });
-    // Open, it takes writes; and whatever happens, nothing is left of it.
+    // The open file still takes writes, and nothing is left if this process dies.
     await Deno.remove(path);
     const bytes = new Uint8Array(WRITE_BYTES);
     const endMs = systemClock.nowMs() + withinMs;
@@ -72,9 +72,9 @@ export async function probeDisk(
   }
 }
 
-/** The p99 of the times of some writes, in milliseconds; `undefined` if they are too few. */
+/** Returns the p99 of the times of writes, in milliseconds; `undefined` if they are too few. */
 export function summarize(times: readonly number[]): DiskProbe | undefined {
-  if (times.length < FEWEST) return undefined;
+  if (times.length < FEWEST_WRITES) return undefined;
   const sorted = times.toSorted((a, b) => a - b);
   const p99Ms = sorted[Math.ceil(sorted.length * 0.99) - 1];
   return p99Ms === undefined ? undefined : { p99Ms, writes: times.length };

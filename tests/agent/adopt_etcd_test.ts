@@ -108,7 +108,7 @@ Deno.test("run after the agent was killed adopts its etcd without a gap, leads, 
       ),
       [node.etcdPid],
     );
-    // It is stopped below, which no client would take for a gap.
+    // The test stops it below; that is no gap in the service.
     await client[Symbol.asyncDispose]();
 
     const { code, stderr } = await agent.stop();
@@ -141,7 +141,10 @@ Deno.test("an adopted etcd that is killed is started again, and the node leads",
 
   await agent.logged("etcd ended by itself", mark);
   const again = await agent.logged("etcd is started again", mark);
-  strictEqual(again.fields.reason, "it ended, how is known to nobody");
+  strictEqual(
+    again.fields.reason,
+    "it ended; its exit code is unknown, because an earlier agent started it",
+  );
   const started = await agent.logged("etcd started", mark);
   await agent.logged("etcd serves", mark);
   const { code, stderr } = await agent.stop();

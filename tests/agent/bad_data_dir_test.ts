@@ -16,7 +16,7 @@ import { treeHash } from "../machine/tree_hash.ts";
 
 const run = ({ data }: Place) => ["run", `--data-dir=${data}`];
 
-/** Three members, of which this one is the first; nobody plays the others. */
+/** Three members, of which this one is the first; the others do not exist. */
 function three(place: Place): string[] {
   const members = ["n1", "n2", "n3"].map((name, index) =>
     `${name}=http://127.0.0.${index + 1}:${place.file.peerPort}`
@@ -41,7 +41,7 @@ function spoiled(
   };
 }
 
-/** Changes what the node remembers. */
+/** Changes node.json. */
 function remembering(
   change: (record: Record<string, unknown>) => void,
 ): (place: Place) => Promise<void> {
@@ -61,13 +61,13 @@ const asNobodySpecial = () =>
 /** What any directory is refused for, alone and as one of three. */
 const EITHER: readonly Omit<BadInput, "args">[] = [
   {
-    name: "a data directory that leads nowhere",
+    name: "a data directory that is a dangling link",
     given: ({ dir, data }) => Deno.symlink(`${dir}/nowhere`, data),
     code: 1,
     says: /symbolic link to nothing/,
   },
   {
-    name: "a data directory with somebody's etcd directory",
+    name: "a data directory with the etcd directory of another program",
     async given({ data }) {
       await Deno.mkdir(`${data}/etcd/base/1`, { recursive: true });
     },
@@ -75,7 +75,7 @@ const EITHER: readonly Omit<BadInput, "args">[] = [
     says: /it holds "etcd" and no node\.json/,
   },
   {
-    name: "a data directory that nobody may read",
+    name: "a data directory without read permission",
     given: ({ data }) => Deno.mkdir(data, { mode: 0 }),
     prefix: asNobodySpecial,
     untouched: ({ file }) => file.path,
@@ -83,7 +83,7 @@ const EITHER: readonly Omit<BadInput, "args">[] = [
     says: /permission denied|no permission/,
   },
   {
-    name: "a data directory that nobody may write",
+    name: "a data directory without write permission",
     given: ({ data }) => Deno.mkdir(data, { mode: 0o500 }),
     prefix: asNobodySpecial,
     code: 1,
@@ -166,7 +166,7 @@ const NODES: readonly BadInput[] = [
     says: /"member" is not a directory/,
   },
   {
-    name: "a node whose etcd directory leads nowhere",
+    name: "a node whose etcd directory is a dangling link",
     given: spoiled(async ({ dir, data }) => {
       await Deno.rename(`${data}/etcd`, `${dir}/moved`);
       await Deno.symlink(`${dir}/nowhere`, `${data}/etcd`);
@@ -176,14 +176,14 @@ const NODES: readonly BadInput[] = [
     says: /symbolic link to nothing/,
   },
   {
-    name: "a node with somebody's files in its etcd directory",
+    name: "a node with unknown files in its etcd directory",
     given: spoiled(({ data }) => Deno.writeTextFile(`${data}/etcd/mine`, "")),
     args: run,
     code: 1,
     says: /it holds "mine"/,
   },
   {
-    name: "a node whose etcd directory belongs to somebody else",
+    name: "a node whose etcd directory belongs to another user",
     given: spoiled(({ data }) => Deno.chown(`${data}/etcd`, 1, null)),
     args: run,
     ignore: !isRoot,
@@ -191,7 +191,7 @@ const NODES: readonly BadInput[] = [
     says: /it belongs to user 1, and kat-agent runs as user 0/,
   },
   {
-    name: "a node whose memory nobody may read",
+    name: "a node whose node.json cannot be read",
     given: spoiled(({ data }) => Deno.chmod(`${data}/node.json`, 0)),
     args: run,
     prefix: asNobodySpecial,
@@ -200,7 +200,7 @@ const NODES: readonly BadInput[] = [
     says: /node\.json": permission denied/,
   },
   {
-    name: "a node whose memory is a directory",
+    name: "a node whose node.json is a directory",
     given: spoiled(async ({ data }) => {
       await Deno.remove(`${data}/node.json`);
       await Deno.mkdir(`${data}/node.json`);
@@ -210,7 +210,7 @@ const NODES: readonly BadInput[] = [
     says: /node\.json": it is not a regular file/,
   },
   {
-    name: "a node whose memory is too long",
+    name: "a node whose node.json is too long",
     given: spoiled(({ data }) =>
       Deno.writeTextFile(`${data}/node.json`, " ".repeat(2_000_000))
     ),
@@ -219,35 +219,35 @@ const NODES: readonly BadInput[] = [
     says: /node\.json": it has 2000000 bytes/,
   },
   {
-    name: "a node whose memory is of a newer kat-agent",
+    name: "a node whose node.json is of a newer kat-agent",
     given: remembering((record) => record.formatVersion = 2),
     args: run,
     code: 1,
     says: /it has format 2, and this kat-agent knows 1/,
   },
   {
-    name: "a node whose memory lacks a field",
+    name: "a node whose node.json lacks a field",
     given: remembering((record) => delete record.nodeName),
     args: run,
     code: 1,
     says: /"nodeName" is wrong/,
   },
   {
-    name: "a node whose memory has a configuration that is none",
+    name: "a node whose node.json has an invalid configuration",
     given: remembering((record) => record.spec = { etcdClientPort: "x" }),
     args: run,
     code: 1,
     says: /node\.json: "spec" is wrong/,
   },
   {
-    name: "a node whose memory has an address that is none",
+    name: "a node whose node.json has an invalid address",
     given: remembering((record) => record.advertiseAddress = "no address"),
     args: run,
     code: 1,
     says: /node\.json: "advertiseAddress" is wrong/,
   },
   {
-    name: "a node whose memory has a peer URL that is none",
+    name: "a node whose node.json has an invalid peer URL",
     given: remembering((record) =>
       record.initialCluster = [{ name: "n1", peerUrl: "no URL" }]
     ),

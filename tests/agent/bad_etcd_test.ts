@@ -37,7 +37,7 @@ function program(content: string | Uint8Array, mode = 0o755) {
   };
 }
 
-/** The first bytes of a program for a machine that there is not. */
+/** The first bytes of a program for a machine that does not exist. */
 function foreignProgram(): Uint8Array {
   const header = new Uint8Array(64);
   header.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
@@ -76,7 +76,7 @@ const NO_PROGRAM: readonly BadInput[] = ([
 
 testBadInputs(NO_PROGRAM);
 
-/** What etcds say of themselves and then do. */
+/** Versions that programs print, and what they then do. */
 const ENDS: readonly (readonly [what: string, act: string, says: RegExp])[] = [
   ["with 0", "exit 0", /exit code 0/],
   ["with 1 and its last words", "echo 'not today' >&2; exit 1", /not today/],
@@ -105,7 +105,7 @@ for (const [what, act, says] of ENDS) {
   });
 }
 
-Deno.test("run goes on where the file that remembers etcd's process is garbage", async () => {
+Deno.test("run starts when etcd.pid is garbage", async () => {
   await using dir = await tempDir();
   const file = await writeClusterFile(dir.path);
   const place = { dir: dir.path, data: `${dir.path}/data`, file };

@@ -6,7 +6,7 @@ import { etcdBinaries } from "../machine/tested_etcd.ts";
 import { processesNaming } from "../machine/processes.ts";
 import { tempDir } from "../machine/temp_dir.ts";
 
-/** Near the longest that the kernel takes. */
+/** Near the longest argument that the kernel accepts. */
 const LONG = "a".repeat(128 * 1024 - 100);
 /** Colours, clears the screen, ends the line. */
 const RAW = "\x1b[31mred\x1b[2J\nline\u202e";
@@ -39,13 +39,13 @@ const COMMAND_LINES: readonly BadInput[] = [
     says: /--data-dir/,
   },
   {
-    name: "an option after the words that is none",
+    name: "an unknown option after the arguments",
     args: ({ file }) => ["config", "validate", file.path, "--strict"],
     code: 2,
     says: /`--strict`/,
   },
   {
-    name: "two files where one is wanted",
+    name: "two files in place of one",
     args: ({ file }) => ["config", "show", file.path, file.path],
     code: 2,
     says: /cluster\.kat/,
@@ -120,7 +120,7 @@ const COMMAND_LINES: readonly BadInput[] = [
 
 const SURROUNDINGS: readonly BadInput[] = [
   {
-    name: "to say nothing where standard output is full",
+    name: "to lose output when standard output is full",
     args: () => ["version"],
     prefix: shell("exec >/dev/full;"),
     ignore: Deno.build.os !== "linux",
@@ -164,13 +164,13 @@ for (const [name, words] of PARTS) {
     const prefix = shell(words)();
 
     strictEqual((await runAgent(["frob"], { prefix })).code, 2);
-    // Nobody hears the answer, which is no success.
+    // The answer reaches no reader, which is no success.
     const { code } = await runAgent(["version"], { prefix });
     ok(code === 0 || code === 1, String(code));
   });
 }
 
-Deno.test("kat-agent says that its reader has gone", async () => {
+Deno.test("kat-agent shows no stack trace when the reader of its output has ended", async () => {
   // `head` ends after one line of many; the shell tells the exit code.
   const { stdout, stderr } = await runAgent(["completion", "bash"], {
     prefix: [
@@ -199,7 +199,10 @@ Deno.test("init with few open files says what is missing, and leaves no process"
   );
 
   strictEqual(code, 1, stderr);
-  match(stderr, /^kat-agent: Cannot run etcd: .*too few files/m);
+  match(
+    stderr,
+    /^kat-agent: Cannot run etcd: .*its limit of open files is too low/m,
+  );
   match(stderr, /ulimit -n/);
   strictEqual((await processesNaming(dir.path)).length, 0);
 

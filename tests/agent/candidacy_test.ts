@@ -19,7 +19,7 @@ async function node(dir: string) {
     endpoint: `http://127.0.0.1:${file.clientPort}`,
     init: () => startAgent(initArgs(file, data)),
     run: () => startAgent(["run", `--data-dir=${data}`]),
-    /** The key that the node remembers, once it is another than `before`. */
+    /** The key in node.json, once it is another than `before`. */
     remembered: (before?: string): Promise<string> =>
       eventually(async () => {
         const text = await Deno.readTextFile(`${data}/node.json`);
@@ -83,7 +83,7 @@ Deno.test("a node whose agent was killed leaves the term of another agent of its
   await using again = run();
   await again.logged(GAVE_BACK);
   const { fields } = await namesake.logged("Became leader: n1");
-  // Once more: what is remembered now is the key of `again`.
+  // A second time: node.json now has the key of `again`.
   await remembered(key);
   again.kill("SIGKILL");
   await again.ended;

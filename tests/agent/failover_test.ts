@@ -61,7 +61,7 @@ Deno.test("a second agent leads within the lease and 2 s when the leader is kill
   ok(tookMs <= boundMs, `it took ${tookMs} ms, more than ${boundMs}`);
 });
 
-Deno.test("both agents recover when the leader and its etcd stop and come back", async () => {
+Deno.test("both agents recover when the leader and its etcd stop and start again", async () => {
   await using dir = await tempDir();
   const file = await writeClusterFile(dir.path, {
     spec: { leaderLeaseSeconds: 3 },

@@ -8,12 +8,12 @@ import { etcdBinaries } from "../machine/tested_etcd.ts";
 import { startRawHttpServer } from "../fakes/raw_http_server.ts";
 import { tempDir } from "../machine/temp_dir.ts";
 
-Deno.test("an agent whose etcd turns out to be another than it looked like runs the one that was checked, and nothing else", async () => {
+Deno.test("an agent that guessed its etcd wrongly runs only the etcd that it checked", async () => {
   await using dir = await tempDir();
   await using mirror = startRawHttpServer((_request, { send }) =>
     send("404 Not Found")
   );
-  // By its name the release in the cache; by its bytes somebody else's program.
+  // By its name the release in the cache; by its bytes another program.
   const cache = join(dir.path, "cache");
   const release = releaseDirectory(cache, etcdRelease());
   const trace = join(dir.path, "was-run");

@@ -59,7 +59,7 @@ function recordOf({ options }: TestMember) {
   return { nodeName: "n1", clusterUid: UID, initialCluster };
 }
 
-/** What an agent looks at before it starts etcd. */
+/** What an agent checks before it starts etcd. */
 function inspect(
   member: TestMember,
   record: Parameters<typeof refuseOtherData>[0] = recordOf(member),
@@ -120,7 +120,7 @@ Deno.test("IdentityKeeper writes when the store has grown, and nothing while it 
   strictEqual((await Deno.stat(path)).ino, ino);
 });
 
-Deno.test("IdentityKeeper stops although what it writes to never answers", async () => {
+Deno.test("IdentityKeeper stops although its write never ends", async () => {
   await using member = await testMember();
   await using _etcd = await serve(member);
   const stop = new AbortController();
@@ -193,12 +193,12 @@ Deno.test("an older copy of etcd's data is refused before etcd starts, for one m
   }
   strictEqual(await treeHash(dataDir), before);
 
-  // The way out that the hint names.
+  // The remedy that the hint names.
   await Deno.remove(dataPaths(member.dir).identity);
   strictEqual(await inspect(member), undefined);
 });
 
-Deno.test("a store that came back behind what the node has seen is refused", async () => {
+Deno.test("a store with fewer revisions than the node has seen is refused", async () => {
   await using member = await memberOfYesterday();
   const known = await readIdentity(dataPaths(member.dir).identity);
   await using _etcd = await serve(member);
@@ -218,13 +218,13 @@ Deno.test("a store that came back behind what the node has seen is refused", asy
   await rejects(keep(member, { known }), /came back at revision 2/);
   strictEqual(await Deno.readTextFile(dataPaths(member.dir).identity), kept);
 
-  // The way out that the hint names.
+  // The remedy that the hint names.
   await Deno.remove(dataPaths(member.dir).identity);
   await using _keeper = await keep(member);
   strictEqual((await inspect(member))?.revision, 2n);
 });
 
-Deno.test("IdentityKeeper alarms once when the store steps back under a running agent, and keeps what it knew", async () => {
+Deno.test("IdentityKeeper logs one error when the store goes back to an older revision, and keeps what it knew", async () => {
   await using member = await testMember();
   await using copy = await tempDir();
   const { dataDir } = member.options.member;
@@ -278,7 +278,7 @@ Deno.test("the data of two members that were swapped are refused before etcd sta
   for (const member of [first, second]) {
     await (await keep(member))[Symbol.asyncDispose]();
   }
-  // The last of two hands its leadership to nobody, and waits for that.
+  // The last of two has no successor, and waits for one until its deadline.
   await Promise.all(etcds.map((etcd) => etcd.stop({ graceMs: 500 })));
   await Deno.rename(`${first.dir}/etcd`, `${first.dir}/aside`);
   await Deno.rename(`${second.dir}/etcd`, `${first.dir}/etcd`);
@@ -328,7 +328,10 @@ Deno.test("an etcd that may not take over the data is refused before it starts",
   await rejects(
     inspect(member, undefined, { major: 3, minor: 5, patch: 33 }),
     (error: KatError) => {
-      match(error.message, /etcd 3\.5\.33 cannot go back behind etcd 3\.6/);
+      match(
+        error.message,
+        /etcd 3\.5\.33 is too old for data .* of version 3\.6/,
+      );
       match(error.hint ?? "", /^Use etcd 3\.6 or newer/);
       return true;
     },

@@ -8,7 +8,7 @@ import { makeCluster } from "../machine/cluster_on_etcd.ts";
 import { startTestEtcd } from "../machine/test_etcd.ts";
 import { etcdctl } from "../machine/etcdctl.ts";
 import { eventually } from "../machine/eventually.ts";
-import { processesNaming } from "../machine/processes.ts";
+import { processesNaming, processNumbers } from "../machine/processes.ts";
 import { tempDir } from "../machine/temp_dir.ts";
 import { treeHash } from "../machine/tree_hash.ts";
 
@@ -148,8 +148,7 @@ Deno.test("a leader that has nothing to do writes nothing", async () => {
 
 /** The bytes that a process has caused to be written to storage. */
 async function writtenBytes(pid: number): Promise<number> {
-  const text = await Deno.readTextFile(`/proc/${pid}/io`);
-  return Number(/^write_bytes: (\d+)$/m.exec(text)?.[1]);
+  return (await processNumbers(pid, "io"))("write_bytes");
 }
 
 Deno.test("flags can be given as variables of the environment", async () => {
@@ -224,7 +223,7 @@ Deno.test("init applies a changed setting that may change, and says so", async (
 
 Deno.test("an agent whose etcd is killed ends its term at once, starts etcd again and leads on the same data", async () => {
   await using dir = await tempDir();
-  // Far more than the test waits for anything: nothing here comes by its end.
+  // Far longer than the test waits: nothing here happens because it ran out.
   const file = await writeClusterFile(dir.path, {
     spec: { leaderLeaseSeconds: 300 },
   });
@@ -250,7 +249,7 @@ Deno.test("an agent whose etcd is killed ends its term at once, starts etcd agai
   );
 });
 
-Deno.test("run on a damaged log of etcd says so with etcd's own last words, and repairs nothing", async () => {
+Deno.test("run on a damaged log of etcd reports it with etcd's own last output, and repairs nothing", async () => {
   await using dir = await tempDir();
   const file = await writeClusterFile(dir.path);
   const data = `${dir.path}/data`;
@@ -261,8 +260,8 @@ Deno.test("run on a damaged log of etcd says so with etcd's own last words, and 
   const [log] = (await Array.fromAsync(Deno.readDir(wal)))
     .filter(({ name }) => name.endsWith(".wal"));
   const bytes = await Deno.readFile(`${wal}/${log?.name}`);
-  // In the second record, of who the member is: under its checksum, and never
-  // taken for a record that a power cut left unfinished.
+  // In the second record, the member's identity: its checksum fails, and it is
+  // never taken for a record that a power cut left incomplete.
   bytes[44] = (bytes[44] ?? 0) ^ 0xff;
   await Deno.writeFile(`${wal}/${log?.name}`, bytes);
 
@@ -301,11 +300,11 @@ Deno.test("an agent whose etcd lost its data makes no new cluster of it", async 
   strictEqual((await agent.stop()).code, 0);
 });
 
-Deno.test("init goes on with a corrected file where the first never came to a cluster", async () => {
+Deno.test("init continues with a corrected file when the first start made no cluster", async () => {
   await using dir = await tempDir();
   const file = await writeClusterFile(dir.path);
   const args = initArgs(file, `${dir.path}/data`);
-  // Passes for etcd until it is to serve.
+  // Looks like etcd until it should serve.
   const failing = `${dir.path}/failing-etcd`;
   await Deno.writeTextFile(
     failing,
@@ -321,7 +320,7 @@ Deno.test("init goes on with a corrected file where the first never came to a cl
   await second.logged("Became leader: n2");
 });
 
-Deno.test("stopping reaches an etcd that a script became", async () => {
+Deno.test("stopping ends an etcd that a wrapper script executed", async () => {
   await using dir = await tempDir();
   const file = await writeClusterFile(dir.path);
   const data = `${dir.path}/data`;

@@ -10,7 +10,7 @@ import { eventually } from "../machine/eventually.ts";
 import { measureStalls } from "../machine/stall.ts";
 import { tempDir } from "../machine/temp_dir.ts";
 
-/** Three machines on one: loopback addresses, on which the same ports are free. */
+/** Loopback addresses in place of three machines; the same ports are free on each. */
 const HOSTS = ["127.0.0.1", "127.0.0.2", "127.0.0.3"];
 const NAMES = ["n1", "n2", "n3"];
 const LEASE_SECONDS = 5;
@@ -199,7 +199,7 @@ Deno.test("the leader's etcd is killed: its term ends at once, and a node leads 
 
   Deno.kill(Number(started?.fields.pid), "SIGKILL");
   await trio.agent(leader).logged("Lost leadership: its etcd ended");
-  // No lease runs out while this waits: it was given back.
+  // No lease expires while this waits: it was given back.
   await Promise.any(
     NAMES.map((name, index) =>
       trio.agent(name).logged("Became leader: ", marks[index])
@@ -207,7 +207,7 @@ Deno.test("the leader's etcd is killed: its term ends at once, and a node leads 
   );
 });
 
-Deno.test("with two of three nodes gone the last says what is missing and takes up again", async () => {
+Deno.test("with two of three nodes down the last names the missing members, and continues when they are back", async () => {
   await using dir = await tempDir();
   await using trio = await prepare(dir.path);
   for (const name of NAMES) trio.init(name);
@@ -247,7 +247,7 @@ Deno.test("with two of three nodes gone the last says what is missing and takes 
   );
 });
 
-Deno.test("a node that waits for its peers says for whom, and stops in order", async () => {
+Deno.test("a node that waits for its peers names them, and stops in order", async () => {
   await using dir = await tempDir();
   await using trio = await prepare(dir.path);
   const alone = trio.init("n1");
@@ -280,7 +280,7 @@ Deno.test("a leader that is told to stop when the majority has just gone resigns
   strictEqual(code, 0);
   const mark = leader.lines.findIndex(({ timeMs }) => timeMs >= toldMs);
   const given = await leader.logged("Stopping etcd", mark);
-  // 2 s are its own limits together; 4 s is when the part would be given up.
+  // 2 s is the sum of its own limits; after 4 s the store's Worker would be ended.
   const tookMs = given.timeMs - toldMs;
   ok(tookMs < 3_000 + stalls.totalMs, `it took ${tookMs} ms`);
   deepStrictEqual(

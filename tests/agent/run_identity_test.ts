@@ -66,11 +66,14 @@ Deno.test("run refuses an etcd that may not take over the data, before it starts
     .ended;
 
   strictEqual(code, 1);
-  match(stderr, /cannot go back behind etcd 3\.\d+, which wrote the data/);
+  match(
+    stderr,
+    /is too old for data that etcd \S+ wrote in a cluster of version 3\.\d+/,
+  );
   strictEqual(await treeHash(`${data}/etcd`), before);
 });
 
-Deno.test("init settles the timing, keeps to cluster.kat's lease, and status tells both", async () => {
+Deno.test("init chooses the timing, keeps the lease of cluster.kat, and status shows both", async () => {
   await using dir = await tempDir();
   const file = await writeClusterFile(dir.path);
   const data = `${dir.path}/data`;

@@ -3,19 +3,12 @@ import { type AgentEnd, startAgent } from "../machine/agent_process.ts";
 import { initArgs, writeClusterFile } from "../machine/cluster_file.ts";
 import { eventually } from "../machine/eventually.ts";
 import { processesNaming } from "../machine/processes.ts";
+import { Random } from "../simulation/random.ts";
+import { sleep } from "../machine/sleep.ts";
 import { tempDir } from "../machine/temp_dir.ts";
 
 const ROUNDS = 24;
 const LONGEST_MS = 2_000;
-
-/** A small generator with a seed, so that a failing run can be had again. */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
 
 Deno.test("SIGTERM at any moment of the start leaves no etcd behind and a usable directory", async () => {
   await using dir = await tempDir();
@@ -23,19 +16,19 @@ Deno.test("SIGTERM at any moment of the start leaves no etcd behind and a usable
   const data = `${dir.path}/data`;
   const args = initArgs(file, data);
   const seed = Number(Deno.env.get("KAT_TEST_SEED") ?? Date.now() % 1e9);
-  const random = randomFrom(seed);
+  const random = new Random(seed);
   const ends: AgentEnd[] = [];
 
   for (let round = 0; round < ROUNDS; round++) {
     const agent = startAgent(args);
     // The moment is the fault that this test is about, not a wait for anything.
-    const delayMs = LONGEST_MS * random() ** 2;
-    await new Promise((resolve) => setTimeout(resolve, delayMs));
+    const delayMs = LONGEST_MS * random.next() ** 2;
+    await sleep(delayMs);
     const end = await agent.stop();
     ends.push(end);
     const when = `seed ${seed}, round ${round}, ${Math.round(delayMs)} ms`;
-    // Before its first line has run, the program cannot answer a signal; then
-    // it has done nothing either.
+    // Before its first line has run, the program cannot handle a signal; it has
+    // then done nothing either.
     const early = end.signal === "SIGTERM" && end.stderr.indexOf("{") === -1;
     ok(end.code === 0 || early, `${when}: ${end.code}\n${end.stderr}`);
     deepStrictEqual(await processesNaming(data), [], when);

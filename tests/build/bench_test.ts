@@ -1,17 +1,19 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { tempDir } from "../machine/temp_dir.ts";
+import { outputOf } from "../machine/command_output.ts";
 
 const BENCH = fileURLToPath(new URL("../../bench/bench.ts", import.meta.url));
 
 /** Runs the bench and returns its exit code, with what it says if that is not 0. */
 async function runBench(...args: string[]) {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--frozen", BENCH, ...args],
-    stdin: "null",
-  }).output();
-  const decoder = new TextDecoder();
-  return { code, said: decoder.decode(stdout) + decoder.decode(stderr) };
+  const { code, stdout, stderr } = await outputOf(
+    new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--frozen", BENCH, ...args],
+      stdin: "null",
+    }),
+  );
+  return { code, said: stdout + stderr };
 }
 
 Deno.test("the bench measures everything, and shows it again from what it wrote", async () => {

@@ -29,8 +29,8 @@ interface Bare extends BareOptions {
 }
 
 /**
- * An ordinary user in a directory that nobody may write to, who has no HOME, no
- * PATH, and a place for temporary files of their own.
+ * An ordinary user in a directory that is not writable, without HOME and PATH,
+ * and with a place of their own for temporary files.
  */
 async function bareUser(): Promise<Bare> {
   const home = await ownDir(built.dir, `user-${++count}`);
@@ -155,7 +155,7 @@ Deno.test("two first starts at once both succeed and leave one whole copy", asyn
   deepStrictEqual(left.filter(({ name }) => name.startsWith(".new")), []);
 });
 
-Deno.test("a damaged copy is mended at the next start", async () => {
+Deno.test("a damaged copy is repaired at the next start", async () => {
   const user = await bareUser();
   const run = () => runBare(built.path, ["version"], user);
   strictEqual((await run()).code, 0);
@@ -173,7 +173,7 @@ Deno.test("a damaged copy is mended at the next start", async () => {
   deepStrictEqual([cut.code, cut.stderr], [0, ""]);
   strictEqual((await Deno.stat(`${dir}/kat-agent`)).size, whole);
   deepStrictEqual([incomplete.code, incomplete.stderr], [0, ""]);
-  // Or Deno reads it again in an agent that starts meanwhile, where it may not.
+  // A changed file would make Deno read it again in a starting agent, where it may not.
   deepStrictEqual(await modified(), before);
 });
 
@@ -196,14 +196,14 @@ Deno.test("a copy that another user could have planted is not run", async () => 
   const open = await run();
   await Deno.chmod(cache, 0o700);
   await Deno.chmod(`${dir}/kat-agent`, 0o777);
-  const mended = await run();
+  const repaired = await run();
 
   strictEqual(open.code, 1);
   strictEqual(open.stdout, "");
   match(open.stderr, /^kat-agent: Cannot unpack: .*\n.*others may write to it/);
   match(open.stderr, /Set KAT_CACHE_DIR/);
-  strictEqual(mended.code, 0, mended.stderr);
-  match(mended.stdout, /^kat-agent /);
+  strictEqual(repaired.code, 0, repaired.stderr);
+  match(repaired.stdout, /^kat-agent /);
 });
 
 Deno.test("a file that was cut short in download says so", async () => {

@@ -2,6 +2,7 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import { fakeEtcd } from "../fakes/etcd_archive.ts";
 import { tempDir } from "../machine/temp_dir.ts";
+import { outputOf } from "../machine/command_output.ts";
 
 const SCRIPT = new URL("../../scripts/get_etcd.ts", import.meta.url).pathname;
 
@@ -33,11 +34,11 @@ const BROKEN = "#!/bin/sh\necho 'out of order' >&2\nexit 1\n";
 
 interface Workshop extends AsyncDisposable {
   readonly cache: string;
-  /** Puts a program before all others. */
+  /** Puts a program first on PATH. */
   readonly put: (name: string, text: string) => Promise<void>;
   /** Runs the script where no release can be reached. */
   readonly get: (
-    way?: string,
+    source?: string,
   ) => Promise<
     { readonly code: number; readonly out: string; readonly err: string }
   >;
@@ -53,28 +54,26 @@ async function workshop(): Promise<Workshop> {
   await put("go", FAKE_GO);
   await put("apt-get", FAKE_APT);
   await put("dpkg-deb", FAKE_DPKG);
-  // A port that was free a moment ago: a proxy that is not there.
+  // A port that was free a moment ago stands for a proxy that does not run.
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const proxy = `http://127.0.0.1:${(listener.addr as Deno.NetAddr).port}`;
   listener.close();
   return {
     cache,
     put,
-    async get(way) {
-      const { code, stdout, stderr } = await new Deno.Command(
-        Deno.execPath(),
-        {
+    async get(source) {
+      const { code, stdout, stderr } = await outputOf(
+        new Deno.Command(Deno.execPath(), {
           args: ["run", "-A", "--no-check", SCRIPT, "--cache", cache],
           env: {
             PATH: `${programs}:/usr/bin:/bin`,
             HTTPS_PROXY: proxy,
             https_proxy: proxy,
-            KAT_DEV_ETCD: way ?? "",
+            KAT_DEV_ETCD: source ?? "",
           },
-        },
-      ).output();
-      const decoder = new TextDecoder();
-      return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
+        }),
+      );
+      return { code, out: stdout, err: stderr };
     },
     [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose](),
   };
@@ -94,7 +93,7 @@ Deno.test("get_etcd says why it got no release, and builds the same version", as
   }
 });
 
-Deno.test("get_etcd takes the distribution's packages when Go fails, too", async () => {
+Deno.test("get_etcd takes the distribution's packages when Go fails as well", async () => {
   await using here = await workshop();
   await here.put("go", BROKEN);
 
@@ -105,7 +104,7 @@ Deno.test("get_etcd takes the distribution's packages when Go fails, too", async
   match(err, /etcd for development: 3\.4\.23, from the distribution/);
 });
 
-Deno.test("get_etcd fails, and leaves nothing, when no way works", async () => {
+Deno.test("get_etcd fails, and leaves nothing, when no source works", async () => {
   await using here = await workshop();
   await here.put("go", BROKEN);
   await here.put("apt-get", BROKEN);
@@ -122,7 +121,7 @@ Deno.test("get_etcd fails, and leaves nothing, when no way works", async () => {
   );
 });
 
-Deno.test("get_etcd looks once only, until something is no longer right", async () => {
+Deno.test("get_etcd gets nothing again until a file is missing or damaged", async () => {
   await using here = await workshop();
   await here.get("go");
   await here.put("go", BROKEN);
@@ -139,7 +138,7 @@ Deno.test("get_etcd looks once only, until something is no longer right", async 
   ok(unsure.err.includes("Getting etcd"), unsure.err);
 });
 
-Deno.test("get_etcd uses the way that KAT_DEV_ETCD names, and no other", async () => {
+Deno.test("get_etcd uses only the source that KAT_DEV_ETCD names", async () => {
   await using here = await workshop();
   await here.get("go");
 
@@ -155,7 +154,7 @@ Deno.test("get_etcd uses the way that KAT_DEV_ETCD names, and no other", async (
   );
 });
 
-Deno.test("get_etcd makes again what has lost a program", async () => {
+Deno.test("get_etcd gets an etcd again that has lost a program", async () => {
   await using here = await workshop();
   await here.get("go");
   const etcdctl = join(here.cache, "etcd", "bin", "etcdctl");
@@ -167,7 +166,7 @@ Deno.test("get_etcd makes again what has lost a program", async () => {
   ok((await Deno.stat(etcdctl)).isFile);
 });
 
-Deno.test("get_etcd refuses a way that there is not", async () => {
+Deno.test("get_etcd refuses an unknown source", async () => {
   await using here = await workshop();
 
   const { code, err } = await here.get("brew");
@@ -176,7 +175,7 @@ Deno.test("get_etcd refuses a way that there is not", async () => {
   match(err, /"brew".*release, go, distribution/);
 });
 
-Deno.test("get_etcd replaces a link or a directory that somebody else made", async () => {
+Deno.test("get_etcd replaces a link or a directory that it did not make", async () => {
   for (const kind of ["link", "directory"]) {
     await using here = await workshop();
     const bin = join(here.cache, "etcd", "bin");

@@ -1,6 +1,6 @@
 /**
- * What those who look after a machine do to it: they set its clock, compact,
- * defragment, and move etcd's leader.
+ * What administrators do to a cluster: they set a clock, compact, defragment,
+ * and move etcd's leader.
  *
  * @module
  */
@@ -30,7 +30,7 @@ async function stepClock(
   const target = ["n3", "c3"];
   if (!cluster.clockFile || !candidate) return { target, proof: null };
   const sign = random.pick(["+", "-"]);
-  // Renamed, so that nobody reads half of it.
+  // Renamed, so that no reader sees half of it.
   await setClock(cluster.clockFile, `${sign}3600`);
   const answer = await candidate.ask({ tell: "clock" });
   const aheadMs = answer?.type === "clock" ? answer.ms - Date.now() : 0;

@@ -5,9 +5,15 @@
  * @module
  */
 
+import { sleep } from "../machine/sleep.ts";
 import { ELECTION_PREFIX } from "../../src/store/keys.ts";
 import { eventually } from "../machine/eventually.ts";
-import { processesNaming } from "../machine/processes.ts";
+import {
+  commandLine,
+  etcdsOn,
+  processesNaming,
+  signal,
+} from "../machine/processes.ts";
 import {
   type ClusterUnderTest,
   endpointsOf,
@@ -17,7 +23,6 @@ import {
 } from "./cluster_under_test.ts";
 import type { HistoryRecord } from "../history/history.ts";
 import { monotonicNs } from "../history/monotonic_clock.ts";
-import { commandLine, etcdsOn, signal } from "./processes.ts";
 import { LEASED_PREFIX } from "./traffic_leases.ts";
 
 /** Writes down what all members hold at one revision, and which alarms are up. */
@@ -156,7 +161,7 @@ export async function endAndLook(
         alarmed: false,
       });
     }
-    await new Promise((resolve) => setTimeout(resolve, leaseMs + 3_000));
+    await sleep(leaseMs + 3_000);
     const { leases } = await etcdctlJson(endpoints, "lease", "list");
     const keys = [];
     for (const prefix of [ELECTION_PREFIX, LEASED_PREFIX]) {
@@ -188,7 +193,7 @@ export async function endAndLook(
   append(processesOf(dataDir, pids, false));
 }
 
-/** The members' ports that somebody still listens on. */
+/** The members' ports that are still in use. */
 async function listening(cluster: ClusterUnderTest): Promise<string[]> {
   const found: string[] = [];
   for (const endpoint of endpointsOf(cluster)) {
@@ -197,7 +202,7 @@ async function listening(cluster: ClusterUnderTest): Promise<string[]> {
       (await Deno.connect({ hostname, port: Number(port) })).close();
       found.push(`${hostname}:${port}`);
     } catch {
-      // Nobody does.
+      // It is free.
     }
   }
   return found;

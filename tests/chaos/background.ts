@@ -14,7 +14,7 @@ import {
 } from "./cluster_under_test.ts";
 import type { HistoryRecord } from "../history/history.ts";
 import { monotonicNs } from "../history/monotonic_clock.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../simulation/random.ts";
 import type { Recorder } from "./recorder.ts";
 import type { RecordingStore } from "./recording_store.ts";
 import type { TrafficNote, TrafficSetting } from "./traffic.ts";

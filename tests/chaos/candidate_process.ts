@@ -8,7 +8,7 @@ import type {
   CandidateCommand,
   CandidateNote,
   CandidateSetting,
-} from "./candidate.ts";
+} from "./chaos_candidate.ts";
 import { type ChildProgram, startChild } from "./child_program.ts";
 import type { HistoryRecord, Operation } from "../history/history.ts";
 import { monotonicNs } from "../history/monotonic_clock.ts";
@@ -39,7 +39,7 @@ export class CandidateProcess implements AsyncDisposable {
   #child: ChildProgram | undefined;
   #lives = 0;
   #ending = false;
-  /** Who waits for an answer, by its type. */
+  /** Callers that wait for an answer, by its type. */
   readonly #waiting = new Map<string, (answer: CandidateAnswer) => void>();
 
   /** A candidate that is not started yet. */
@@ -75,7 +75,7 @@ export class CandidateProcess implements AsyncDisposable {
       seed: seed(),
     };
     this.#ending = false;
-    const child = startChild("candidate.ts", {
+    const child = startChild("chaos_candidate.ts", {
       setting,
       prefix,
       onLine: (line) => this.#take(line as HistoryRecord | CandidateNote),

@@ -1,6 +1,6 @@
 /**
- * A run under faults: real agents, real etcd, recorded traffic, faults with
- * proof, and a judgement of all that happened. `deno task chaos`.
+ * A fault-injection run: real agents, real etcd, recorded traffic, faults with
+ * proof, and checkers of the recorded history. `deno task chaos`.
  *
  * @module
  */
@@ -9,15 +9,15 @@ import { fileURLToPath } from "node:url";
 import { versionText } from "../../src/etcd/etcd_version.ts";
 import { etcdBinaries } from "../machine/tested_etcd.ts";
 import { type ChaosOptions, HELP, parseOptions } from "./chaos_options.ts";
-import { run } from "./command.ts";
-import { failuresOf, showResult } from "./report.ts";
+import { run } from "../machine/command_output.ts";
+import { failuresOf, showResult } from "./show_result.ts";
 import { runTopology } from "./run_topology.ts";
 import { currentSandbox, runInSandbox, stopSignal } from "./sandbox.ts";
 import { monotonicNs } from "../history/monotonic_clock.ts";
 
 const ROOT = fileURLToPath(new URL("../../.cache/chaos", import.meta.url));
 
-/** Says a line to whoever runs this. */
+/** Writes a line for people. */
 function print(text: string): void {
   Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));
 }
@@ -25,8 +25,8 @@ function print(text: string): void {
 /** All topologies that were asked for, one after the other; the exit code. */
 async function runAll(options: ChaosOptions): Promise<number> {
   const sandbox = currentSandbox() ?? "loopback";
-  // A new network has nothing in it that is up.
-  if (sandbox === "namespaces") await run(["ip", "link", "set", "lo", "up"]);
+  // In a new network namespace even the loopback is down.
+  if (sandbox === "namespaces") await run("ip", "link", "set", "lo", "up");
   const signal = stopSignal();
   const startNs = monotonicNs();
   const log = (line: string) => {

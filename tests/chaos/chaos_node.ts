@@ -9,7 +9,7 @@ import { type AgentProcess, startAgent } from "../machine/agent_process.ts";
 import { eventually } from "../machine/eventually.ts";
 import type { Probe } from "../history/history.ts";
 import { monotonicNs } from "../history/monotonic_clock.ts";
-import { etcdsOn, signal } from "./processes.ts";
+import { etcdsOn, signal } from "../machine/processes.ts";
 
 /** What a node is made of. */
 export interface NodeSetting {
@@ -37,8 +37,8 @@ export interface NodeSetting {
 
 /** A line of the log says that a term is over. */
 const OVER = ["Lost leadership", "Resigned leadership"];
-/** How often the log is looked at, in milliseconds. */
-const LOOK_MS = 25;
+/** How often the log is read, in milliseconds. */
+const READ_MS = 25;
 
 /** How long an agent may take to stop: 5 s are etcd's, which may be killed then. */
 const STOP_MS = 15_000;
@@ -75,7 +75,7 @@ export class ChaosNode implements AsyncDisposable {
   /** A node that is not started yet. */
   constructor(setting: NodeSetting) {
     this.setting = setting;
-    this.#timer = setInterval(() => this.#readLog(), LOOK_MS);
+    this.#timer = setInterval(() => this.#readLog(), READ_MS);
   }
 
   /** The node's name. */
@@ -173,7 +173,7 @@ export class ChaosNode implements AsyncDisposable {
     await Deno.writeTextFile(path, stderr);
   }
 
-  /** Turns what the log says of terms into answers to the question who leads. */
+  /** Turns what the log says of terms into probes. */
   #readLog(): void {
     const lines = this.#agent?.lines ?? [];
     for (; this.#read < lines.length; this.#read++) {

@@ -1,5 +1,5 @@
 /**
- * The command line of a run.
+ * The command line of a fault-injection run.
  *
  * @module
  */
@@ -18,17 +18,17 @@ export interface ChaosOptions {
   readonly faults: number;
   /** Operations per second that the traffic aims at. */
   readonly perSecond: number;
-  /** How long it is calm after each fault, on average, in milliseconds. */
+  /** The pause after each fault, on average, in milliseconds. */
   readonly calmMs: number;
   /** Whether both topologies run at the same time. */
   readonly atOnce: boolean;
   /** Where histories are left. */
   readonly outputDir: string | undefined;
-  /** Whether only help is wanted. */
+  /** Whether only the help is shown. */
   readonly help: boolean;
 }
 
-/** How it is called. */
+/** The help. */
 export const HELP = `deno task chaos [options]
   --minutes N   how long faults go on, for each topology (5)
   --faults N    at least so many faults, for each topology (0)

@@ -6,6 +6,7 @@
  */
 
 import { fileURLToPath } from "node:url";
+import { jsonLines } from "../machine/json_lines.ts";
 
 /** Options of {@linkcode startChild}. */
 export interface ChildOptions {
@@ -83,24 +84,4 @@ export function startChild(
       clearTimeout(timer);
     },
   };
-}
-
-/** The lines of a stream of JSON; one that was cut off at the end is left out. */
-export async function* jsonLines(
-  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
-): AsyncGenerator<unknown> {
-  let rest = "";
-  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + text).split("\n");
-    rest = lines.pop() ?? "";
-    for (const line of lines) yield JSON.parse(line);
-  }
-}
-
-/** Says a line to the parent; it is in the pipe when this returns, so that a kill cannot lose it. */
-export function sayLine(line: unknown): void {
-  const bytes = new TextEncoder().encode(JSON.stringify(line) + "\n");
-  for (let sent = 0; sent < bytes.length;) {
-    sent += Deno.stdout.writeSync(bytes.subarray(sent));
-  }
 }

@@ -1,14 +1,13 @@
 /**
- * What a run is made of: nodes, candidates, and the ways between them.
+ * What a run is made of: nodes, candidates, and the proxies and networks between them.
  *
  * @module
  */
 
-import { etcdBinaries } from "../machine/tested_etcd.ts";
+import { etcdctl as runEtcdctl } from "../machine/etcdctl.ts";
 import type { TcpProxy } from "../fakes/tcp_proxy.ts";
 import type { CandidateProcess } from "./candidate_process.ts";
 import type { ChaosNode } from "./chaos_node.ts";
-import { run } from "./command.ts";
 import type { NodeNetwork } from "./node_network.ts";
 
 /** A cluster that faults are done to; disposing ends it in order. */
@@ -19,7 +18,7 @@ export interface ClusterUnderTest extends AsyncDisposable {
   readonly nodes: readonly ChaosNode[];
   /** The candidates beside the agents. */
   readonly candidates: readonly CandidateProcess[];
-  /** Proxies by whom they serve: an agent, a candidate, the traffic. */
+  /** Proxies by their user: an agent, a candidate, the traffic. */
   readonly links: ReadonlyMap<string, TcpProxy>;
   /** Networks by node. */
   readonly networks: ReadonlyMap<string, NodeNetwork>;
@@ -69,13 +68,8 @@ export async function etcdctl(
   endpoints: readonly string[],
   ...args: string[]
 ): Promise<string> {
-  return await run([
-    etcdBinaries.etcdctl,
-    `--endpoints=${endpoints.join(",")}`,
-    "--dial-timeout=2s",
-    "--command-timeout=5s",
-    ...args,
-  ], { env: { ETCDCTL_API: "3" } });
+  const timeouts = ["--dial-timeout=2s", "--command-timeout=5s"];
+  return await runEtcdctl(endpoints.join(","), ...timeouts, ...args);
 }
 
 /** The node whose member leads etcd's raft; undefined if none says so. */

@@ -6,7 +6,7 @@
 
 import { StoreError } from "../../src/store/state_store.ts";
 import { eventually } from "../machine/eventually.ts";
-import { findProgram } from "./command.ts";
+import { findProgram } from "../machine/command_output.ts";
 import { endpointsOf, etcdctl, memberNodes } from "./cluster_under_test.ts";
 import {
   type FaultContext,
@@ -114,7 +114,7 @@ async function reachQuota(
   }
   const alarms = await etcdctl(endpoints, "alarm", "list");
   await sleep(2_000);
-  // Whatever else is slow now: without this nobody could write ever again.
+  // However slow: without the deletions every later write would fail.
   for (const key of written) {
     await eventually(() => store.delete(key, { timeoutMs: 5_000 }), {
       withinMs: DELETION_MS,

@@ -7,13 +7,13 @@
 import type { ClusterUnderTest } from "./cluster_under_test.ts";
 import type { ChaosNode } from "./chaos_node.ts";
 import type { CandidateProcess } from "./candidate_process.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../simulation/random.ts";
 import type { Recorder } from "./recorder.ts";
 import type { RecordingStore } from "./recording_store.ts";
 
 /** What a fault has to work with. */
 export interface FaultContext {
-  /** The cluster it is done to. */
+  /** The cluster under test. */
   readonly cluster: ClusterUnderTest;
   /** The node it is meant for, if it is meant for one. */
   readonly node: ChaosNode;
@@ -35,9 +35,9 @@ export interface FaultContext {
 
 /** What a fault did. */
 export interface FaultResult {
-  /** The names of those it was done to. */
+  /** The names of its targets. */
   readonly target: readonly string[];
-  /** What shows that it took hold; `null` if nothing does. */
+  /** What proves its effect; `null` if nothing does. */
   readonly proof: string | null;
 }
 
@@ -50,9 +50,9 @@ export interface FaultKind {
    * more than one node being damaged.
    */
   readonly mild?: "candidate" | "link" | "clock" | "history";
-  /** What it needs and this machine or cluster lacks; undefined if nothing. */
+  /** What it needs and this machine or cluster lacks; undefined for nothing. */
   readonly lacks: (cluster: ClusterUnderTest) => string | undefined;
-  /** Does it, waits, and mends it. */
+  /** Injects it, waits, and undoes it. */
   readonly inflict: (context: FaultContext) => Promise<FaultResult>;
 }
 

@@ -1,6 +1,6 @@
 /**
  * Making room in a database that was filled, as an administrator does, without
- * taking from the recorders what they have not told yet.
+ * compacting what the recorders have not recorded yet.
  *
  * @module
  */

@@ -6,7 +6,7 @@
 
 import type { Fault, History, Probe } from "../history/history.ts";
 
-/** A time during which somebody believed to lead. */
+/** A time during which a node or candidate believed to lead. */
 export interface BelievedTerm {
   /** The life of an agent or candidate. */
   readonly node: string;
@@ -38,7 +38,7 @@ export interface Measures {
   readonly failovers: ReadonlyMap<string, Times>;
   /** From a resignation to the next term. */
   readonly handOvers: Times;
-  /** The share of the run in which nobody believed to lead, 0 to 1. */
+  /** The share of the run without a believed leader, 0 to 1. */
   readonly leaderless: number;
   /** Operations of all kinds by outcome. */
   readonly outcomes: Readonly<Record<"ok" | "fail" | "unknown", number>>;
@@ -103,7 +103,7 @@ function believedTerms(probes: readonly Probe[]): BelievedTerm[] {
   return [...terms.values()].sort((one, other) => one.token - other.token);
 }
 
-/** How long after a fault of whoever led the next term began. */
+/** How long after a fault of a leader the next term began. */
 function failoversOf(
   terms: readonly BelievedTerm[],
   faults: readonly Fault[],

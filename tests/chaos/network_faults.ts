@@ -8,7 +8,7 @@
 import type { TcpProxy } from "../fakes/tcp_proxy.ts";
 import { type ClusterUnderTest, raftLeader } from "./cluster_under_test.ts";
 import type { FaultContext, FaultKind, FaultResult } from "./fault_kind.ts";
-import type { Cut, Mend } from "./node_network.ts";
+import type { Cut, Undo } from "./node_network.ts";
 
 /** A disturbance of one proxy. */
 function onLink(
@@ -21,7 +21,7 @@ function onLink(
     lacks: ({ links }) => links.size === 0 ? "a proxy" : undefined,
     async inflict(context) {
       const { cluster, random, sleep } = context;
-      // Those who lead are worth disturbing; who knows, so twice as often.
+      // The targets prefer leaders, so their links are disturbed twice as often.
       const preferred = [context.node.name, context.candidate.name]
         .filter((one) => cluster.links.has(one));
       const target = random.pick([...cluster.links.keys(), ...preferred]);
@@ -66,13 +66,13 @@ async function hold(
   { cluster, node, random, sleep }: FaultContext,
   disturb: (
     network: NonNullable<ReturnType<ClusterUnderTest["networks"]["get"]>>,
-  ) => Promise<Mend>,
+  ) => Promise<Undo>,
 ): Promise<FaultResult> {
   const network = cluster.networks.get(node.name);
   if (!network) return { target: [node.name], proof: null };
-  const mend = await disturb(network);
+  const undo = await disturb(network);
   await sleep(random.integer(1_000, 10_000));
-  return { target: [node.name], proof: await mend() };
+  return { target: [node.name], proof: await undo() };
 }
 
 function lacksCuts({ networks }: ClusterUnderTest): string | undefined {

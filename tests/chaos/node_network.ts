@@ -8,7 +8,7 @@
  */
 
 import { eventually } from "../machine/eventually.ts";
-import { findProgram, run } from "./command.ts";
+import { findProgram, run } from "../machine/command_output.ts";
 
 /** The address of the run itself. */
 const SUBNET = "10.77.0";
@@ -32,20 +32,20 @@ export interface NodeNetwork extends AsyncDisposable {
   readonly prefix: readonly string[];
   /** Whether traffic can be cut: needs `nft`. */
   readonly canCut: boolean;
-  /** Cuts traffic. Mending says what was cut, undefined if nothing was. */
-  readonly cut: (cuts: readonly Cut[]) => Promise<Mend>;
+  /** Cuts traffic. Undoing it says how many packets were refused. */
+  readonly cut: (cuts: readonly Cut[]) => Promise<Undo>;
   /** Lets so many kilobits through in a second, the rest waits. */
-  readonly slow: (kilobits: number) => Promise<Mend>;
+  readonly slow: (kilobits: number) => Promise<Undo>;
 }
 
-/** Undoes a fault; resolves with what shows that it took hold. */
-export type Mend = () => Promise<string | null>;
+/** Undoes a fault; resolves with the proof of its effect, `null` without one. */
+export type Undo = () => Promise<string | null>;
 
 /** Joins `count` nodes. */
 export async function startNetworks(count: number): Promise<NodeNetwork[]> {
-  await run(["ip", "link", "add", BRIDGE, "type", "bridge"]);
-  await run(["ip", "address", "add", `${SUBNET}.254/24`, "dev", BRIDGE]);
-  await run(["ip", "link", "set", BRIDGE, "up"]);
+  await run("ip", "link", "add", BRIDGE, "type", "bridge");
+  await run("ip", "address", "add", `${SUBNET}.254/24`, "dev", BRIDGE);
+  await run("ip", "link", "set", BRIDGE, "up");
   const networks: NodeNetwork[] = [];
   for (let number = 1; number <= count; number++) {
     networks.push(await startNetwork(number));
@@ -58,7 +58,7 @@ export async function endNetworks(
   networks: readonly NodeNetwork[],
 ): Promise<void> {
   for (const network of networks) await network[Symbol.asyncDispose]();
-  await run(["ip", "link", "delete", BRIDGE]);
+  await run("ip", "link", "delete", BRIDGE);
 }
 
 async function startNetwork(number: number): Promise<NodeNetwork> {
@@ -76,19 +76,18 @@ async function startNetwork(number: number): Promise<NodeNetwork> {
     if (await Deno.readLink(namespace) === own) throw new Error("not yet");
   });
   const prefix = [nsenter, `--net=${namespace}`];
-  const inside = (...command: string[]) => run(command, { prefix });
+  const inside = (...command: string[]) => run(...prefix, ...command);
   const port = `node${number}`;
   const address = `${SUBNET}.${number}`;
-  await run([
-    ...["ip", "link", "add", port, "type", "veth", "peer", "name", "eth0"],
-    ...["netns", String(holder.pid)],
-  ]);
-  await run(["ip", "link", "set", port, "master", BRIDGE, "up"]);
+  const veth = ["type", "veth", "peer", "name", "eth0"];
+  const inNode = ["netns", String(holder.pid)];
+  await run("ip", "link", "add", port, ...veth, ...inNode);
+  await run("ip", "link", "set", port, "master", BRIDGE, "up");
   await inside("ip", "address", "add", `${address}/24`, "dev", "eth0");
   await inside("ip", "link", "set", "eth0", "up");
   await inside("ip", "link", "set", "lo", "up");
 
-  async function cut(cuts: readonly Cut[]): Promise<Mend> {
+  async function cut(cuts: readonly Cut[]): Promise<Undo> {
     if (nft === undefined) throw new Error("There is no nft");
     const table = `fault${cutCount++}`;
     const rules = (hook: "input" | "output") =>
@@ -119,14 +118,12 @@ async function startNetwork(number: number): Promise<NodeNetwork> {
     };
   }
 
-  async function slow(kilobits: number): Promise<Mend> {
-    await run([
-      ...["tc", "qdisc", "add", "dev", port, "root", "tbf"],
-      ...["rate", `${kilobits}kbit`, "burst", "4k", "latency", "800ms"],
-    ]);
+  async function slow(kilobits: number): Promise<Undo> {
+    const rate = ["rate", `${kilobits}kbit`, "burst", "4k", "latency", "800ms"];
+    await run("tc", "qdisc", "add", "dev", port, "root", "tbf", ...rate);
     return async () => {
-      const text = await run(["tc", "-s", "qdisc", "show", "dev", port]);
-      await run(["tc", "qdisc", "delete", "dev", port, "root"]);
+      const text = await run("tc", "-s", "qdisc", "show", "dev", port);
+      await run("tc", "qdisc", "delete", "dev", port, "root");
       const [, dropped, overlimits] =
         /dropped (\d+), overlimits (\d+)/.exec(text) ?? [];
       return Number(overlimits) > 0
@@ -145,7 +142,7 @@ async function startNetwork(number: number): Promise<NodeNetwork> {
       holder.kill("SIGKILL");
       await holder.status;
       // With the namespace goes its end of the cable, and with that the other.
-      await run(["ip", "link", "delete", port]).catch(() => {});
+      await run("ip", "link", "delete", port).catch(() => {});
     },
   };
 }

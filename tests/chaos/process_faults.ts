@@ -4,6 +4,7 @@
  * @module
  */
 
+import { sleep } from "../machine/sleep.ts";
 import type { ChaosNode } from "./chaos_node.ts";
 import {
   type FaultContext,
@@ -11,7 +12,7 @@ import {
   type FaultResult,
   lacksNothing,
 } from "./fault_kind.ts";
-import { processState, signal } from "./processes.ts";
+import { processState, signal } from "../machine/processes.ts";
 
 /** How long a process stands still, as parts of a lease. */
 const PAUSES = [0.04, 0.2, 0.5, 1.2, 3];
@@ -77,7 +78,7 @@ async function killCandidate(
   };
 }
 
-/** Freezes processes of a node, and looks at the kernel's word for it. */
+/** Freezes processes of a node; the kernel's process state proves it. */
 function pause(
   pidsOf: (node: ChaosNode) => Promise<number[]>,
 ): (context: FaultContext) => Promise<FaultResult> {
@@ -124,7 +125,9 @@ async function blockCandidate(
     target: [candidate.name, candidate.process],
     proof: answer?.type === "blocked"
       ? `no turn of its event loop for ${Math.round(answer.ms)} ms${
-        answer.led ? ", between look and guarded write" : ""
+        answer.led
+          ? ", between the check of the term and the guarded write"
+          : ""
       }`
       : null,
   };
@@ -133,7 +136,7 @@ async function blockCandidate(
 async function killed(pid: number, what: string): Promise<string> {
   signal(pid, "SIGKILL");
   while (![undefined, "Z"].includes(await processState(pid))) {
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await sleep(5);
   }
   return `${what} ${pid} is gone`;
 }

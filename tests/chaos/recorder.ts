@@ -5,9 +5,13 @@
  * @module
  */
 
-import { etcdBinaries } from "../machine/tested_etcd.ts";
-import { jsonLines } from "./child_program.ts";
-import { type PrintedEvent, toTruth } from "../history/etcdctl_event.ts";
+import { sleep } from "../machine/sleep.ts";
+import { jsonLines } from "../machine/json_lines.ts";
+import {
+  type PrintedEvent,
+  toTruth,
+  watchAll,
+} from "../history/etcdctl_event.ts";
 import type { Truth } from "../history/history.ts";
 
 /** What a recorder is made of. */
@@ -43,11 +47,11 @@ const PAUSE_MS = 200;
 
 /** Starts to record. */
 export function startRecorder(setting: RecorderSetting): Recorder {
-  const { member, append } = setting;
+  const { member, endpoint, append } = setting;
   let revision = setting.fromRevision - 1;
   let failure: string | undefined;
   let stopped = false;
-  let child = spawn(setting, revision + 1);
+  let child = watchAll(endpoint, revision + 1);
 
   async function record(): Promise<void> {
     while (!stopped) {
@@ -67,8 +71,8 @@ export function startRecorder(setting: RecorderSetting): Recorder {
       await child.status;
       // A member that stops cancels watches, and etcdctl ends with them.
       if (stopped) return;
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
-      if (!stopped) child = spawn(setting, revision + 1);
+      await sleep(PAUSE_MS);
+      if (!stopped) child = watchAll(endpoint, revision + 1);
     }
   }
 
@@ -94,23 +98,4 @@ export function startRecorder(setting: RecorderSetting): Recorder {
       await child.status;
     },
   };
-}
-
-function spawn({ endpoint }: RecorderSetting, from: number) {
-  return new Deno.Command(etcdBinaries.etcdctl, {
-    args: [
-      `--endpoints=${endpoint}`,
-      "--write-out=json",
-      "watch",
-      "",
-      "--prefix",
-      "--prev-kv",
-      `--rev=${from}`,
-    ],
-    clearEnv: true,
-    env: { ETCDCTL_API: "3" },
-    stdin: "null",
-    stdout: "piped",
-    stderr: "null",
-  }).spawn();
 }

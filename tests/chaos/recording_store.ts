@@ -1,10 +1,11 @@
 /**
- * The product's store on etcd, writing down each call and its outcome.
+ * The product's store on etcd, writing down each call and its outcome. It is a
+ * subclass, not a wrapper as the history's own `RecordedStore`, because a term
+ * must send its guarded writes through it.
  *
  * @module
  */
 
-import { messageOf } from "../../src/base/errors.ts";
 import { EtcdStore } from "../../src/store/etcd/etcd_store.ts";
 import { ELECTION_PREFIX } from "../../src/store/keys.ts";
 import {
@@ -13,53 +14,44 @@ import {
   type Leadership,
   type Listing,
   type Op,
-  StoreError,
   type StoreOptions,
   type TransactionOptions,
 } from "../../src/store/state_store.ts";
-import { describeTransaction, toKeyValue } from "../history/describe_call.ts";
-import type { Operation } from "../history/history.ts";
+import {
+  CallRecorder,
+  type CallRecorderOptions,
+  type CallRequest,
+} from "../history/call_recorder.ts";
+import {
+  describeListing,
+  describeTransaction,
+  toKeyValue,
+} from "../history/describe_call.ts";
 import { valueText } from "../history/history_file.ts";
-import { monotonicNs } from "../history/monotonic_clock.ts";
 
 /** Options of {@linkcode RecordingStore}. */
-export interface RecordingStoreOptions {
+export interface RecordingStoreOptions extends CallRecorderOptions {
   /** Client URLs of the members. */
   readonly endpoints: readonly string[];
-  /** The name under which calls are written down, one at a time. */
-  readonly process: string;
-  /** Told of each call. */
-  readonly append: (operation: Operation) => void;
-  /** Also told before a call leaves, with an unknown outcome: for a caller that may be killed. */
-  readonly announce?: boolean;
   /**
-   * Called when a write of the acting term has passed all looks at the term
+   * Called when a write of the acting term has passed all checks of the term
    * and is about to leave: the worst moment to stand still.
    */
   readonly beforeGuarded?: () => void;
 }
 
-/** What was asked, without its outcome. */
-type Request = Operation extends infer One ? One extends Operation ? Omit<
-      One,
-      "type" | "process" | "id" | "call_ns" | "return_ns" | "outcome" | "error"
-    >
-  : never
-  : never;
-
 /** {@linkcode EtcdStore} with a history; what the election itself reads and writes is left out. */
 export class RecordingStore extends EtcdStore {
   readonly #options: RecordingStoreOptions;
+  readonly #recorder: CallRecorder;
   /** The term in which transactions are done from now on. */
   actingTerm: Leadership | undefined;
-  #count = 0;
-  /** Raised when an outcome stayed open: whoever goes on counts as another process. */
-  #life = 0;
 
-  /** A store that nothing has been asked of yet. */
+  /** A store that no call was made to yet. */
   constructor(options: RecordingStoreOptions) {
     super({ endpoints: options.endpoints });
     this.#options = options;
+    this.#recorder = new CallRecorder(options);
   }
 
   override async put(
@@ -102,13 +94,7 @@ export class RecordingStore extends EtcdStore {
     return await this.#record(
       { f: "list", prefix },
       () => super.list(prefix, options),
-      async (listing) => {
-        const kvs = await Promise.all(listing.map(toKeyValue));
-        const revision = Number(listing.revision);
-        return {
-          result: { kvs: kvs.filter((kv) => kv !== null), revision },
-        };
-      },
+      describeListing,
     );
   }
 
@@ -136,7 +122,7 @@ export class RecordingStore extends EtcdStore {
     }
     const term = this.actingTerm;
     if (term) this.#options.beforeGuarded?.();
-    const request: Request = {
+    const request: CallRequest = {
       ...await describeTransaction(checks, onSuccess, onFailure),
       ...(term === undefined ? {} : {
         fence: {
@@ -222,40 +208,11 @@ export class RecordingStore extends EtcdStore {
   }
 
   async #record<T>(
-    request: Request,
+    request: CallRequest,
     call: () => Promise<T>,
     describe: (answer: T) => object | Promise<object>,
-    name = this.#options.process,
+    process = this.#options.process,
   ): Promise<T> {
-    const { process, append, announce } = this.#options;
-    const base = {
-      type: "op",
-      process: this.#life === 0 ? name : `${name}.${this.#life}`,
-      id: `${process}:${this.#count++}`,
-      call_ns: monotonicNs(),
-    } as const;
-    const write = (rest: object) =>
-      append({ ...base, ...request, ...rest } as Operation);
-    if (announce) write({ return_ns: null, outcome: "unknown" });
-    try {
-      const answer = await call();
-      const return_ns = monotonicNs();
-      write({ return_ns, outcome: "ok", ...await describe(answer) });
-      return answer;
-    } catch (error) {
-      const open = !isRead(request) &&
-        !(error instanceof StoreError && error.outcome === "not-done");
-      if (open) this.#life++;
-      write({
-        return_ns: monotonicNs(),
-        outcome: open ? "unknown" : "fail",
-        error: messageOf(error),
-      });
-      throw error;
-    }
+    return await this.#recorder.record(request, call, { describe, process });
   }
-}
-
-function isRead({ f }: Request): boolean {
-  return f === "get" || f === "list" || f === "getLeader";
 }

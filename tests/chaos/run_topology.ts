@@ -1,5 +1,5 @@
 /**
- * One run on one kind of cluster, from the first start to the judgement.
+ * One run on one kind of cluster, from the first start to the verdict.
  *
  * @module
  */
@@ -19,14 +19,14 @@ import type { HistoryRecord } from "../history/history.ts";
 import { HistoryWriter, readHistory } from "../history/history_file.ts";
 import { measure, type Measures, type Resignation } from "./measures.ts";
 import { monotonicNs } from "../history/monotonic_clock.ts";
-import { Random } from "./random.ts";
+import { Random } from "../simulation/random.ts";
 import { RecordingStore } from "./recording_store.ts";
 import { startRecorder } from "./recorder.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { startCluster } from "./start_cluster.ts";
-import { runStorm, untilWhole } from "./storm.ts";
+import { injectFaults, untilRecovered } from "./inject_faults.ts";
 import { LEASED_PREFIX } from "./traffic_leases.ts";
-import { sleep } from "./traffic_client.ts";
+import { sleep } from "../machine/sleep.ts";
 
 /** Options of {@linkcode runTopology}. */
 export interface TopologyOptions {
@@ -40,15 +40,15 @@ export interface TopologyOptions {
   readonly ms: number;
   /** Operations per second that the traffic aims at. */
   readonly perSecond: number;
-  /** How long it is calm after each fault, on average, in milliseconds. */
+  /** The pause after each fault, on average, in milliseconds. */
   readonly calmMs: number;
-  /** What keeps it apart from the machine. */
+  /** What isolates it from the machine. */
   readonly sandbox: Sandbox;
   /** Where the history and the logs are left. */
   readonly outputDir: string;
-  /** Told in words how it goes. */
+  /** Told of the progress, for people. */
   readonly log: (line: string) => void;
-  /** Ends the run early; it is then judged by what it has. */
+  /** Ends the run early; the checkers then get what was recorded. */
   readonly signal: AbortSignal;
 }
 
@@ -64,25 +64,25 @@ export interface TopologyResult {
   readonly lines: readonly CheckedInvariant[];
   /** The figures. */
   readonly measures: Measures;
-  /** Faults by kind: how many were tried, and of how many it is proven that they took hold. */
+  /** Faults by kind: how many were tried, and how many of them had a proven effect. */
   readonly faults: ReadonlyMap<
     string,
     { readonly tried: number; readonly proven: number }
   >;
-  /** Kinds that this machine or cluster cannot have, and what it lacks. */
+  /** Kinds that need something that this machine or cluster lacks, with what that is. */
   readonly missing: ReadonlyMap<string, string>;
-  /** What happened that should not. */
+  /** What no fault explains. */
   readonly incidents: readonly string[];
 }
 
 const LEASE_SECONDS = 3;
 const QUOTA_BYTES = 32 * 2 ** 20;
-/** Calm traffic before the first fault: what it does counts as the usual. */
+/** Traffic without faults at the beginning, in milliseconds: the normal rate. */
 const CALM_MS = 5_000;
-/** How long a watch may take to show a marker, in milliseconds; and some more. */
+/** How long a watch may take to show a marker, in milliseconds, with a reserve. */
 const MARKER_MS = 6_000;
 
-/** Runs, ends everything, and judges. */
+/** Runs, ends everything, and checks the history. */
 export async function runTopology(
   options: TopologyOptions,
 ): Promise<TopologyResult> {
@@ -113,7 +113,7 @@ export async function runTopology(
     const append = (record: HistoryRecord) => writer.append(record);
     missing = await runRecorded({ options, append, incidents, resignations });
   }
-  log("judging the history");
+  log("checking the history");
   const history = await readHistory(path);
   const faults = new Map<string, { tried: number; proven: number }>();
   for (const { kind, proof } of history.faults) {
@@ -182,8 +182,8 @@ async function runRecorded(
     log(`! ${line}`);
     incidents.push(line);
   };
-  const whole = { store, incident, signal };
-  await untilWhole(cluster, whole);
+  const recovery = { store, incident, signal };
+  await untilRecovered(cluster, recovery);
   const mark = (name: "start" | "end") =>
     append({ type: "mark", name, at_ns: monotonicNs() });
   mark("start");
@@ -200,7 +200,7 @@ async function runRecorded(
     using _scan = scanProcesses(cluster, append);
     using _compaction = compactNowAndThen(cluster, recorders, random.fork());
     await sleep(CALM_MS, signal);
-    missing = await runStorm({
+    missing = await injectFaults({
       cluster,
       random: random.fork(),
       recorders,
@@ -216,7 +216,7 @@ async function runRecorded(
       incident,
       signal,
     });
-    await untilWhole(cluster, whole);
+    await untilRecovered(cluster, recovery);
     traffic.tell("quiet");
     await traffic.quiet;
     for (const candidate of cluster.candidates) {
@@ -233,8 +233,8 @@ async function runRecorded(
   for (const { member, failure } of recorders) {
     if (failure) incident(`The recorder of ${member} has a gap: ${failure}`);
   }
-  for (const part of [...cluster.nodes, ...cluster.candidates]) {
-    part.incidents.forEach(incident);
+  for (const { incidents } of [...cluster.nodes, ...cluster.candidates]) {
+    incidents.forEach(incident);
   }
   return missing;
 }

@@ -1,5 +1,5 @@
 /**
- * A long quiet run: one node with a trickle of traffic, and a look each half
+ * A long quiet run: one node with a trickle of traffic, and measurements each half
  * minute at what its agent holds. Ends with 1 if something grows (I20).
  * `deno task soak`.
  *
@@ -7,10 +7,12 @@
  */
 
 import { parseArgs } from "node:util";
+import { sleep } from "../machine/sleep.ts";
 import { EtcdStore } from "../../src/store/etcd/etcd_store.ts";
 import type { Watch } from "../../src/store/state_store.ts";
 import { startAgent } from "../machine/agent_process.ts";
 import { initArgs, writeClusterFile } from "../machine/cluster_file.ts";
+import { openFiles, processNumbers } from "../machine/processes.ts";
 import { tempDir } from "../machine/temp_dir.ts";
 import { showTable } from "../history/check_history.ts";
 import { checkBounded } from "../history/check_observations.ts";
@@ -21,7 +23,7 @@ import { monotonicNs } from "../history/monotonic_clock.ts";
 const TRICKLE_MS = 1_000;
 /** How often it is looked at, at least, in milliseconds. */
 const LOOK_MS = 30_000;
-/** How long caches fill, in minutes: not judged. */
+/** How long caches fill, in minutes: not checked. */
 const WARM_UP_MINUTES = 10;
 
 if (import.meta.main) {
@@ -60,7 +62,7 @@ async function soak(minutes: number): Promise<Observation[]> {
   while (performance.now() < endMs) {
     await store.put("/soak/key", new TextEncoder().encode(`${writes++}`));
     await store.get("/soak/key");
-    await new Promise((resolve) => setTimeout(resolve, TRICKLE_MS));
+    await sleep(TRICKLE_MS);
     if (performance.now() < nextLookMs) continue;
     nextLookMs += everyMs;
     const figures = {
@@ -94,21 +96,13 @@ async function countEvents(watch: Watch): Promise<number> {
 
 /** What the kernel says that a process holds. */
 async function processFigures(pid: number): Promise<Record<string, number>> {
-  const status = await Deno.readTextFile(`/proc/${pid}/status`);
-  const field = (name: string) =>
-    Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(status)?.[1]);
-  let [handles, sockets] = [0, 0];
-  for await (const { name } of Deno.readDir(`/proc/${pid}/fd`)) {
-    handles++;
-    const target = await Deno.readLink(`/proc/${pid}/fd/${name}`)
-      .catch(() => "");
-    if (target.startsWith("socket:")) sockets++;
-  }
+  const status = await processNumbers(pid, "status");
+  const files = await openFiles(pid);
   return {
-    "KiB of memory": field("VmRSS"),
-    threads: field("Threads"),
-    handles,
-    sockets,
+    "KiB of memory": status("VmRSS"),
+    threads: status("Threads"),
+    handles: files.length,
+    sockets: files.filter((file) => file.startsWith("socket:")).length,
   };
 }
 

@@ -6,18 +6,18 @@
 
 import { writeClusterFile } from "../machine/cluster_file.ts";
 import { startTcpProxy, type TcpProxy } from "../fakes/tcp_proxy.ts";
-import type { CandidateNote } from "./candidate.ts";
+import type { CandidateNote } from "./chaos_candidate.ts";
 import { CandidateProcess } from "./candidate_process.ts";
 import { ChaosNode } from "./chaos_node.ts";
 import type { ClusterUnderTest } from "./cluster_under_test.ts";
-import { run } from "./command.ts";
+import { run } from "../machine/command_output.ts";
 import type { HistoryRecord } from "../history/history.ts";
 import {
   endNetworks,
   type NodeNetwork,
   startNetworks,
 } from "./node_network.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../simulation/random.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 /** Options of {@linkcode startCluster}. */
@@ -89,11 +89,11 @@ export async function startCluster(
     : undefined;
   if (smallDisk) {
     await Deno.mkdir(smallDisk.path, { mode: 0o700 });
-    await run([
+    await run(
       ...["mount", "-t", "tmpfs", "-o", `size=${SMALL_DISK},mode=0700`],
       ...["chaos", smallDisk.path],
-    ]);
-    undo.defer(async () => void await run(["umount", "-l", smallDisk.path]));
+    );
+    undo.defer(async () => void await run("umount", "-l", smallDisk.path));
   }
   const nodes = plan.nodes.map((node) =>
     undo.use(

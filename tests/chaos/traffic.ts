@@ -5,8 +5,8 @@
  * @module
  */
 
-import { jsonLines, sayLine } from "./child_program.ts";
-import { Random } from "./random.ts";
+import { jsonLines, sayLine } from "../machine/json_lines.ts";
+import { Random } from "../simulation/random.ts";
 import { runClient } from "./traffic_client.ts";
 import { runWatcher } from "./traffic_watcher.ts";
 import { runLeaseChurn } from "./traffic_leases.ts";

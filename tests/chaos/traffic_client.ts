@@ -5,9 +5,10 @@
  * @module
  */
 
+import { sleep } from "../machine/sleep.ts";
 import { StoreError } from "../../src/store/state_store.ts";
 import type { Operation } from "../history/history.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../simulation/random.ts";
 import { RecordingStore } from "./recording_store.ts";
 
 /** What a client is made of. */
@@ -214,20 +215,6 @@ class TrafficClient {
     if (this.#seen.size > 4 * KEYS) this.#seen.clear();
     this.#seen.set(key, version);
   }
-}
-
-/** Waits, or until the signal aborts. */
-export function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done);
-  });
 }
 
 function large(tag: string, size: number): Uint8Array {

@@ -1,6 +1,6 @@
 /**
  * Leases beside those of the election: granted, filled, revoked or left to
- * expire, so that etcd has more of them to look after than ours.
+ * expire, so that etcd has more leases than those of the election.
  *
  * @module
  */
@@ -9,10 +9,10 @@ import { Buffer } from "node:buffer";
 import type { ILeaseGrantResponse } from "etcd3/lib/rpc.js";
 import { EtcdCallError } from "../../src/etcd/client/etcd_call_error.ts";
 import { EtcdClient } from "../../src/etcd/client/etcd_client.ts";
-import type { Random } from "./random.ts";
-import { sleep } from "./traffic_client.ts";
+import type { Random } from "../simulation/random.ts";
+import { sleep } from "../machine/sleep.ts";
 
-/** Keys under leases that expire whenever etcd likes; not checked for who wrote them. */
+/** Keys under leases that expire at a time that etcd chooses; the checkers ignore their writers. */
 export const LEASED_PREFIX = "/chaos-leased/";
 const TIMEOUT_MS = 2_000;
 const TTL_SECONDS = 3;

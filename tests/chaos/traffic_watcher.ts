@@ -16,8 +16,9 @@ import {
 import type { WatchRecord } from "../history/history.ts";
 import { valueText } from "../history/history_file.ts";
 import { monotonicNs } from "../history/monotonic_clock.ts";
-import type { Random } from "./random.ts";
-import { sleep, TRAFFIC_PREFIX } from "./traffic_client.ts";
+import type { Random } from "../simulation/random.ts";
+import { sleep } from "../machine/sleep.ts";
+import { TRAFFIC_PREFIX } from "./traffic_client.ts";
 
 /** What a watcher is made of. */
 export interface WatcherSetting {

@@ -209,7 +209,7 @@ const BAD_INPUTS: readonly BadInput[] = [
     says: /it holds "etcd" and no node\.json/,
   },
   {
-    name: "a data directory with a damaged memory",
+    name: "a data directory with a damaged node.json",
     async given(place) {
       await makeNode(place);
       await Deno.writeTextFile(`${place.data}/node.json`, "{");
@@ -229,7 +229,7 @@ const BAD_INPUTS: readonly BadInput[] = [
     says: /node\.json is missing from it\n.*restore node\.json/,
   },
   {
-    name: "a memory that is a pipe",
+    name: "a node.json that is a pipe",
     async given(place) {
       await makeNode(place);
       await Deno.remove(`${place.data}/node.json`);
@@ -243,7 +243,7 @@ const BAD_INPUTS: readonly BadInput[] = [
     says: /node\.json": it is not a regular file/,
   },
   {
-    name: "a lock that is a link to somebody's file",
+    name: "a lock that is a link to another file",
     async given({ dir, data }) {
       await Deno.mkdir(data, { mode: 0o700 });
       await Deno.writeTextFile(`${dir}/precious`, "precious");
@@ -254,7 +254,7 @@ const BAD_INPUTS: readonly BadInput[] = [
     says: /agent\.lock": it is not a regular file/,
   },
   {
-    name: "a lock that is somebody's file",
+    name: "a lock that is a file with content",
     async given({ data }) {
       await Deno.mkdir(data, { mode: 0o700 });
       await Deno.writeTextFile(`${data}/agent.lock`, "precious");

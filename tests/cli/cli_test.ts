@@ -23,7 +23,7 @@ import { etcdctl } from "../machine/etcdctl.ts";
 import { startTestEtcd } from "../machine/test_etcd.ts";
 import { tempDir } from "../machine/temp_dir.ts";
 
-/** A node that leads, for commands to look at. */
+/** A node that leads, for commands to read from. */
 async function startNode(dir: string): Promise<{
   readonly agent: AgentProcess;
   readonly file: ClusterFile;
@@ -275,7 +275,7 @@ Deno.test("completion bash completes commands", async () => {
   strictEqual(new TextDecoder().decode(bash.stdout).trim(), "init");
 });
 
-Deno.test("completion knows zsh and fish", async () => {
+Deno.test("completion prints scripts for zsh and fish", async () => {
   for (const shell of ["zsh", "fish"]) {
     const { code, stdout } = await runAgent(["completion", shell]);
     strictEqual(code, 0);

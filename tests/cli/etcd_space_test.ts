@@ -13,8 +13,8 @@ import { startEtcd } from "../../src/etcd/process/etcd_process.ts";
 import {
   compactHistory,
   defragmentMembers,
-  disarmNoSpace,
 } from "../../src/etcd/client/compact_defrag.ts";
+import { disarmNoSpace } from "../../src/etcd/client/disarm_no_space.ts";
 import { listMembersWithStatus } from "../../src/etcd/client/member_status.ts";
 import { EtcdStore } from "../../src/store/etcd/etcd_store.ts";
 import { StoreError } from "../../src/store/state_store.ts";
@@ -45,7 +45,7 @@ async function fill(endpoint: string): Promise<void> {
   });
 }
 
-Deno.test("a full database is found by status and mended by compact, defrag and disarm, in this order", async () => {
+Deno.test("a full database is found by status and repaired by compact, defrag and disarm, in this order", async () => {
   await using dir = await tempDir();
   const file = await writeClusterFile(dir.path, {
     spec: { etcd: `{ quotaBackendBytes: ${QUOTA} }` },
@@ -83,7 +83,7 @@ Deno.test("a full database is found by status and mended by compact, defrag and 
     compacted.stdout,
     /to give it back to the disk: kat-agent etcd defrag$/m,
   );
-  // The room is free inside only, and the quota is held against the file.
+  // The space is free inside the file only, and the quota counts the file.
   strictEqual((await kat("etcd", "disarm")).code, 1);
   const again = await kat("etcd", "compact", "--keep=0");
   deepStrictEqual(again.stdout.split("\n")[0], "There is nothing to delete");
@@ -244,7 +244,7 @@ async function watching(etcd: TestEtcd, dataDir: string) {
   });
   return {
     lines: log.lines,
-    /** Lets minutes pass until that is what is short. */
+    /** Lets minutes pass until the given space is short. */
     until: (...kinds: string[]) =>
       eventually(async () => {
         const before = looks;

@@ -7,8 +7,8 @@ import {
 } from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { KatError } from "../../src/base/errors.ts";
+import { assertUnlocked } from "../../src/etcd/data/data_dir_lock.ts";
 import {
-  assertUnlocked,
   createDataDir,
   type EtcdDataDirKind,
   inspectEtcdDataDir,
@@ -25,7 +25,7 @@ async function write(path: string, content = "x"): Promise<void> {
   await Deno.writeTextFile(path, content);
 }
 
-Deno.test("inspectEtcdDataDir() tells a member from what is none", async () => {
+Deno.test("inspectEtcdDataDir() tells a member's directory from others", async () => {
   await using dir = await tempDir();
   const at = (name: string) => join(dir.path, name);
   await Deno.mkdir(at("empty"));
@@ -115,6 +115,34 @@ Deno.test("inspectEtcdDataDir() and assertUnlocked() see a running etcd, and one
   deepStrictEqual(await treeHash(dataDir), before);
 });
 
+Deno.test("inspectEtcdDataDir() and assertUnlocked() name the one file that may not be read", async () => {
+  await using dir = await tempDir();
+  const wal = join(dir.path, "member", "wal", "0-0.wal");
+  const database = join(dir.path, "member", "snap", "db");
+  await write(wal, "x");
+  await write(database, "x");
+  // Root may read every file, so the kernel's answer is given here.
+  const open = Deno.open;
+  const refusal = async (path: string, act: () => Promise<unknown>) => {
+    const refusing = (name: string, options: Deno.OpenOptions) =>
+      name === path
+        ? Promise.reject(new Deno.errors.PermissionDenied("os error 13"))
+        : open(name, options);
+    try {
+      Object.assign(Deno, { open: refusing });
+      await rejects(act(), {
+        message: `Cannot read ${JSON.stringify(path)}: no permission`,
+        hint: "Give it to the user that runs kat-agent, with chown",
+      });
+    } finally {
+      Object.assign(Deno, { open });
+    }
+  };
+
+  await refusal(wal, () => inspectEtcdDataDir(dir.path));
+  await refusal(database, () => assertUnlocked(dir.path));
+});
+
 Deno.test("createDataDir() makes directories that are closed to others", async () => {
   await using dir = await tempDir();
   const path = join(dir.path, "kat", "etcd");
@@ -131,7 +159,7 @@ Deno.test("createDataDir() makes directories that are closed to others", async (
   strictEqual((await inspectEtcdDataDir(path)).kind, "empty");
 });
 
-Deno.test("createDataDir() refuses where there is a file", async () => {
+Deno.test("createDataDir() refuses a path that is a file", async () => {
   await using dir = await tempDir();
   await write(join(dir.path, "file"));
 
@@ -158,7 +186,7 @@ Deno.test("checkWritable() refuses what etcd cannot work in", async () => {
   await write(at("file"));
   await Deno.symlink(at("nowhere"), at("dangling"));
   await Deno.mkdir(at("owned"));
-  // root gives its own away; everybody else looks at one of root's.
+  // root gives a directory away; other users check one of root's.
   const isRoot = Deno.uid() === 0;
   if (isRoot) await Deno.chown(at("owned"), 1, null);
   const cases: readonly [string, RegExp][] = [
@@ -217,7 +245,7 @@ Deno.test("checkWritable() refuses a read-only, a small and a full file system",
 
   for (const [line, said] of cases) {
     const output = await withPrivateMounts(line);
-    // Where nobody may mount, what is left to show is that nothing was.
+    // Where mounts are not allowed, the test only shows that nothing was mounted.
     if (output === undefined) await checkWritable(dir.path);
     else match(output, said);
   }

@@ -2,7 +2,7 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import { releaseDirectory } from "../../src/etcd/release/etcd_cache.ts";
 import { etcdArchive } from "../fakes/etcd_archive.ts";
-import type { ChildOutcome, ChildTask } from "../programs/install_etcd.ts";
+import type { ChildOutcome, ChildTask } from "../programs/etcd_installer.ts";
 import {
   type RawHandler,
   startRawHttpServer,
@@ -10,7 +10,8 @@ import {
 import { tempDir } from "../machine/temp_dir.ts";
 
 const ARCHIVE = etcdArchive();
-const CHILD = new URL("../programs/install_etcd.ts", import.meta.url).pathname;
+const CHILD =
+  new URL("../programs/etcd_installer.ts", import.meta.url).pathname;
 /** Variables that would send a child to a proxy of this machine's. */
 const PROXY_VARIABLES = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"];
 
@@ -123,7 +124,7 @@ for (const [when, sent] of Object.entries(KILLED_AT)) {
   });
 }
 
-Deno.test("installEtcd() says so and leaves nothing when the disk is full", async () => {
+Deno.test("installEtcd() reports a full disk and leaves nothing", async () => {
   await using dir = await tempDir();
   await using server = startRawHttpServer(WHOLE);
 
@@ -136,7 +137,7 @@ Deno.test("installEtcd() says so and leaves nothing when the disk is full", asyn
 
   ok("message" in outcome, JSON.stringify(outcome));
   match(outcome.message, /^Cannot keep etcd in ".*": File too large/);
-  match(outcome.hint ?? "", /100 MB to spare/);
+  match(outcome.hint ?? "", /100 MB free/);
   deepStrictEqual(await namesIn(join(dir.path, "etcd")), [".lock"]);
 });
 

@@ -1,11 +1,12 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { assertUnlocked } from "../../src/etcd/data/etcd_data_dir.ts";
+import { assertUnlocked } from "../../src/etcd/data/data_dir_lock.ts";
 import {
   differingSettings,
   orphanMismatch,
 } from "../../src/etcd/process/compare_orphan.ts";
 import { versionText } from "../../src/etcd/etcd_version.ts";
+import { chooseTiming } from "../../src/etcd/etcd_timing.ts";
 import { etcdFlags } from "../../src/etcd/process/etcd_flags.ts";
 import {
   findOrphan,
@@ -24,10 +25,11 @@ import {
 } from "../../src/base/process_table.ts";
 import { eventually } from "../machine/eventually.ts";
 import { startKeeper } from "../machine/keeper.ts";
-import { etcdctl, testMember } from "../machine/test_member.ts";
+import { tryEtcdctl } from "../machine/etcdctl.ts";
+import { testMember } from "../machine/test_member.ts";
 import { tempDir } from "../machine/temp_dir.ts";
 
-/** A child that only waits, as any program may that got an old pid. */
+/** A child that only waits: any program may get an old pid. */
 function bystander() {
   const child = new Deno.Command("sleep", { args: ["600"] }).spawn();
   return {
@@ -143,7 +145,7 @@ if (HAS_PROC) {
   });
 }
 
-Deno.test("orphanMismatch() finds nothing wrong with an orphan that is what would be started", async () => {
+Deno.test("orphanMismatch() returns nothing for an orphan that is as a new etcd would be", async () => {
   await using member = await testMember();
   const { pidFile, member: { dataDir }, version } = member.options;
   {
@@ -156,7 +158,10 @@ Deno.test("orphanMismatch() finds nothing wrong with an orphan that is what woul
   };
 
   strictEqual(await orphanMismatch(orphan, member.options), undefined);
-  const other = { ...member.options.member, electionTimeoutMs: 700 };
+  const other = {
+    ...member.options.member,
+    ...chooseTiming({ electionTimeoutMs: 700 }, member.options.member),
+  };
   strictEqual(
     await orphanMismatch(orphan, { ...member.options, member: other }),
     "it runs with other --heartbeat-interval, --election-timeout",
@@ -225,7 +230,7 @@ Deno.test("differingSettings() names what differs, whichever side has it", () =>
   }
 });
 
-Deno.test("findOrphan() takes no program for etcd because it carries the marker", async () => {
+Deno.test("findOrphan() does not take a program with the marker for etcd", async () => {
   await using dir = await tempDir();
   const dataDir = `${dir.path}/etcd`;
   using _lock = await lockDataDir(dataDir);
@@ -237,7 +242,7 @@ Deno.test("findOrphan() takes no program for etcd because it carries the marker"
   strictEqual(await findOrphan(`${dir.path}/etcd.pid`, dataDir), undefined);
 });
 
-Deno.test("findOrphan() takes no etcd for its own that somebody else started on the directory", async () => {
+Deno.test("findOrphan() does not take the etcd that another program started on the directory", async () => {
   await using dir = await tempDir();
   const dataDir = `${dir.path}/etcd`;
   using _lock = await lockDataDir(dataDir);
@@ -310,7 +315,7 @@ Deno.test("findOrphan() finds nothing in a file that is missing, garbage, or of 
   }
 });
 
-Deno.test("findOrphan() takes no other program for etcd, although it has the pid", async () => {
+Deno.test("findOrphan() does not take another program with the pid for etcd", async () => {
   await using dir = await tempDir();
   await using other = bystander();
   const pidFile = `${dir.path}/etcd.pid`;
@@ -321,7 +326,7 @@ Deno.test("findOrphan() takes no other program for etcd, although it has the pid
 });
 
 if (HAS_PROC) {
-  Deno.test("findOrphan() takes no other child of ours for the one that was written down", async () => {
+  Deno.test("findOrphan() does not take another child of this process for the recorded etcd", async () => {
     await using dir = await tempDir();
     // With a blank, which `ps` and a command line in one piece do not show.
     const dataDir = `${dir.path}/et cd`;
@@ -401,7 +406,7 @@ Deno.test("startEtcd() keeps etcd out of reach of a Ctrl-C meant for the agent",
     ok(success);
 
     strictEqual(await keeper.nextLine(), "SIGINT");
-    strictEqual((await etcdctl(member.clientUrl, "get", "a")).code, 0);
+    strictEqual((await tryEtcdctl(member.clientUrl, "get", "a")).code, 0);
     const { stdout } = await new Deno.Command("ps", {
       args: ["-o", "pgid=", "-p", String(keeper.etcdPid)],
     }).output();
@@ -442,7 +447,7 @@ Deno.test({
 /** A process whose first thread is gone, while another has `path` open and locked. */
 async function halfEnded(path: string) {
   const program = fileURLToPath(
-    new URL("../programs/headless_process.ts", import.meta.url),
+    new URL("../programs/half_ended_process.ts", import.meta.url),
   );
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", program, path],

@@ -15,7 +15,8 @@ import {
 import { findProcess, HAS_PROC } from "../../src/base/process_table.ts";
 import { etcdBinaries } from "../machine/tested_etcd.ts";
 import { eventually } from "../machine/eventually.ts";
-import { etcdctl, testMember } from "../machine/test_member.ts";
+import { tryEtcdctl } from "../machine/etcdctl.ts";
+import { testMember } from "../machine/test_member.ts";
 import { treeHash } from "../machine/tree_hash.ts";
 
 async function processError(
@@ -39,7 +40,7 @@ Deno.test("startEtcd() starts an etcd that serves, stops, and keeps its data", a
     await etcd.waitUntilServing();
 
     strictEqual(etcd.state, "serving");
-    const { code, text } = await etcdctl(clientUrl, "put", "a", "1");
+    const { code, text } = await tryEtcdctl(clientUrl, "put", "a", "1");
     strictEqual(code, 0, text);
     strictEqual(
       JSON.parse(await Deno.readTextFile(options.pidFile)).pid,
@@ -58,7 +59,12 @@ Deno.test("startEtcd() starts an etcd that serves, stops, and keeps its data", a
 
   await using again = await startEtcd(options);
   await again.waitUntilServing();
-  const { text } = await etcdctl(clientUrl, "get", "--print-value-only", "a");
+  const { text } = await tryEtcdctl(
+    clientUrl,
+    "get",
+    "--print-value-only",
+    "a",
+  );
   strictEqual(text, "1");
 });
 
@@ -94,7 +100,7 @@ Deno.test("startEtcd() hands nothing of its environment to etcd", async () => {
 
 Deno.test("EtcdProcess.waitUntilServing() resolves also when another address than loopback is listened on", async () => {
   const hostname = "127.0.0.2";
-  // Only Linux has all of 127/8; elsewhere the first address has to do.
+  // Only Linux has all of 127/8; elsewhere only the first address is tried.
   const other = Deno.build.os === "linux" ? hostname : "127.0.0.1";
   await using member = await testMember();
   const port = new URL(member.clientUrl).port;
@@ -107,7 +113,7 @@ Deno.test("EtcdProcess.waitUntilServing() resolves also when another address tha
   await using etcd = await startEtcd(options);
   await etcd.waitUntilServing();
 
-  strictEqual((await etcdctl(clientUrl, "get", "a")).code, 0);
+  strictEqual((await tryEtcdctl(clientUrl, "get", "a")).code, 0);
 });
 
 Deno.test("EtcdProcess.exited tells at once that etcd was killed", async () => {
@@ -254,7 +260,7 @@ Deno.test("EtcdProcess.waitUntilServing() says that the data is damaged, and lea
   {
     await using etcd = await startEtcd(options);
     await etcd.waitUntilServing();
-    await etcdctl(member.clientUrl, "put", "a", "x".repeat(4_000));
+    await tryEtcdctl(member.clientUrl, "put", "a", "x".repeat(4_000));
   }
   const walDir = join(options.member.dataDir, "member", "wal");
   const wal = join(walDir, "0000000000000000-0000000000000000.wal");
@@ -283,7 +289,7 @@ Deno.test("EtcdProcess.waitUntilServing() resolves when only the quota is used u
     let text = "";
     for (let key = 0; !/space exceeded/.test(text); key += 1) {
       ok(key < 100, `No end after ${key} writes: ${text}`);
-      ({ text } = await etcdctl(
+      ({ text } = await tryEtcdctl(
         clientUrl,
         "put",
         `k${key}`,
@@ -295,7 +301,7 @@ Deno.test("EtcdProcess.waitUntilServing() resolves when only the quota is used u
   await using etcd = await startEtcd(options);
   await etcd.waitUntilServing();
 
-  match((await etcdctl(clientUrl, "alarm", "list")).text, /NOSPACE/);
+  match((await tryEtcdctl(clientUrl, "alarm", "list")).text, /NOSPACE/);
 });
 
 async function executable(path: string, content: string): Promise<string> {
@@ -303,7 +309,7 @@ async function executable(path: string, content: string): Promise<string> {
   return path;
 }
 
-Deno.test("startEtcd() refuses what is no program for this machine", async () => {
+Deno.test("startEtcd() refuses a file that is no program for this machine", async () => {
   await using member = await testMember();
   const file = (name: string) => join(member.dir, name);
   const header = new Uint8Array(64);
@@ -326,7 +332,7 @@ Deno.test("startEtcd() refuses what is no program for this machine", async () =>
   }
 });
 
-Deno.test("EtcdProcess.waitUntilServing() repeats the last words of a program that is no etcd", async () => {
+Deno.test("EtcdProcess.waitUntilServing() repeats the last line of a program that is not etcd", async () => {
   await using member = await testMember();
   const binary = await executable(
     join(member.dir, "script"),
@@ -341,7 +347,7 @@ Deno.test("EtcdProcess.waitUntilServing() repeats the last words of a program th
     "Cannot run etcd: it ended with exit code 3: not today",
   );
   deepStrictEqual(error.lastLines, ["not today"]);
-  // Also where it ended before it was written down.
+  // Also when it ended before its pid was written.
   await rejects(Deno.stat(member.options.pidFile), Deno.errors.NotFound);
 });
 
@@ -418,10 +424,10 @@ Deno.test("EtcdProcess bounds its log while etcd goes on writing", async () => {
   await etcd.waitUntilServing();
   await eventually(() => Deno.stat(`${options.logFile}.1`));
 
-  // Each of these makes etcd write lines; what follows the cut has no hole.
+  // Each of these makes etcd write lines; after the cut no line is missing.
   await eventually(async () => {
-    await etcdctl(member.clientUrl, "move-leader", "1");
-    await etcdctl(member.clientUrl, "alarm", "disarm");
+    await tryEtcdctl(member.clientUrl, "move-leader", "1");
+    await tryEtcdctl(member.clientUrl, "alarm", "disarm");
     const size = (await Deno.stat(options.logFile)).size;
     ok(size < 1_000_000, `${size} bytes`);
     match(await Deno.readTextFile(`${options.logFile}.1`), /^\{"level"/);

@@ -7,7 +7,7 @@ import { etcdBinaries } from "../machine/tested_etcd.ts";
 import { eventually } from "../machine/eventually.ts";
 import { type TestMember, testMember } from "../machine/test_member.ts";
 
-/** How long a member must run to be well. */
+/** How long a member must run to be stable. */
 const STABLE_MS = 60_000;
 
 /** No pause takes time, up to a number of them; a stable minute is over when a test says so. */
@@ -51,7 +51,7 @@ class HurriedClock implements Clock {
   }
 }
 
-/** An etcd that gives up at once, with words of its own, as long as a file is there. */
+/** An etcd that exits at once with a message, as long as a file exists. */
 async function breakableMember(): Promise<
   TestMember & { readonly broken: string }
 > {

@@ -1,5 +1,5 @@
 import { ok, strictEqual } from "node:assert/strict";
-import { readMemberStatus } from "../../src/etcd/client/etcd_maintenance.ts";
+import { readMemberStatus } from "../../src/etcd/client/member_status.ts";
 import { startEtcd } from "../../src/etcd/process/etcd_process.ts";
 import { readLastIndex } from "../../src/etcd/data/wal_end.ts";
 import { etcdctl } from "../machine/etcdctl.ts";
@@ -33,7 +33,7 @@ Deno.test("readLastIndex() finds the last entry of etcd's log, behind long and m
   }
 });
 
-Deno.test("readLastIndex() takes a new file's name for what stood before it", async () => {
+Deno.test("readLastIndex() takes the index from the name of an empty log file", async () => {
   await using dir = await tempDir();
   const wal = `${dir.path}/member/wal`;
   strictEqual(await readLastIndex(dir.path), undefined);

@@ -1,5 +1,5 @@
 /**
- * A clock that stands still until it is told to go on.
+ * A clock that a test advances.
  *
  * @module
  */
@@ -57,7 +57,7 @@ export class FakeClock implements Clock {
     await settle();
   }
 
-  /** Lets time pass that nobody notices: timers do not fire, as in a process that is frozen. */
+  /** Lets time pass without firing timers, as in a process that is frozen. */
   jump(ms: number): void {
     this.#nowMs += ms;
   }

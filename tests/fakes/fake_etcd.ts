@@ -1,11 +1,12 @@
 /**
- * An etcd without a process: one step for each request, and trouble on the way
- * that a test plans.
+ * An etcd without a process: the simulation's state behind requests that take
+ * turns of the event loop, with etcd's limits and with failures on the way that
+ * a test plans.
  *
  * @module
  */
 
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 import { status as Code } from "@grpc/grpc-js";
 import type {
   IPutRequest,
@@ -18,15 +19,17 @@ import {
   toCallError,
 } from "../../src/etcd/client/etcd_call_error.ts";
 import type { Connection } from "../../src/etcd/client/etcd_client.ts";
+import { type Change, EtcdState } from "../simulation/etcd_state.ts";
+import { Timeline } from "../simulation/timeline.ts";
 
-/** What becomes of one request. */
+/** What happens to one request. */
 export interface Fate {
   /** Turns of the event loop before it is done. */
   readonly there?: number;
   /** Turns of the event loop before it is answered. */
   readonly back?: number;
   /**
-   * `unreached`: nobody can be connected to; `lost`: it breaks before it is
+   * `unreached`: no connection is possible; `lost`: it breaks before it is
    * done; `unanswered`: it is done, and the answer breaks; `overfull`: it is
    * done, and the answer is that there is no space.
    */
@@ -38,7 +41,7 @@ export interface Fate {
     | undefined;
 }
 
-/** One change, or the beginning of all: a key's value from a revision on. */
+/** One change: a key's value from a revision on. */
 export interface FakeChange {
   readonly revision: number;
   readonly key: string;
@@ -52,7 +55,7 @@ export interface FakeRequest {
   readonly ops: readonly IRequestOp[];
 }
 
-/** Limits and tempers of a {@linkcode FakeEtcd}. */
+/** Limits and failures of a {@linkcode FakeEtcd}. */
 export interface FakeEtcdInit {
   /** As `--max-txn-ops`. @default {128} */
   readonly maxOps?: number;
@@ -60,7 +63,7 @@ export interface FakeEtcdInit {
   readonly maxBytes?: number;
   /** The longest message that its gRPC takes. @default {2 MiB} */
   readonly maxMessageBytes?: number;
-  /** Keys that nobody may read or write. */
+  /** Keys that no client may read or write. */
   readonly forbidden?: (key: string) => boolean;
   /** Plans each request. @default {none is in trouble} */
   readonly fate?: (request: FakeRequest) => Fate;
@@ -68,21 +71,14 @@ export interface FakeEtcdInit {
 
 /** Keys, revisions and etcd's refusals. */
 export class FakeEtcd {
-  /** Every change, in order. */
-  readonly changes: FakeChange[] = [];
   /** Every request that reached it. */
   readonly requests: FakeRequest[] = [];
-  /** The revision of the last change. */
-  revision = 1;
   /** While set, requests wait for it. */
   gate: Promise<void> | undefined;
   /** As etcd before 3.4.20 and 3.5.7 is when its database is full: no puts, and no transactions at all. */
   full = false;
   readonly #init: FakeEtcdInit;
-  readonly #now = new Map<
-    string,
-    { value: Buffer; revision: number; created: number }
-  >();
+  readonly #state = new EtcdState(new Timeline(0));
 
   /** An empty one. */
   constructor(init: FakeEtcdInit = {}) {
@@ -99,12 +95,22 @@ export class FakeEtcd {
     };
   }
 
+  /** The revision of the last change. */
+  get revision(): number {
+    return this.#state.revision;
+  }
+
+  /** Every change, in order. */
+  get changes(): readonly FakeChange[] {
+    return this.#state.history.map(toFakeChange);
+  }
+
   /** What a key held at a revision. */
   at(key: string, revision: number): FakeChange | undefined {
-    const found = this.changes.findLast((change) =>
-      change.key === key && change.revision <= revision
+    const found = this.#state.history.findLast(({ entry }) =>
+      entry.key === key && entry.changed <= revision
     );
-    return found?.value === undefined ? undefined : found;
+    return found?.type === "Put" ? toFakeChange(found) : undefined;
   }
 
   async #call<Response>(
@@ -154,46 +160,10 @@ export class FakeEtcd {
 
   #do({ method, ops }: FakeRequest): unknown {
     this.#refuse(method, ops);
-    const writes = ops.some(({ request_range: range }) => !range);
-    const revision = this.revision + (writes ? 1 : 0);
-    let changed = false;
-    const responses = ops.map((op) => {
-      const { request_put: put, request_delete_range: gone } = op;
-      if (put) {
-        changed = true;
-        this.#change(keyOf(op), Buffer.from(put.value as Buffer), revision);
-      } else if (gone) {
-        if (!this.#now.has(keyOf(op))) return {};
-        changed = true;
-        this.#change(keyOf(op), undefined, revision);
-      } else {
-        const found = this.#now.get(keyOf(op));
-        const kvs = found
-          ? [{
-            key: Buffer.from(keyOf(op)),
-            value: found.value,
-            mod_revision: `${found.revision}`,
-            create_revision: `${found.created}`,
-          }]
-          : [];
-        return { response_range: { kvs } };
-      }
-      return {};
-    });
-    if (changed) this.revision = revision;
-    const header = { revision: `${this.revision}` };
-    if (method === "range") {
-      return { header, ...responses[0]?.response_range };
-    }
-    return { header, succeeded: true, responses };
-  }
-
-  #change(key: string, value: Buffer | undefined, revision: number): void {
-    if (value) {
-      const created = this.#now.get(key)?.created ?? revision;
-      this.#now.set(key, { value, revision, created });
-    } else this.#now.delete(key);
-    this.changes.push({ revision, key, value: value?.toString() });
+    const answer = this.#state.execute("txn", { success: ops });
+    return method === "range"
+      ? { header: answer.header, ...answer.responses[0].response_range }
+      : answer;
   }
 
   #refuse(method: string, ops: readonly IRequestOp[]): void {
@@ -241,6 +211,11 @@ export class FakeEtcd {
   }
 }
 
+function toFakeChange({ type, entry }: Change): FakeChange {
+  const value = type === "Put" ? entry.value : undefined;
+  return { revision: entry.changed, key: entry.key, value };
+}
+
 function toOps(method: string, request: unknown): readonly IRequestOp[] {
   switch (method) {
     case "put":
@@ -282,7 +257,7 @@ function broken(): EtcdCallError {
   );
 }
 
-/** Lets the event loop turn so often. */
+/** Lets the event loop turn this often. */
 export async function turns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn++) {
     await new Promise((resolve) => setImmediate(resolve));

@@ -1,8 +1,10 @@
 /**
- * A TCP proxy that can be told to misbehave: how tests cut a cable.
+ * A TCP proxy that can cut, pause and delay what passes through it.
  *
  * @module
  */
+
+import { sleep } from "../machine/sleep.ts";
 
 /** A running proxy; disposing ends it with all its connections. */
 export interface TcpProxy extends AsyncDisposable {
@@ -50,7 +52,7 @@ export function startTcpProxy(
         if (count === null) break;
         if (gates[direction].closed && direction === "answers") held.resolve();
         if (gates[direction].closed || delayMs > 0) disturbed++;
-        if (delayMs > 0) await passed(delayMs);
+        if (delayMs > 0) await sleep(delayMs);
         await gates[direction].passage.promise;
         for (let sent = 0; sent < count;) {
           sent += await to.write(buffer.subarray(sent, count));
@@ -135,10 +137,6 @@ export function startTcpProxy(
       await Promise.all(tasks);
     },
   };
-}
-
-function passed(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 interface Gate {

@@ -1,6 +1,6 @@
 /**
- * Small runs, seconds long, each of which tells right source from source with
- * one planted bug: what they return is judged by the checkers.
+ * Small runs, seconds long, whose histories the checkers accept from the correct
+ * source and reject from the source with one planted bug.
  *
  * @module
  */
@@ -44,7 +44,7 @@ function bytes(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
-/** A leader who is deaf, and has been replaced, writes under its guard. */
+/** A leader that gets no answers, and has been replaced, writes under its guard. */
 export const staleLeaderWrites: Scenario = async (source) => {
   await using etcd = await startTestEtcd();
   await using proxy = startTcpProxy(etcd.port);

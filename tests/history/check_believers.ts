@@ -2,8 +2,8 @@
  * I8: at no moment do two nodes believe that they lead.
  *
  * A node that said "yes" in one term twice believed it in between. That alone is
- * certain: of the time between question and answer nobody knows on which side
- * of it the node changed its mind.
+ * certain: when the node changed its answer, between question and answer, is
+ * unknown.
  *
  * @module
  */
@@ -55,7 +55,7 @@ export function checkBelievers(
   }
   findings.checked = probes.length;
   return findings.verdict({
-    void: beliefs.length === 0 ? "Nobody ever said that it leads" : undefined,
+    void: beliefs.length === 0 ? "No node ever said that it leads" : undefined,
     figures: {
       overlap_sum_ms: sumMs,
       overlap_max_ms: mostMs,

@@ -36,10 +36,10 @@ export function checkLeaderKeys(
     }
     winners.set(result.token, id);
     // It may have lost the lead again before it returned, but not never had it.
-    const [reign] = timeline.reigns.filter(({ key, token }) =>
+    const [leadership] = timeline.leaderships.filter(({ key, token }) =>
       key === result.key && token === result.token
     );
-    const from = reign?.from ?? Infinity;
+    const from = leadership?.from ?? Infinity;
     asked.push({
       ...spanOf(operation),
       writes: false,
@@ -54,12 +54,12 @@ export function checkLeaderKeys(
   });
   return findings.verdict({
     figures: {
-      leader_changes: timeline.reigns.filter(({ key }) => key).length,
+      leader_changes: timeline.leaderships.filter(({ key }) => key).length,
     },
   });
 }
 
-/** Whoever getLeader names led at some moment between call and return. */
+/** The leader that getLeader names led at some moment between call and return. */
 export function checkGetLeader(
   history: History,
   truth: GroundTruth = new GroundTruth(history),
@@ -74,10 +74,10 @@ export function checkGetLeader(
     asked.push({
       ...spanOf(operation),
       writes: false,
-      holds: [timeline.where((reign) => reign.leader === leader)],
+      holds: [timeline.where((leadership) => leadership.leader === leader)],
     });
   }
-  const words = "getLeader named somebody who did not lead during the call";
+  const words = "getLeader named a node that did not lead during the call";
   sweepFor(asked, { history, truth, findings }, { never: words, early: words });
   return findings.verdict({
     void: truth.to === 0 ? "The recorder certifies nothing" : undefined,
@@ -139,9 +139,9 @@ export function checkResignations(
 }
 
 /**
- * So long nobody is without a change, of which traffic makes a hundred in a
- * second, but a store that is away or waits for its disk, or a recorder that is
- * deaf.
+ * The traffic makes a hundred changes in a second. A time without any that is
+ * this long has one of three causes: the store is down, it waits for its disk,
+ * or the recorder is cut off.
  */
 const SILENCE_MS = 400;
 

@@ -33,11 +33,11 @@ export function checkFencing(
       continue;
     }
     accepted.push({ token, revision, id: operation.id });
-    const reign = timeline.at(revision - 1);
-    if (reign.key === key && reign.token === token) continue;
+    const leadership = timeline.at(revision - 1);
+    if (leadership.key === key && leadership.token === token) continue;
     stale += 1;
     findings.add(
-      `A write with token ${token} was accepted at ${revision}, when the leader's was ${reign.token}`,
+      `A write with token ${token} was accepted at ${revision}, when the leader's was ${leadership.token}`,
       operation.id,
     );
   }

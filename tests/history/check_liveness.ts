@@ -1,5 +1,5 @@
 /**
- * I11: once nothing stands in the way, somebody leads and a write is done
+ * I11: once there is no fault, there is a leader and a write succeeds
  * within a bound, and nothing is stuck for ever.
  *
  * @module
@@ -50,7 +50,7 @@ export function checkLiveness(
     for (const [what, atNs] of [["led", leads], ["wrote", writes]] as const) {
       if (atNs <= latest || latest > endNs) continue;
       findings.add(
-        `Nobody ${what} within ${mark.bound_ms} ms after all was well`,
+        `No node ${what} within ${mark.bound_ms} ms after the last fault`,
       );
     }
     if (leads < Infinity) toLeader = Math.max(toLeader, leads - from);

@@ -25,7 +25,7 @@ function verdictOf(findings: Findings): Verdict {
   });
 }
 
-/** I13: when everybody has ended, no lease, leased key or socket is left. */
+/** I13: when all processes have ended, no lease, leased key or socket is left. */
 export function checkNothingLeft(history: Measured): Verdict {
   const findings = new Findings();
   for (const { leases, keys, sockets } of of(history, "left")) {
@@ -88,7 +88,7 @@ export function checkConvergence(history: Measured): Verdict {
     }
   }
   const hashes = of(history, "hash").length;
-  // One member alone has nobody to differ from.
+  // A single member has no other to differ from.
   const isAlone = first.size === hashes && hashes > 0 &&
     new Set(of(history, "hash").map(({ member }) => member)).size === 1;
   if (!isAlone && hashes > 0 && compared === 0) findings.undecided += 1;

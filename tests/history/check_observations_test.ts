@@ -8,7 +8,7 @@ import {
   checkProcesses,
 } from "./check_observations.ts";
 import type { Mark, Observation, Operation, Probe } from "./history.ts";
-import { randomNumbers } from "./simulated_history.ts";
+import { Random } from "../simulation/random.ts";
 
 /** An observation without the fields that all have. */
 type Bare<O> = O extends Observation ? Omit<O, "type" | "at_ns"> : never;
@@ -42,7 +42,7 @@ Deno.test("checkNothingLeft() sees leases, keys and sockets that are left", () =
   deepStrictEqual(counts(checkNothingLeft, [none], bad), [0, 2]);
 });
 
-Deno.test("checkProcesses() sees a second etcd, one that outlived, and a zombie", () => {
+Deno.test("checkProcesses() sees a second etcd, one that runs after the end, and a zombie", () => {
   const scan = {
     what: "processes" as const,
     data_dir: "d",
@@ -58,7 +58,7 @@ Deno.test("checkProcesses() sees a second etcd, one that outlived, and a zombie"
   deepStrictEqual(counts(checkProcesses, [scan], bad), [0, 3]);
 });
 
-Deno.test("checkHighWater() sees a store that came back with less, unless somebody said so", () => {
+Deno.test("checkHighWater() sees a store that came back with less, unless an alarm was recorded", () => {
   const start = {
     what: "high_water" as const,
     node: "n1",
@@ -90,13 +90,13 @@ Deno.test("checkConvergence() sees members that differ at a revision, and an ala
 });
 
 Deno.test("checkBounded() sees a figure that grows under noise, and not one that does not", () => {
-  const random = randomNumbers(1);
+  const random = new Random(1);
   const figures = (figure: string, value: (index: number) => number) =>
     Array.from({ length: 400 }, (_one, index) => ({
       what: "figure" as const,
       node: "n1",
       figure,
-      value: value(index) + 20 * random(),
+      value: value(index) + 20 * random.next(),
     }));
   const steady = figures("rss", (index) => index < 60 ? index : 100);
   const saw = figures("heap", (index) => 100 + index % 30);
@@ -105,7 +105,7 @@ Deno.test("checkBounded() sees a figure that grows under noise, and not one that
   strictEqual(checkBounded(observed(...leak.slice(0, 9))).undecided, 1);
 });
 
-Deno.test("checkLiveness() sees that nobody leads or writes in time, and a call that hangs", () => {
+Deno.test("checkLiveness() sees a leader or a write that is missing in time, and a call that hangs", () => {
   const put: Operation = {
     type: "op",
     f: "put",

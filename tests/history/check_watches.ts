@@ -165,7 +165,7 @@ function checkGaps(
   const last = delivered.at(-1)?.revision ?? 0;
   // A reader may stop in the middle of the last revision.
   const to = Math.max(last - 1, reported);
-  // What the recorder had before the watch was asked for is no news to it.
+  // A watch from now does not deliver what the recorder had before it was opened.
   const start = opened.from_revision > 0 ? 0 : opened.asked_ns;
   for (const change of truth.changes) {
     const { key, mod_revision } = change;

@@ -1,6 +1,6 @@
 /**
- * I1 and I2: no acknowledged write is lost, and nothing happened that nobody
- * asked for, or twice.
+ * I1 and I2: no acknowledged write is lost, and no change happened twice or
+ * without an operation.
  *
  * @module
  */
@@ -89,10 +89,12 @@ export function checkNoGhosts(
     const operation = asked.get(`${key}\0${value}`);
     if (operation === undefined) {
       findings.add(
-        `${quoted({ key, value })} at ${mod_revision} was written by nobody`,
+        `${
+          quoted({ key, value })
+        } at ${mod_revision} was written by no operation`,
       );
     } else {
-      judge(operation, change, findings);
+      checkChange(operation, change, findings);
     }
   }
   for (const [key, count] of deleted) {
@@ -109,7 +111,7 @@ export function checkNoGhosts(
   return findings.verdict();
 }
 
-function judge(
+function checkChange(
   operation: Operation,
   change: Change,
   findings: Findings,
@@ -152,7 +154,7 @@ function checkWhole(
   }
 }
 
-/** Who asked for each pair of key and value, in any branch. */
+/** The operation that writes each pair of key and value, in any branch. */
 function invocations(
   operations: readonly Operation[],
 ): Map<string, Operation> {

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { type PrintedEvent, toTruth } from "./etcdctl_event.ts";
+import { jsonLines } from "../machine/json_lines.ts";
+import { type PrintedEvent, toTruth, watchAll } from "./etcdctl_event.ts";
 import type { HistoryRecord } from "./history.ts";
 import { monotonicNs } from "./monotonic_clock.ts";
 
@@ -12,8 +13,8 @@ import { monotonicNs } from "./monotonic_clock.ts";
 export interface Recordable {
   /** Runs etcdctl on it. */
   readonly ctl: (...args: string[]) => Promise<string>;
-  /** Starts etcdctl on it. */
-  readonly startCtl: (...args: string[]) => Deno.ChildProcess;
+  /** Its client URL. */
+  readonly endpoint: string;
 }
 
 /** Reads every change up to now; nothing may have been compacted. */
@@ -22,15 +23,7 @@ export async function recordTruth(etcd: Recordable): Promise<HistoryRecord[]> {
   const to_revision = Number(status.header.revision);
   const records: HistoryRecord[] = [];
   if (to_revision > 1) {
-    const child = etcd.startCtl(
-      "watch",
-      "",
-      "--prefix",
-      "--rev=1",
-      "--prev-kv",
-      "-w",
-      "json",
-    );
+    const child = watchAll(etcd.endpoint, 1);
     try {
       await readEvents(child.stdout, to_revision, records);
     } finally {
@@ -54,15 +47,11 @@ async function readEvents(
   toRevision: number,
   records: HistoryRecord[],
 ): Promise<void> {
-  let rest = "";
-  for await (const part of stdout.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + part).split("\n");
-    rest = lines.pop() ?? "";
-    for (const line of lines) {
-      const events: PrintedEvent[] = JSON.parse(line).Events ?? [];
-      for (const event of events) records.push(await toTruth(event, "etcdctl"));
-      const last = events.at(-1)?.kv.mod_revision ?? 0;
-      if (last >= toRevision) return;
+  for await (const line of jsonLines(stdout)) {
+    const { Events } = line as { readonly Events?: readonly PrintedEvent[] };
+    for (const event of Events ?? []) {
+      records.push(await toTruth(event, "etcdctl"));
     }
+    if ((Events?.at(-1)?.kv.mod_revision ?? 0) >= toRevision) return;
   }
 }

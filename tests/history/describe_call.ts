@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Compare, KV, Op } from "../../src/store/state_store.ts";
+import type { Compare, KV, Listing, Op } from "../../src/store/state_store.ts";
 import type { KeyValue, OperationOf, Step } from "./history.ts";
 import { valueText } from "./history_file.ts";
 
@@ -25,6 +25,13 @@ export async function describeTransaction(
     success: await Promise.all(success.map(toStep)),
     failure: await Promise.all(failure.map(toStep)),
   };
+}
+
+/** What the answer to a list says. */
+export async function describeListing(listing: Listing) {
+  const kvs = await Promise.all(listing.map(toKeyValue));
+  const revision = Number(listing.revision);
+  return { result: { kvs: kvs.filter((kv) => kv !== null), revision } };
 }
 
 /** What was found; null for nothing. */

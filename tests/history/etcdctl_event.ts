@@ -1,9 +1,10 @@
 /**
- * What `etcdctl watch -w json` prints of a change, as ground truth.
+ * What `etcdctl watch` tells of every change, as ground truth.
  *
  * @module
  */
 
+import { startEtcdctl } from "../machine/etcdctl.ts";
 import type { Truth } from "./history.ts";
 import { valueText } from "./history_file.ts";
 import { monotonicNs } from "./monotonic_clock.ts";
@@ -21,6 +22,15 @@ export interface PrintedEvent {
   };
   /** What it was before. */
   readonly prev_kv?: { readonly value?: string };
+}
+
+/** Starts an `etcdctl` that prints every change from a revision on, in JSON lines. */
+export function watchAll(
+  endpoint: string,
+  fromRevision: number,
+): Deno.ChildProcess {
+  const flags = ["--prefix", "--prev-kv", `--rev=${fromRevision}`];
+  return startEtcdctl(endpoint, "watch", "", ...flags, "--write-out=json");
 }
 
 /** The record of an event that the member `member` told, as of now. */

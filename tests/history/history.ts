@@ -46,7 +46,7 @@ const step = v.variant("type", [
 /** What all operations have. */
 const common = {
   type: v.literal("op"),
-  /** Who called: never two operations at once under one name. */
+  /** The caller: never two operations at once under one name. */
   process: name,
   /** Unique in the history. */
   id: name,
@@ -245,7 +245,7 @@ const mark = v.variant("name", [
   v.strictObject({ ...markCommon, name: v.literal("start") }),
   /** Traffic ends. */
   v.strictObject({ ...markCommon, name: v.literal("end") }),
-  /** No fault any more: within the bound somebody leads and a write is done. */
+  /** No fault any more: within the bound there is a leader and a write succeeds. */
   v.strictObject({
     ...markCommon,
     name: v.literal("healed"),
@@ -389,7 +389,7 @@ export interface History {
   readonly operations: readonly Operation[];
   /** What watches did. */
   readonly watches: readonly WatchRecord[];
-  /** Questions who leads. */
+  /** Whether nodes believed to lead. */
   readonly probes: readonly Probe[];
   /** What happened, says the recorder. */
   readonly truths: readonly Truth[];

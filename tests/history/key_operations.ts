@@ -3,8 +3,8 @@
  * compared and written.
  *
  * Revisions are used for one thing only: to know which value a comparison
- * meant. The order is left to the search. Lists are left out; they are judged
- * by their revision.
+ * meant. The search finds the order. Lists are left out; another checker checks
+ * them by their revision.
  *
  * @module
  */
@@ -25,7 +25,7 @@ export interface KeyOperation extends RegisterOperation {
   readonly id: string;
 }
 
-/** The operations on each key that nobody else writes. */
+/** The operations on each key that only the traffic writes. */
 export function keyOperations(
   { operations, header }: Pick<History, "operations" | "header">,
   truth: GroundTruth,
@@ -56,9 +56,9 @@ interface Span {
 }
 
 /**
- * Which way an operation went, and until when; none if it did nothing. Where
- * nobody knows which of two ways, both may have been: that may hide an error
- * and never makes one up.
+ * Which branch an operation took, and until when; none if it did nothing. Where
+ * two are possible, both may have been: that may hide an error, and never
+ * invents one.
  */
 function spansOf(operation: Operation, truth: GroundTruth): readonly Span[] {
   const branches = branchesOf(operation);
@@ -79,7 +79,7 @@ function spansOf(operation: Operation, truth: GroundTruth): readonly Span[] {
     branch.steps.some(({ type }) => type !== "get") &&
     !(isSeen && putsOf(branch).length > 0)
   );
-  // … or nobody knows.
+  // … or it is unknown.
   return open.map((branch) => ({ branch: unread(branch), returnNs: Infinity }));
 }
 
@@ -165,14 +165,14 @@ class Values {
     return kv.key === key ? this.of(key, kv.value) : IMPOSSIBLE;
   }
 
-  /** The value of a version; undefined if nobody ever saw it. */
+  /** The value of a version; undefined if no operation ever saw it. */
   at(key: string, version: number): number | undefined {
     return version === 0 ? ABSENT : this.#versions.get(`${key}\0${version}`);
   }
 
   #learn(key: string, value: string, version: number): void {
     const identity = `${key}\0${version}`;
-    // What was seen first counts; whoever saw otherwise is found by the search.
+    // What was seen first counts; the search finds an operation that saw another.
     if (this.#versions.has(identity)) return;
     this.#versions.set(identity, this.of(key, value));
   }

@@ -20,7 +20,7 @@ export const answerWaitsFrozen: Scenario = (source) =>
     await advance(0);
     port.answers = false;
     await advance(3_400);
-    // The store has renewed the lease; nobody runs to read that for 4 s.
+    // The store has renewed the lease; the holder is frozen and reads it 4 s later.
     clock.jump(4_000);
     port.answerLate();
     // From here on nothing reaches the store.
@@ -77,7 +77,7 @@ class LeaseOffice {
     this.#pending.resolve(this.ttlMs);
   }
 
-  /** The lease is gone; half a second passes before anybody else is elected. */
+  /** The lease is gone; half a second passes before another node is elected. */
   forget(): void {
     this.untilMs = this.#clock.nowMs() + 500;
     this.#isGone = true;

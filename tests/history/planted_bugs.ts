@@ -99,7 +99,7 @@ export const PLANTED_BUGS = {
       "const request_range = { key: keyBytes(key), serializable: true };",
   },
   m14: {
-    what: "writes of a shared request that nobody answered are put back",
+    what: "writes of a shared request without an answer are sent again",
     file: "store/batching/flight.ts",
     find: 'repeatable || error.outcome === "not-done"',
     replace: "true",

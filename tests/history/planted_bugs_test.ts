@@ -50,7 +50,7 @@ for (const [name, { scenario, seenBy }] of Object.entries(CASES)) {
     }
   });
 
-  Deno.test(`${scenario.name} shows nothing where bug ${name} is not`, async () => {
+  Deno.test(`${scenario.name} shows nothing without bug ${name}`, async () => {
     const lines = checkHistory(await scenario(realSource()));
     const judged = lines.filter(({ invariant }) => seenBy.includes(invariant));
     for (const { verdict } of judged) {
@@ -60,7 +60,7 @@ for (const [name, { scenario, seenBy }] of Object.entries(CASES)) {
   });
 }
 
-Deno.test("plantBug() fails when the text to replace is there no more", async () => {
+Deno.test("plantBug() fails when the text to replace no longer exists", async () => {
   const bug = { ...PLANTED_BUGS.m1, find: "this text is nowhere" };
   await rejects(
     plantBug(bug),

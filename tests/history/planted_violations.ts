@@ -1,5 +1,5 @@
 /**
- * Violations to plant into correct histories, and who has to see them.
+ * Violations to plant into correct histories, and the checkers that must find them.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import { ELECTION } from "./simulated_history.ts";
 export interface Plant {
   /** What is done to the history. */
   readonly name: string;
-  /** The checkers that have to see it. */
+  /** The checkers that must find it. */
   readonly seenBy: readonly string[];
   /** Changes a copy of the records; false if this history offers no place for it. */
   readonly plant: (
@@ -117,7 +117,7 @@ export const PLANTS: readonly Plant[] = [
     },
   },
   {
-    name: "a write that nobody asked for",
+    name: "a write without an operation",
     seenBy: ["I2"],
     plant(records, pick) {
       const put = pick(oks(records, "put"));
@@ -157,7 +157,7 @@ export const PLANTS: readonly Plant[] = [
     },
   },
   {
-    name: "a delete that nobody asked for",
+    name: "a delete without an operation",
     seenBy: ["I2"],
     plant(records) {
       const last = truthsOf(records).at(-1);
@@ -502,7 +502,8 @@ export const PLANTS: readonly Plant[] = [
     },
   },
   {
-    name: "a believer who wakes up after its lease",
+    name:
+      "a node that still believes to lead after a pause longer than its lease",
     seenBy: ["I8"],
     plant(records) {
       const probe = records.findLast((record) => record.type === "probe");

@@ -3,7 +3,8 @@ import { checkHistory, showTable } from "./check_history.ts";
 import { checkLinearizable } from "./check_linearizable.ts";
 import { type HistoryRecord, toHistory } from "./history.ts";
 import { PLANTS } from "./planted_violations.ts";
-import { randomNumbers, simulateHistory } from "./simulated_history.ts";
+import { Random } from "../simulation/random.ts";
+import { simulateHistory } from "./simulated_history.ts";
 
 /** Which invariants a history violates. */
 function violated(records: readonly HistoryRecord[]): Set<string> {
@@ -19,10 +20,10 @@ for (const { name, seenBy, plant } of PLANTS) {
     let planted = 0;
     for (let seed = 1; seed <= 120 && planted < 12; seed++) {
       const records = simulateHistory({ seed });
-      const random = randomNumbers(seed);
+      const random = new Random(seed);
       const isPlanted = plant(
         records,
-        (all) => all[Math.floor(random() * all.length)],
+        (all) => all[random.below(all.length)],
       );
       if (!isPlanted) continue;
       planted += 1;
@@ -45,10 +46,10 @@ Deno.test("checkLinearizable() sees stale reads also without a ground truth", ()
   let planted = 0;
   for (let seed = 200; seed < 260; seed++) {
     const records = simulateHistory({ seed, unknown: 0 });
-    const random = randomNumbers(seed);
+    const random = new Random(seed);
     const isPlanted = stale?.plant(
       records,
-      (all) => all[Math.floor(random() * all.length)],
+      (all) => all[random.below(all.length)],
     );
     if (!isPlanted) continue;
     planted += 1;

@@ -9,7 +9,7 @@ import { type HistoryRecord, toHistory } from "./history.ts";
 import { monotonicNs } from "./monotonic_clock.ts";
 import { RecordedStore, recordWatch } from "./recorded_store.ts";
 import { SMALL_RUN } from "./small_run.ts";
-import { randomNumbers } from "./simulated_history.ts";
+import { Random } from "../simulation/random.ts";
 
 const CUTS = 15;
 const KEYS = ["/r/1", "/r/2", "/r/3"];
@@ -19,15 +19,15 @@ async function traffic(
   store: RecordedStore,
   { seed, stop }: { readonly seed: number; readonly stop: AbortSignal },
 ): Promise<void> {
-  const random = randomNumbers(seed);
+  const random = new Random(seed);
   const options = { timeoutMs: 400 };
   while (!stop.aborted) {
-    const key = KEYS[Math.floor(random() * KEYS.length)] ?? "";
+    const key = random.pick(KEYS);
     const value = store.newValue();
     const put = { type: "put", key, value: bytes(value) } as const;
     const absent = { key, expectedVersion: 0n };
     const get = { type: "get", key: KEYS[0] ?? "" } as const;
-    switch (Math.floor(random() * 6)) {
+    switch (random.below(6)) {
       case 0:
         await store.put(key, value, options);
         break;

@@ -1,5 +1,6 @@
 /**
- * A store whose calls are written down.
+ * A store whose calls are written down, whatever its class: a test may take it
+ * from a copy of the source.
  *
  * @module
  */
@@ -14,23 +15,21 @@ import type {
   TransactionOptions,
   Watch,
 } from "../../src/store/state_store.ts";
-import type { HistoryRecord, Operation, OperationOf } from "./history.ts";
-import { describeTransaction, toKeyValue } from "./describe_call.ts";
+import type { HistoryRecord } from "./history.ts";
+import { CallRecorder, type CallRequest } from "./call_recorder.ts";
+import {
+  describeListing,
+  describeTransaction,
+  toKeyValue,
+} from "./describe_call.ts";
 import { valueText } from "./history_file.ts";
 import { monotonicNs } from "./monotonic_clock.ts";
 
-/** What of an operation its caller says. */
-type Asked<F extends Operation["f"]> = Omit<
-  OperationOf<F>,
-  "type" | "process" | "id" | "call_ns" | "return_ns" | "outcome" | "result"
->;
-
-/** Calls of one process to a store, one after the other, into a history. */
+/** Calls of one process to a store, one after the other, into a history. A call that fails is only written down. */
 export class RecordedStore {
   readonly #store: StateStore;
   readonly #name: string;
-  readonly #append: (record: HistoryRecord) => void;
-  #process: string;
+  readonly #recorder: CallRecorder;
   #count = 0;
 
   /** Calls `store` as the process `name`; `append` takes each record. */
@@ -40,50 +39,49 @@ export class RecordedStore {
     append: (record: HistoryRecord) => void,
   ) {
     this.#store = store;
-    this.#name = this.#process = name;
-    this.#append = append;
+    this.#name = name;
+    this.#recorder = new CallRecorder({ process: name, append });
   }
 
-  /** A value that nobody else writes. */
+  /** A value that no other call writes. */
   newValue(): string {
     return `${this.#name}:v${++this.#count}`;
   }
 
   /** Puts a value. */
   async put(key: string, value: string, options?: StoreOptions): Promise<void> {
-    await this.#record("put", { f: "put", key, value }, async () => ({
-      version: Number(await this.#store.put(key, bytes(value), options)),
-    }));
+    await this.#record(
+      { f: "put", key, value },
+      () => this.#store.put(key, bytes(value), options),
+      (version) => ({ result: { version: Number(version) } }),
+    );
   }
 
-  /** Gets a value, as text; undefined for none, or if the call failed. */
-  async get(key: string, options?: StoreOptions): Promise<string | undefined> {
-    const found = await this.#record(
-      "get",
+  /** Gets a value. */
+  async get(key: string, options?: StoreOptions): Promise<void> {
+    await this.#record(
       { f: "get", key },
-      async () => await toKeyValue(await this.#store.get(key, options)),
+      () => this.#store.get(key, options),
+      async (kv) => ({ result: await toKeyValue(kv) }),
     );
-    return found?.value;
   }
 
   /** Deletes a key. */
   async delete(key: string, options?: StoreOptions): Promise<void> {
-    await this.#record("delete", { f: "delete", key }, async () => {
-      await this.#store.delete(key, options);
-      return undefined;
-    });
+    await this.#record(
+      { f: "delete", key },
+      () => this.#store.delete(key, options),
+      () => ({}),
+    );
   }
 
   /** Lists a prefix. */
   async list(prefix: string, options?: StoreOptions): Promise<void> {
-    await this.#record("list", { f: "list", prefix }, async () => {
-      const listing = await this.#store.list(prefix, options);
-      const kvs = await Promise.all(listing.map(toKeyValue));
-      return {
-        kvs: kvs.filter((kv) => kv !== null),
-        revision: Number(listing.revision),
-      };
-    });
+    await this.#record(
+      { f: "list", prefix },
+      () => this.#store.list(prefix, options),
+      describeListing,
+    );
   }
 
   /** Does a transaction. */
@@ -93,17 +91,18 @@ export class RecordedStore {
     failure: readonly Op[],
     options: TransactionOptions = {},
   ): Promise<void> {
-    const asked = await describeTransaction(checks, success, failure);
-    await this.#record("txn", asked, async () => {
-      const found: (KV | undefined)[] = [];
-      const succeeded = await this.#store.doTransaction(
-        checks,
-        success,
-        failure,
-        { ...options, results: found },
-      );
-      return { succeeded, gets: await Promise.all(found.map(toKeyValue)) };
-    });
+    const results: (KV | undefined)[] = [];
+    await this.#record(
+      await describeTransaction(checks, success, failure),
+      () =>
+        this.#store.doTransaction(checks, success, failure, {
+          ...options,
+          results,
+        }),
+      async (succeeded) => ({
+        result: { succeeded, gets: await Promise.all(results.map(toKeyValue)) },
+      }),
+    );
   }
 
   /** Does a transaction of a term; `deposed` says that it is known to be over. */
@@ -114,47 +113,19 @@ export class RecordedStore {
   ): Promise<void> {
     const { key } = term.guard;
     const fence = { key, token: Number(term.fence), deposed };
-    const asked = await describeTransaction([term.guard], success, []);
-    await this.#record("txn", { ...asked, fence }, async () => ({
-      succeeded: await term.doTransaction([], success, options),
-      gets: [],
-    }));
+    await this.#record(
+      { ...await describeTransaction([term.guard], success, []), fence },
+      () => term.doTransaction([], success, options),
+      (succeeded) => ({ result: { succeeded, gets: [] } }),
+    );
   }
 
-  async #record<F extends Operation["f"], Result>(
-    f: F,
-    asked: Asked<F>,
-    call: () => Promise<Result>,
-  ): Promise<Result | undefined> {
-    const base = {
-      type: "op",
-      process: this.#process,
-      id: `${this.#name}:${f}${++this.#count}`,
-      ...asked,
-      call_ns: monotonicNs(),
-    };
-    try {
-      const result = await call();
-      const answer = { return_ns: monotonicNs(), outcome: "ok" };
-      this.#append({
-        ...base,
-        ...answer,
-        ...(result === undefined ? {} : { result }),
-      } as unknown as HistoryRecord);
-      return result;
-    } catch (error) {
-      const outcome = outcomeOf(error);
-      const return_ns = outcome === "unknown" ? null : monotonicNs();
-      // A call that may be done yet is still under way for the checkers.
-      if (outcome === "unknown") this.#process += "'";
-      this.#append({
-        ...base,
-        return_ns,
-        outcome,
-        error: String(error),
-      } as unknown as HistoryRecord);
-      return undefined;
-    }
+  async #record<T>(
+    request: CallRequest,
+    call: () => Promise<T>,
+    describe: (answer: T) => object | Promise<object>,
+  ): Promise<void> {
+    await this.#recorder.record(request, call, { describe }).catch(() => {});
   }
 }
 
@@ -201,14 +172,6 @@ export async function recordWatch(
       error: String(error),
     });
   }
-}
-
-/** By name: the class may be that of a copy of the source. */
-function outcomeOf(error: unknown): "fail" | "unknown" {
-  const { outcome } = error as { readonly outcome?: string };
-  const { name } = (error as Error).constructor;
-  const isOver = name === "LeadershipLostError" || name === "ResignedError";
-  return isOver || outcome === "not-done" ? "fail" : "unknown";
 }
 
 function bytes(text: string): Uint8Array {

@@ -6,7 +6,7 @@ import { assertFlawless } from "./assert_flawless.ts";
 import { recordTruth } from "./ctl_recorder.ts";
 import { type HistoryRecord, toHistory } from "./history.ts";
 import { RecordedStore } from "./recorded_store.ts";
-import { randomNumbers } from "./simulated_history.ts";
+import { Random } from "../simulation/random.ts";
 import { SMALL_RUN } from "./small_run.ts";
 
 const CLIENTS = 60;
@@ -24,12 +24,12 @@ Deno.test("checkHistory() finds nothing in a real run of many callers of one sto
   let running = CLIENTS;
 
   async function client(seed: number): Promise<void> {
-    const random = randomNumbers(seed);
+    const random = new Random(seed);
     const own = new RecordedStore(store, `c${seed}`, append);
     for (let count = 0; count < OPERATIONS; count++) {
-      const key = KEYS[Math.floor(random() * KEYS.length)] ?? "";
+      const key = random.pick(KEYS);
       const options = { timeoutMs: 2_000 };
-      const dice = random();
+      const dice = random.next();
       if (dice < 0.45) await own.put(key, own.newValue(), options);
       else if (dice < 0.6) await own.delete(key, options);
       else await own.get(key, options);

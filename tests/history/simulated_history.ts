@@ -14,6 +14,9 @@ import type {
   Step,
   Truth,
 } from "./history.ts";
+import { type Entry, EtcdState } from "../simulation/etcd_state.ts";
+import type { Random } from "../simulation/random.ts";
+import { Timeline } from "../simulation/timeline.ts";
 import { concerns } from "./ground_truth.ts";
 
 /** Options of {@linkcode simulateHistory}. */
@@ -33,17 +36,8 @@ export interface SimulationOptions {
 /** The prefix of the simulated candidates' keys. */
 export const ELECTION = "/election/";
 const MS = 1_000_000;
-
-/** Numbers in [0, 1), the same for the same seed. */
-export function randomNumbers(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+/** When the clients begin, in milliseconds. */
+const BEGIN_MS = 1_000;
 
 /** Makes a history in which everything is as it should be. */
 export function simulateHistory(options: SimulationOptions): HistoryRecord[] {
@@ -52,15 +46,12 @@ export function simulateHistory(options: SimulationOptions): HistoryRecord[] {
 
 class Simulation {
   readonly #options: Required<SimulationOptions>;
-  readonly #random: () => number;
+  readonly #timeline: Timeline;
+  readonly #state: EtcdState;
   readonly #records: HistoryRecord[] = [];
   readonly #truths: Truth[] = [];
-  readonly #state = new Map<string, KeyValue & { readonly create: number }>();
-  readonly #queue: { atNs: number; act: () => void }[] = [];
   /** The last version each client saw of a key. */
   readonly #seen = new Map<string, number>();
-  #nowNs = 1_000 * MS;
-  #revision = 1;
   #left: number;
   #count = 0;
 
@@ -73,7 +64,17 @@ class Simulation {
       ...options,
     };
     this.#left = this.#options.operations;
-    this.#random = randomNumbers(options.seed);
+    this.#timeline = new Timeline(options.seed);
+    this.#timeline.nowMs = BEGIN_MS;
+    this.#state = new EtcdState(this.#timeline);
+  }
+
+  get #random(): Random {
+    return this.#timeline.random;
+  }
+
+  get #nowNs(): number {
+    return Math.round(this.#timeline.nowMs * MS);
   }
 
   run(): HistoryRecord[] {
@@ -89,52 +90,45 @@ class Simulation {
       foreign_prefixes: [],
     }, { type: "mark", name: "start", at_ns: this.#nowNs });
     for (let client = 0; client < clients; client++) {
-      this.#after(this.#random(), () => this.#call(`c${client}`));
+      this.#after(this.#random.next(), () => this.#call(`c${client}`));
     }
     this.#after(3, () => this.#candidate("n1", 0));
     this.#after(5, () => this.#candidate("n2", 0));
-    while (this.#queue.length > 0) {
-      this.#queue.sort((a, b) => b.atNs - a.atNs);
-      const next = this.#queue.pop();
-      this.#nowNs = next?.atNs ?? 0;
-      next?.act();
-    }
+    let endMs = BEGIN_MS;
+    while (this.#timeline.step(Infinity)) endMs = this.#timeline.nowMs;
+    this.#timeline.nowMs = endMs;
     this.#watchers();
     this.#records.push(...this.#truths, {
       type: "mark",
       name: "recorded",
       at_ns: this.#nowNs + 100 * MS,
       from_revision: 1,
-      to_revision: this.#revision,
+      to_revision: this.#state.revision,
     }, { type: "mark", name: "end", at_ns: this.#nowNs + 101 * MS });
     return this.#records;
   }
 
   #after(ms: number, act: () => void): void {
-    this.#queue.push({ atNs: this.#nowNs + Math.ceil(ms * MS), act });
-  }
-
-  #pick<T>(all: readonly T[]): T {
-    return all[Math.floor(this.#random() * all.length)] as T;
+    this.#timeline.after(ms, act);
   }
 
   #key(): string {
-    return `/r/${Math.floor(this.#random() * this.#options.keys)}`;
+    return `/r/${this.#random.below(this.#options.keys)}`;
   }
 
   /** One client's next operation, and after it the one after. */
   #call(process: string): void {
     if (this.#left-- <= 0) return;
     const operation = this.#invent(process);
-    const isUnknown = this.#random() < this.#options.unknown;
-    const isFailed = !isUnknown && this.#random() < 0.03;
-    const isDone = !isFailed && !(isUnknown && this.#random() < 0.5);
+    const isUnknown = this.#random.chance(this.#options.unknown);
+    const isFailed = !isUnknown && this.#random.chance(0.03);
+    const isDone = !isFailed && !(isUnknown && this.#random.chance(0.5));
     let answer: Partial<Operation> = {};
-    const takesMs = this.#random() * (isUnknown ? 30 : 3);
+    const takesMs = this.#random.next() * (isUnknown ? 30 : 3);
     if (isDone) {
       this.#after(takesMs, () => answer = this.#apply(operation));
     }
-    this.#after(isUnknown ? 10 : takesMs + this.#random() * 3, () => {
+    this.#after(isUnknown ? 10 : takesMs + this.#random.next() * 3, () => {
       const outcome = isUnknown ? "unknown" : isFailed ? "fail" : "ok";
       const told = outcome === "ok" ? answer : { error: "no answer" };
       this.#records.push({
@@ -143,9 +137,9 @@ class Simulation {
         outcome,
         return_ns: isUnknown ? null : this.#nowNs,
       } as Operation);
-      // Whoever gave up a call goes on under another name.
+      // A client that gave up a call goes on under another name.
       const next = isUnknown ? `${process}'` : process;
-      this.#after(this.#random() * 2, () => this.#call(next));
+      this.#after(this.#random.next() * 2, () => this.#call(next));
     });
   }
 
@@ -165,7 +159,7 @@ class Simulation {
     const key = this.#key();
     const value = base.id;
     const expected_version = this.#seen.get(`${process} ${key}`) ?? 0;
-    switch (Math.floor(this.#random() * 10)) {
+    switch (this.#random.below(10)) {
       case 0:
       case 1:
       case 2:
@@ -187,7 +181,7 @@ class Simulation {
           key: other,
           expected_version: this.#seen.get(`${process} ${other}`) ?? 0,
         };
-        const isDouble = other !== key && this.#random() < 0.5;
+        const isDouble = other !== key && this.#random.chance(0.5);
         return {
           ...base,
           f: "txn",
@@ -208,32 +202,33 @@ class Simulation {
   /** Does an operation to the state; returns what the answer says. */
   #apply(operation: Operation): Partial<Operation> {
     const { process } = operation;
-    const see = (kv: KeyValue | undefined) => {
-      if (kv) this.#seen.set(`${process} ${kv.key}`, kv.version);
-      return kv ? { key: kv.key, value: kv.value, version: kv.version } : null;
+    const look = (key: string) => {
+      const kv = this.#state.entries.get(key);
+      if (kv) this.#seen.set(`${process} ${key}`, kv.changed);
+      return kv ? toKeyValue(kv) : null;
     };
     switch (operation.f) {
       case "get":
-        return { result: see(this.#state.get(operation.key)) };
+        return { result: look(operation.key) };
       case "put":
         this.#change([{ ...operation, type: "put" }]);
-        return { result: { version: this.#revision } };
+        return { result: { version: this.#state.revision } };
       case "delete":
         this.#change([{ ...operation, type: "delete" }]);
-        return { revision: this.#revision };
+        return { revision: this.#state.revision };
       case "cas": {
         const { key, expected_version } = operation;
         const succeeded = this.#version(key) === expected_version;
         if (succeeded) this.#change([{ ...operation, type: "put" }]);
-        else see(this.#state.get(key));
-        return { result: { succeeded }, revision: this.#revision };
+        else look(key);
+        return { result: { succeeded }, revision: this.#state.revision };
       }
       case "list": {
-        const kvs = [...this.#state.values()]
+        const kvs = [...this.#state.entries.values()]
           .filter(({ key }) => key.startsWith(operation.prefix))
           .sort((a, b) => a.key < b.key ? -1 : 1)
-          .map(({ create: _create, ...kv }) => kv);
-        return { result: { kvs, revision: this.#revision } };
+          .map(toKeyValue);
+        return { result: { kvs, revision: this.#state.revision } };
       }
       case "txn": {
         const succeeded = operation.compare.every((check) =>
@@ -241,10 +236,13 @@ class Simulation {
         );
         const steps = succeeded ? operation.success : operation.failure;
         const gets = steps.flatMap((step) =>
-          step.type === "get" ? [see(this.#state.get(step.key))] : []
+          step.type === "get" ? [look(step.key)] : []
         );
         this.#change(steps);
-        return { result: { succeeded, gets }, revision: this.#revision };
+        return {
+          result: { succeeded, gets },
+          revision: this.#state.revision,
+        };
       }
       case "getLeader":
         return { result: this.#first()?.value ?? null };
@@ -254,39 +252,37 @@ class Simulation {
   }
 
   #version(key: string): number {
-    return this.#state.get(key)?.version ?? 0;
+    return this.#state.entries.get(key)?.changed ?? 0;
   }
 
-  #first(): KeyValue | undefined {
-    return [...this.#state.values()]
+  #first(): Entry | undefined {
+    return [...this.#state.entries.values()]
       .filter(({ key }) => key.startsWith(ELECTION))
-      .sort((a, b) => a.create - b.create)[0];
+      .sort((a, b) => a.created - b.created)[0];
   }
 
   /** Changes keys at one new revision, or at none if nothing changes. */
   #change(steps: readonly Step[]): void {
-    const effective = steps.filter((step) =>
-      step.type === "put" || step.type === "delete" && this.#state.has(step.key)
-    );
-    if (effective.length === 0) return;
-    this.#revision += 1;
-    for (const step of effective) {
-      const before = this.#state.get(step.key);
-      const isPut = step.type === "put";
-      const create = isPut ? before?.create ?? this.#revision : 0;
-      if (isPut) {
-        const { key, value } = step;
-        this.#state.set(key, { key, value, version: this.#revision, create });
-      } else this.#state.delete(step.key);
+    const before = this.#state.history.length;
+    this.#state.write(Object.fromEntries(
+      steps.filter(({ type }) => type !== "get")
+        .map((step) => [
+          step.key,
+          step.type === "put" ? step.value : undefined,
+        ]),
+    ));
+    for (const change of this.#state.history.slice(before)) {
+      const { entry, before } = change;
+      const isPut = change.type === "Put";
       this.#truths.push({
         type: "truth",
         member: "n1",
-        at_ns: this.#nowNs + Math.floor(this.#random() * MS),
+        at_ns: this.#nowNs + this.#random.below(MS),
         event: isPut ? "put" : "delete",
-        key: step.key,
-        value: isPut ? step.value : null,
-        mod_revision: this.#revision,
-        create_revision: create,
+        key: entry.key,
+        value: isPut ? entry.value : null,
+        mod_revision: entry.changed,
+        create_revision: isPut ? entry.created : 0,
         prev_value: before?.value ?? null,
       });
     }
@@ -299,7 +295,7 @@ class Simulation {
     const campaign = this.#base(`${node}!`);
     this.#after(1, () => {
       this.#change([{ type: "put", key, value: node }]);
-      const token = this.#revision;
+      const token = this.#state.revision;
       this.#untilFirst(key, () => {
         this.#records.push({
           ...campaign,
@@ -393,11 +389,11 @@ class Simulation {
 
   /** Watchers of the past, of now, of one key and of all, and a marker for them. */
   #watchers(): void {
-    const beginNs = 1_000 * MS;
+    const beginNs = BEGIN_MS * MS;
     const lengthNs = this.#nowNs - beginNs;
-    this.#nowNs += 10 * MS;
+    this.#timeline.nowMs += 10;
     this.#change([{ type: "put", key: "/r/marker", value: "marker:1" }]);
-    const marker = this.#revision;
+    const marker = this.#state.revision;
     this.#records.push({
       ...this.#base("marker"),
       f: "put",
@@ -415,14 +411,14 @@ class Simulation {
       revision: marker,
     });
     for (let count = 0; count < 6; count++) {
-      const asked_ns = beginNs + Math.floor(this.#random() * lengthNs);
-      const key = this.#pick(["", "/r/", "/r/0"]);
+      const asked_ns = beginNs + this.#random.below(lengthNs);
+      const key = this.#random.pick(["", "/r/", "/r/0"]);
       // The recorder has a change up to 1 ms after it was made.
       const known = this.#truths.filter(({ at_ns }) => at_ns < asked_ns - MS)
         .at(-1)?.mod_revision ?? 1;
       const now = this.#truths.filter(({ at_ns }) => at_ns < asked_ns + 2 * MS)
         .at(-1)?.mod_revision ?? 1;
-      const isPast = this.#random() < 0.5;
+      const isPast = this.#random.chance(0.5);
       const from = isPast ? Math.max(1, known - 5) : now + 1;
       const watch = { type: "watch" as const, watcher: `w${count}` };
       this.#records.push({
@@ -461,4 +457,8 @@ class Simulation {
       });
     }
   }
+}
+
+function toKeyValue({ key, value, changed }: Entry): KeyValue {
+  return { key, value, version: changed };
 }

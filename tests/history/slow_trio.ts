@@ -1,15 +1,15 @@
 /**
- * Three real members that take long to miss each other: time enough to look at
- * one that lags behind and does not know.
+ * Three real members with a long election timeout: time enough to read from one
+ * that lags behind and does not know it.
  *
  * @module
  */
 
-import { etcdBinaries } from "../machine/tested_etcd.ts";
 import { etcdctl } from "../machine/etcdctl.ts";
 import { eventually } from "../machine/eventually.ts";
 import { freePorts } from "../machine/free_ports.ts";
 import { tempDir } from "../machine/temp_dir.ts";
+import { spawnEtcd } from "../machine/test_etcd.ts";
 
 /** One of the three. */
 export interface TrioMember {
@@ -37,29 +37,18 @@ export async function startSlowTrio(): Promise<Trio> {
   const url = (port: number | undefined) => `http://127.0.0.1:${port}`;
   const cluster = names.map((name, index) => `${name}=${url(ports[index + 3])}`)
     .join(",");
-  const children = names.map((name, index) =>
-    new Deno.Command(etcdBinaries.etcd, {
-      args: [
-        `--name=${name}`,
-        `--data-dir=${dir.path}/${name}`,
-        `--listen-client-urls=${url(ports[index])}`,
-        `--advertise-client-urls=${url(ports[index])}`,
-        `--listen-peer-urls=${url(ports[index + 3])}`,
-        `--initial-advertise-peer-urls=${url(ports[index + 3])}`,
-        `--initial-cluster=${cluster}`,
-        "--heartbeat-interval=100",
-        "--election-timeout=5000",
-        // Nobody's power is cut here.
-        "--unsafe-no-fsync",
-        `--log-outputs=${dir.path}/${name}.log`,
-        "--logger=zap",
-      ],
-      clearEnv: true,
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-    }).spawn()
-  );
+  const children = await Promise.all(names.map(async (name, index) => {
+    const [port = 0, peerPort = 0] = [ports[index], ports[index + 3]];
+    const home = `${dir.path}/${name}`;
+    await Deno.mkdir(home);
+    return spawnEtcd({ name, dir: home, port, peerPort }, [
+      `--initial-cluster=${cluster}`,
+      "--heartbeat-interval=100",
+      "--election-timeout=5000",
+      // No test cuts the power here.
+      "--unsafe-no-fsync",
+    ]);
+  }));
   const members = children.map((child, index) => ({
     endpoint: url(ports[index]),
     signal: (signal: Deno.Signal) => child.kill(signal),
@@ -99,6 +88,6 @@ async function indexOfLeader(members: readonly TrioMember[]): Promise<number> {
   const index = all.findIndex(({ Status }) =>
     Status.leader === Status.header.member_id
   );
-  if (index < 0 || all.length < 3) throw new Error("Nobody leads yet");
+  if (index < 0 || all.length < 3) throw new Error("There is no leader yet");
   return index;
 }

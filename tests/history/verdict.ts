@@ -12,13 +12,13 @@ export interface Violation {
   readonly operations: readonly string[];
 }
 
-/** A checker's judgement of a whole history. */
+/** What a checker found in a whole history. */
 export interface Verdict {
   /** What is wrong; a checker may stop at one for each key or watcher. */
   readonly violations: readonly Violation[];
-  /** How many things could not be judged: never the same as "in order". */
+  /** How many things could not be decided: never the same as "in order". */
   readonly undecided: number;
-  /** How many things were judged. */
+  /** How many things were checked. */
   readonly checked: number;
   /** Why the history shows nothing about this, as a run without a single attempt. */
   readonly void?: string | undefined;
@@ -29,9 +29,9 @@ export interface Verdict {
 /** Collects what a checker finds. */
 export class Findings {
   readonly #violations: Violation[] = [];
-  /** What was judged so far. */
+  /** What was checked so far. */
   checked = 0;
-  /** What could not be judged so far. */
+  /** What could not be decided so far. */
   undecided = 0;
 
   /** Adds a violation. */
@@ -39,7 +39,7 @@ export class Findings {
     this.#violations.push({ message, operations });
   }
 
-  /** The judgement. */
+  /** The verdict. */
   verdict(
     extra: Pick<Verdict, "void" | "figures"> = {},
   ): Verdict {

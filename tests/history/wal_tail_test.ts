@@ -60,6 +60,6 @@ Deno.test("I1 and I16 see planted bug m10: an etcd without fsync that loses the 
   ok(found.includes("I1") && found.includes("I16"), `${found}`);
 });
 
-Deno.test("an etcd with fsync that is killed shows nothing", async () => {
+Deno.test("the checkers find nothing after kill -9 of an etcd with fsync", async () => {
   deepStrictEqual(await powerCut([], () => Promise.resolve()), []);
 });

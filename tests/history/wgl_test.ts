@@ -1,5 +1,5 @@
 import { ok, strictEqual } from "node:assert/strict";
-import { randomNumbers } from "./simulated_history.ts";
+import { Random } from "../simulation/random.ts";
 import { linearizability, type RegisterOperation } from "./wgl.ts";
 
 /**
@@ -22,15 +22,14 @@ function hasOrder(
 }
 
 /** Up to seven operations with answers that are often, but not always, possible. */
-function smallHistory(random: () => number): RegisterOperation[] {
-  const whole = (below: number) => Math.floor(random() * below);
-  const count = 1 + whole(7);
+function smallHistory(random: Random): RegisterOperation[] {
+  const count = 1 + random.below(7);
   return Array.from({ length: count }, () => {
-    const callNs = whole(12);
-    const returnNs = random() < 0.15 ? Infinity : callNs + whole(8);
-    const value = whole(3);
-    const next = whole(3);
-    switch (whole(4)) {
+    const callNs = random.below(12);
+    const returnNs = random.chance(0.15) ? Infinity : callNs + random.below(8);
+    const value = random.below(3);
+    const next = random.below(3);
+    switch (random.below(4)) {
       case 0:
         return { callNs, returnNs, needs: value };
       case 1:
@@ -45,7 +44,7 @@ function smallHistory(random: () => number): RegisterOperation[] {
 
 Deno.test("linearizability() agrees with trying every order, on 20,000 small random histories", () => {
   const seed = Number(Deno.env.get("KAT_TEST_SEED") ?? Date.now() % 1e9);
-  const random = randomNumbers(seed);
+  const random = new Random(seed);
   const counts = { ok: 0, illegal: 0, undecided: 0 };
   for (let round = 0; round < 20_000; round++) {
     const history = smallHistory(random);
@@ -78,12 +77,12 @@ Deno.test("linearizability() lets an operation without a return happen late, onc
       returnNs: 11 + 2 * index,
       needs,
     }));
-  const judge = (...values: number[]) =>
+  const verdictOf = (...values: number[]) =>
     linearizability([lost, ...reads(...values)], { initial: 0 });
-  strictEqual(judge(0, 0), "ok");
-  strictEqual(judge(0, 1), "ok");
-  strictEqual(judge(1, 1), "ok");
-  strictEqual(judge(1, 0), "illegal");
+  strictEqual(verdictOf(0, 0), "ok");
+  strictEqual(verdictOf(0, 1), "ok");
+  strictEqual(verdictOf(1, 1), "ok");
+  strictEqual(verdictOf(1, 0), "illegal");
 });
 
 Deno.test("linearizability() is undecided when its steps are used up, and never ok", () => {

@@ -6,6 +6,7 @@
 
 import { fail } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import { type CommandResult, outputOf } from "./command_output.ts";
 import { etcdBinaries } from "./tested_etcd.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -181,16 +182,6 @@ export function startAgent(
   };
 }
 
-/** What a command printed and how it ended. */
-export interface CommandResult {
-  /** Its exit code. */
-  readonly code: number;
-  /** Its standard output. */
-  readonly stdout: string;
-  /** Its standard error. */
-  readonly stderr: string;
-}
-
 /** After this long a command that should have ended by itself is told to. */
 const COMMAND_MS = 60_000;
 
@@ -202,24 +193,21 @@ export async function runAgent(
   const [command, commandArgs] = agentCommand(args, prefix);
   const late = new AbortController();
   const timer = setTimeout(() => late.abort(), COMMAND_MS);
-  const { code, stdout, stderr } = await new Deno.Command(command, {
-    args: commandArgs,
-    clearEnv: true,
-    env: {
-      HOME: Deno.env.get("HOME") ?? "/",
-      ...denoEnvironment(),
-      ...env,
-    },
-    stdin: "null",
-    signal: late.signal,
-  }).output();
+  const result = await outputOf(
+    new Deno.Command(command, {
+      args: commandArgs,
+      clearEnv: true,
+      env: {
+        HOME: Deno.env.get("HOME") ?? "/",
+        ...denoEnvironment(),
+        ...env,
+      },
+      stdin: "null",
+      signal: late.signal,
+    }),
+  );
   clearTimeout(timer);
-  const decoder = new TextDecoder();
-  return {
-    code,
-    stdout: decoder.decode(stdout),
-    stderr: decoder.decode(stderr),
-  };
+  return result;
 }
 
 /** What Deno itself needs to find its cache, or the built file to find its own. */

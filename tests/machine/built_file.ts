@@ -7,6 +7,7 @@
 import { basename } from "node:path";
 import { buildAgent } from "../../scripts/build_agent.ts";
 import { thisTarget } from "../../scripts/targets.ts";
+import { type CommandResult, outputOf } from "./command_output.ts";
 import { tempDir } from "./temp_dir.ts";
 
 /** A built file, beside which a test may make directories. */
@@ -19,16 +20,6 @@ export interface BuiltFile extends AsyncDisposable {
   readonly form: "compiled" | "portable";
 }
 
-/** What a command of {@linkcode runBare} printed and how it ended. */
-export interface BareResult {
-  /** Its exit code. */
-  readonly code: number;
-  /** Its standard output. */
-  readonly stdout: string;
-  /** Its standard error. */
-  readonly stderr: string;
-}
-
 /** Options of {@linkcode bareCommand}. */
 export interface BareOptions {
   /** The whole environment. */
@@ -39,7 +30,7 @@ export interface BareOptions {
   readonly asRoot?: boolean;
 }
 
-/** An ordinary user's ID that exists on every system as nobody's. */
+/** The ID of the user `nobody`, which exists on every system. */
 const ORDINARY_USER = 65534;
 
 /** Copies the file in `KAT_TEST_AGENT`, or builds one in a form that can be had. */
@@ -97,15 +88,8 @@ export async function runBare(
   program: string,
   args: readonly string[],
   options: BareOptions,
-): Promise<BareResult> {
-  const { code, stdout, stderr } = await bareCommand(program, args, options)
-    .output();
-  const decoder = new TextDecoder();
-  return {
-    code,
-    stdout: decoder.decode(stdout),
-    stderr: decoder.decode(stderr),
-  };
+): Promise<CommandResult> {
+  return await outputOf(bareCommand(program, args, options));
 }
 
 /** Makes a directory that belongs to the ordinary user. */

@@ -1,15 +1,12 @@
 /**
- * A directory with all that is in it, once more.
+ * Copies directories.
  *
  * @module
  */
 
-import { ok } from "node:assert/strict";
+import { run } from "./command_output.ts";
 
-/** Copies the directory `from` to `to`, which must not be there, with owners and modes. */
+/** Copies the directory `from` to `to`, which must not exist, with owners and modes. */
 export async function copyTree(from: string, to: string): Promise<void> {
-  const { success, stderr } = await new Deno.Command("cp", {
-    args: ["-a", from, to],
-  }).output();
-  ok(success, new TextDecoder().decode(stderr));
+  await run("cp", "-a", from, to);
 }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { sleep } from "./sleep.ts";
+
 /** Options of {@linkcode eventually}. */
 export interface EventuallyOptions {
   /** How long to go on trying, in milliseconds. @default {20000} */
@@ -27,7 +29,7 @@ export async function eventually<T>(
       return await check();
     } catch (error) {
       if (performance.now() > end) throw error;
-      await new Promise((resolve) => setTimeout(resolve, everyMs));
+      await sleep(everyMs);
     }
   }
 }

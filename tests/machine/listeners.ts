@@ -4,6 +4,8 @@
  * @module
  */
 
+import { openFiles } from "./processes.ts";
+
 /** The kernel's number for a socket that listens. */
 const LISTEN = "0A";
 
@@ -12,7 +14,7 @@ const LISTEN = "0A";
  * `127.0.0.1:2379`; an IPv6 address as the 32 digits that the kernel shows.
  */
 export async function listenersOf(pid: number): Promise<string[]> {
-  const inodes = await socketsOf(pid);
+  const files = await openFiles(pid);
   const found: string[] = [];
   for (const table of ["tcp", "tcp6"]) {
     const text = await Deno.readTextFile(`/proc/${pid}/net/${table}`)
@@ -20,21 +22,12 @@ export async function listenersOf(pid: number): Promise<string[]> {
     for (const line of text.split("\n").slice(1)) {
       const fields = line.trim().split(/\s+/);
       const [, local = "", , state, , , , , , inode = ""] = fields;
-      if (state === LISTEN && inodes.has(inode)) found.push(addressOf(local));
+      if (state === LISTEN && files.includes(`socket:[${inode}]`)) {
+        found.push(addressOf(local));
+      }
     }
   }
   return found.sort();
-}
-
-async function socketsOf(pid: number): Promise<ReadonlySet<string>> {
-  const inodes = new Set<string>();
-  for await (const { name } of Deno.readDir(`/proc/${pid}/fd`)) {
-    const target = await Deno.readLink(`/proc/${pid}/fd/${name}`)
-      .catch(() => "");
-    const inode = /^socket:\[(\d+)\]$/.exec(target)?.[1];
-    if (inode !== undefined) inodes.add(inode);
-  }
-  return inodes;
 }
 
 /** `0100007F:094B` is 127.0.0.1:2379 on machines whose lowest byte comes first. */

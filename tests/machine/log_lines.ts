@@ -1,5 +1,5 @@
 /**
- * What the product logs in this process, as a test can look at it.
+ * Collects what the product logs in this process.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { startLogging } from "../../src/base/logging/start_logging.ts";
 
 /** One line, with its fields beside these. */
 export interface LogLine extends Readonly<Record<string, unknown>> {
-  /** How much it matters. */
+  /** As `info`. */
   readonly level: string;
   /** The sentence. */
   readonly message: string;

@@ -1,11 +1,12 @@
 /**
- * Two machines with a cable between them, as far as networks go: namespaces
- * that hold nothing but a loopback of their own and one end of the cable.
+ * Two network namespaces with a cable between them: each has nothing but a
+ * loopback of its own and one end of the cable.
  *
  * @module
  */
 
 import { fail } from "node:assert/strict";
+import { run } from "./command_output.ts";
 
 /** One end of the cable. */
 export interface NetworkNode {
@@ -29,15 +30,16 @@ export async function networkPair(): Promise<NetworkPair> {
   const names = [`kat-test-${id}-a`, `kat-test-${id}-b`] as const;
   const made: string[] = [];
   async function remove(): Promise<void> {
-    for (const name of made.splice(0)) await ip("netns", "delete", name);
+    for (const name of made.splice(0)) await run("ip", "netns", "delete", name);
   }
   try {
     for (const name of names) {
-      await ip("netns", "add", name);
+      await run("ip", "netns", "add", name);
       made.push(name);
     }
     const [a, b] = names;
-    await ip(
+    await run(
+      "ip",
       ...["link", "add", "cable", "netns", a, "type", "veth"],
       ...["peer", "name", "cable", "netns", b],
     );
@@ -46,10 +48,11 @@ export async function networkPair(): Promise<NetworkPair> {
       const addresses = [`10.77.0.${index + 1}`, `10.77.1.${index + 1}`];
       const [first = "", second = ""] = addresses;
       for (const address of addresses) {
-        await ip("-n", name, "address", "add", `${address}/24`, "dev", "cable");
+        const add = ["address", "add", `${address}/24`, "dev", "cable"];
+        await run("ip", "-n", name, ...add);
       }
-      await ip("-n", name, "link", "set", "cable", "up");
-      await ip("-n", name, "link", "set", "lo", "up");
+      await run("ip", "-n", name, "link", "set", "cable", "up");
+      await run("ip", "-n", name, "link", "set", "lo", "up");
       nodes.push({
         addresses: [first, second],
         prefix: ["ip", "netns", "exec", name],
@@ -73,15 +76,5 @@ export async function whyNoNetworkPair(): Promise<string | undefined> {
     return undefined;
   } catch (error) {
     return String(error);
-  }
-}
-
-async function ip(...args: string[]): Promise<void> {
-  const { success, stderr } = await new Deno.Command("ip", {
-    args,
-    stdin: "null",
-  }).output();
-  if (!success) {
-    fail(`ip ${args.join(" ")}: ${new TextDecoder().decode(stderr)}`);
   }
 }

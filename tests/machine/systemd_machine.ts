@@ -9,27 +9,18 @@
 import { fail } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { eventually } from "./eventually.ts";
+import { type CommandResult, outputOf } from "./command_output.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const SCRIPT = fileURLToPath(new URL("./enter_systemd.sh", import.meta.url));
 
-/** What a command in the machine printed and how it ended. */
-export interface MachineResult {
-  /** Its exit code. */
-  readonly code: number;
-  /** Its standard output. */
-  readonly stdout: string;
-  /** Its standard error. */
-  readonly stderr: string;
-}
-
 /** A machine that has booted; disposing ends it and all that runs in it. */
 export interface SystemdMachine extends AsyncDisposable {
   /** Runs a command as root. */
-  readonly run: (...command: string[]) => Promise<MachineResult>;
+  readonly run: (...command: string[]) => Promise<CommandResult>;
   /** Runs a command as root that must succeed; returns what it printed. */
   readonly read: (...command: string[]) => Promise<string>;
-  /** Ends it without a warning to anybody in it. */
+  /** Ends it without a warning to its processes. */
   readonly cutPower: () => Promise<void>;
 }
 
@@ -54,7 +45,7 @@ export async function bootSystemd(dir: string): Promise<SystemdMachine> {
   });
   let init: string | undefined;
 
-  async function run(...command: string[]): Promise<MachineResult> {
+  async function run(...command: string[]): Promise<CommandResult> {
     if (init === undefined) fail("The machine has not booted");
     return await output("nsenter", [
       `--target=${init}`,
@@ -144,21 +135,17 @@ async function denoDir(): Promise<string> {
 async function output(
   command: string,
   args: readonly string[],
-): Promise<MachineResult> {
-  const { code, stdout, stderr } = await new Deno.Command(command, {
-    args: [...args],
-    clearEnv: true,
-    env: {
-      PATH: "/usr/sbin:/usr/bin:/sbin:/bin",
-      SYSTEMD_COLORS: "0",
-      SYSTEMD_PAGER: "",
-    },
-    stdin: "null",
-  }).output();
-  const decoder = new TextDecoder();
-  return {
-    code,
-    stdout: decoder.decode(stdout),
-    stderr: decoder.decode(stderr),
-  };
+): Promise<CommandResult> {
+  return await outputOf(
+    new Deno.Command(command, {
+      args: [...args],
+      clearEnv: true,
+      env: {
+        PATH: "/usr/sbin:/usr/bin:/sbin:/bin",
+        SYSTEMD_COLORS: "0",
+        SYSTEMD_PAGER: "",
+      },
+      stdin: "null",
+    }),
+  );
 }

@@ -7,7 +7,7 @@
 
 import { strictEqual } from "node:assert/strict";
 import { etcdBinaries } from "./tested_etcd.ts";
-import { etcdctl } from "./etcdctl.ts";
+import { etcdctl, startEtcdctl } from "./etcdctl.ts";
 import { eventually } from "./eventually.ts";
 import { freePorts } from "./free_ports.ts";
 import { tempDir } from "./temp_dir.ts";
@@ -30,6 +30,44 @@ export interface TestEtcd extends AsyncDisposable {
   readonly restart: (options?: { readonly wiped: boolean }) => Promise<void>;
 }
 
+/** Where an etcd is. */
+export interface EtcdPlace {
+  /** The member's name. */
+  readonly name: string;
+  /** A directory, in which it has its data in `data` and its log. */
+  readonly dir: string;
+  /** Its client port. */
+  readonly port: number;
+  /** Its port for peers. */
+  readonly peerPort: number;
+}
+
+/** Starts an etcd on 127.0.0.1, with nothing of the product. */
+export function spawnEtcd(
+  { name, dir, port, peerPort }: EtcdPlace,
+  flags: readonly string[],
+): Deno.ChildProcess {
+  const endpoint = `http://127.0.0.1:${port}`;
+  const peerUrl = `http://127.0.0.1:${peerPort}`;
+  return new Deno.Command(etcdBinaries.etcd, {
+    args: [
+      `--name=${name}`,
+      `--data-dir=${dir}/data`,
+      `--listen-client-urls=${endpoint}`,
+      `--advertise-client-urls=${endpoint}`,
+      `--listen-peer-urls=${peerUrl}`,
+      `--initial-advertise-peer-urls=${peerUrl}`,
+      `--log-outputs=${dir}/etcd.log`,
+      "--logger=zap",
+      ...flags,
+    ],
+    clearEnv: true,
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+}
+
 /** Starts an etcd on a free port and waits until it serves. */
 export async function startTestEtcd(
   flags: readonly string[] = [],
@@ -40,27 +78,12 @@ export async function startTestEtcd(
   let child = spawn();
 
   function spawn(): Deno.ChildProcess {
-    const peerUrl = `http://127.0.0.1:${peerPort}`;
-    return new Deno.Command(etcdBinaries.etcd, {
-      args: [
-        "--name=test",
-        `--data-dir=${dir.path}/data`,
-        `--listen-client-urls=${endpoint}`,
-        `--advertise-client-urls=${endpoint}`,
-        `--listen-peer-urls=${peerUrl}`,
-        `--initial-advertise-peer-urls=${peerUrl}`,
-        `--initial-cluster=test=${peerUrl}`,
-        "--heartbeat-interval=10",
-        "--election-timeout=100",
-        `--log-outputs=${dir.path}/etcd.log`,
-        "--logger=zap",
-        ...flags,
-      ],
-      clearEnv: true,
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-    }).spawn();
+    const timing = ["--heartbeat-interval=10", "--election-timeout=100"];
+    return spawnEtcd({ name: "test", dir: dir.path, port, peerPort }, [
+      `--initial-cluster=test=http://127.0.0.1:${peerPort}`,
+      ...timing,
+      ...flags,
+    ]);
   }
 
   async function serving(): Promise<void> {
@@ -76,15 +99,7 @@ export async function startTestEtcd(
     endpoint,
     port,
     ctl: (...args) => etcdctl(endpoint, ...args),
-    startCtl: (...args) =>
-      new Deno.Command(etcdBinaries.etcdctl, {
-        args: [`--endpoints=${endpoint}`, ...args],
-        clearEnv: true,
-        env: { ETCDCTL_API: "3" },
-        stdin: "null",
-        stdout: "piped",
-        stderr: "null",
-      }).spawn(),
+    startCtl: (...args) => startEtcdctl(endpoint, ...args),
     signal: (signal) => child.kill(signal),
     async kill() {
       child.kill("SIGKILL");

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { deriveTiming } from "../../src/etcd/etcd_timing.ts";
 import type { EtcdMember } from "../../src/etcd/process/etcd_flags.ts";
 import type { EtcdProcessOptions } from "../../src/etcd/process/etcd_process.ts";
 import { etcdBinaries } from "./tested_etcd.ts";
@@ -42,6 +43,9 @@ export async function testMember(
         peerUrl,
         initialCluster: [{ name: "n1", peerUrl }],
         initialClusterToken: "test",
+        ...deriveTiming(undefined, {
+          members: changes.initialCluster?.length ?? 1,
+        }),
         ...changes,
       },
       logFile: `${dir.path}/etcd.log`,
@@ -49,22 +53,4 @@ export async function testMember(
     },
     [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose](),
   };
-}
-
-/** Runs `etcdctl` on a member and returns what it prints, on stderr if it fails. */
-export async function etcdctl(
-  clientUrl: string,
-  ...args: string[]
-): Promise<{ readonly code: number; readonly text: string }> {
-  const { code, stdout, stderr } = await new Deno.Command(
-    etcdBinaries.etcdctl,
-    {
-      args: [`--endpoints=${clientUrl}`, ...args],
-      clearEnv: true,
-      env: { ETCDCTL_API: "3" },
-      stdin: "null",
-    },
-  ).output();
-  const text = new TextDecoder().decode(code === 0 ? stdout : stderr).trim();
-  return { code, text };
 }

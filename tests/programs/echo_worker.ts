@@ -27,21 +27,21 @@ export interface EchoCalls {
   readonly echo: Shape<unknown, unknown>;
   /** Tells the numbers below, each once the one before has been heard. */
   readonly count: Shape<number, string, number>;
-  /** Ends only when asked to; returns who asked. */
+  /** Ends only when aborted; fails with the reason. */
   readonly wait: Shape<void, never, "waiting">;
-  /** Never ends, whoever asks. */
+  /** Never ends, also when aborted. */
   readonly hang: Shape<void, never, "hanging">;
   /** Fails as a command does. */
   readonly refuse: Shape<void, never>;
   /** Logs a line with a field that is no plain data. */
   readonly log: Shape<void, void>;
-  /** Throws where nobody listens. */
+  /** Rejects a promise that is not handled. */
   readonly crash: Shape<void, void>;
   /** Keeps its event loop from turning until the first number is no longer 0. */
   readonly stall: Shape<Int32Array, void>;
   /** Counts up the first number from now on, whatever happens. */
   readonly tick: Shape<Int32Array, void>;
-  /** Does something in the last moment: sets the first number to 7. */
+  /** Registers an exit hook that sets the first number to 7. */
   readonly promise: Shape<Int32Array, void>;
 }
 

@@ -1,7 +1,7 @@
 /**
  * A program that starts an etcd as the agent does and keeps it until it is
  * killed: prints the child's pid once the member serves. SIGINT does not end
- * it, so that a test can tell who was reached by one.
+ * it, so that a test can tell which processes got one.
  *
  * Its only argument is the JSON of {@linkcode EtcdProcessOptions}.
  *

@@ -1,5 +1,5 @@
 /**
- * A program that forgets something, waits, and says once it was collected.
+ * A program that drops an object, waits, and prints when it was collected.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
- * A program for tests: an HTTP/2 client whose server says GOAWAY and PING in one
- * breath, as etcd does when it stops, to connections without and with a stream.
- * It prints how many connections it has lived through.
+ * A program for tests: an HTTP/2 client whose server sends GOAWAY and PING in one
+ * packet, as etcd does when it stops, to connections without and with a stream.
+ * It prints how many connections ended in order.
  *
  * @module
  */
@@ -38,7 +38,7 @@ server.listen(0, "127.0.0.1");
 await once(server, "listening");
 const { port } = server.address() as net.AddressInfo;
 
-let lived = 0;
+let ended = 0;
 for (let round = 0; round < ROUNDS; round++) {
   const accepted = once(server, "connection");
   const session = http2.connect(`http://127.0.0.1:${port}`);
@@ -57,8 +57,8 @@ for (let round = 0; round < ROUNDS; round++) {
   await told;
   socket.end();
   await closed;
-  lived++;
+  ended++;
 }
 server.close();
 // deno-lint-ignore no-console -- the result of this program
-console.log(`${lived} of ${ROUNDS}`);
+console.log(`${ended} of ${ROUNDS}`);

@@ -1,7 +1,7 @@
 /**
- * A program that does with an etcd what the agent's confined part does: starts
- * it, sees it serve and stops it; then starts it again and ends it as one that
- * has no time does. It prints what came of it as JSON.
+ * A program that does with an etcd what the agent's sandboxed Worker does: starts
+ * it, waits until it serves and stops it; then starts it again and ends it by the
+ * exit hooks, as a forced exit does. It prints the results as JSON.
  *
  * Its only argument is the JSON of {@linkcode EtcdProcessOptions}.
  *

@@ -1,7 +1,7 @@
 /**
- * A program that looks at a data directory and its port as an agent that
- * starts does: who holds them, whether it is an orphan; it ends the orphan and
- * prints what it found as JSON.
+ * A program that checks a data directory and its port as a starting agent does:
+ * which process holds them, and whether it is an orphan. It ends the orphan and
+ * prints the results as JSON.
  *
  * Its only argument is the JSON of {@linkcode EtcdProcessOptions}.
  *
@@ -9,7 +9,7 @@
  */
 
 import { messageOf } from "../../src/base/errors.ts";
-import { assertUnlocked } from "../../src/etcd/data/etcd_data_dir.ts";
+import { assertUnlocked } from "../../src/etcd/data/data_dir_lock.ts";
 import { findOrphan } from "../../src/etcd/process/etcd_pid_file.ts";
 import { endOrphan } from "../../src/etcd/process/orphan.ts";
 import { assertPortsFree } from "../../src/etcd/process/port_holder.ts";

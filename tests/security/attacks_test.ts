@@ -23,12 +23,13 @@ import {
 } from "../programs/raw_request.ts";
 import { startRawHttpServer } from "../fakes/raw_http_server.ts";
 import { tempDir } from "../machine/temp_dir.ts";
+import { outputOf } from "../machine/command_output.ts";
 
 const RAW_REQUEST = fileURLToPath(
   new URL("../programs/raw_request.ts", import.meta.url),
 );
 
-/** What needs no more than a web page that is open on the machine, or anybody who reaches the port. */
+/** A request that any web page open on the machine, or any client of the port, can send. */
 interface Attack {
   /** What it is to do. */
   readonly name: string;
@@ -101,7 +102,7 @@ function disguises(host: string): readonly Record<string, string>[] {
   const evil = "http://evil.example";
   const type = { "Content-Type": "text/plain" };
   return [
-    // A name of its own that leads to this machine: the page and the port have one origin.
+    // A name of the page that resolves to this machine: page and port have one origin.
     { Host: "evil.example", Origin: evil, ...type },
     { Host: "localhost.evil.example:2379", ...type },
     // The address itself, from another origin.
@@ -186,7 +187,7 @@ Deno.test("a web page neither reads nor changes anything through a running agent
       assertUnreadable(answer, what);
     }
   }
-  // What etcd does say of itself stays with who asked the address itself.
+  // What etcd tells of itself reaches only clients that use the address itself.
   for (const path of ["/version", "/health", "/metrics", "/debug/vars"]) {
     for (const request of requestsOf({ name: "", path, method: "GET" }, at)) {
       const answer = await sendRaw(request);
@@ -289,13 +290,11 @@ async function sendFrom(
     ...[Deno.execPath(), "run", "--no-config", "--allow-net", RAW_REQUEST],
     JSON.stringify(requests),
   ];
-  const { stdout, stderr } = await new Deno.Command(command, {
-    args,
-    stdin: "null",
-  }).output();
-  const text = new TextDecoder().decode(stdout);
-  ok(text !== "", new TextDecoder().decode(stderr));
-  return JSON.parse(text);
+  const { stdout, stderr } = await outputOf(
+    new Deno.Command(command, { args, stdin: "null" }),
+  );
+  ok(stdout !== "", stderr);
+  return JSON.parse(stdout);
 }
 
 Deno.test("a node on loopback cannot be reached from the network at all", {
@@ -320,7 +319,7 @@ Deno.test("a node on loopback cannot be reached from the network at all", {
     strictEqual(status, undefined);
     match(text, /refused/);
   }
-  // The cable is there: what listens on it is reached.
+  // The cable works: a listener on it is reached.
   const [own] = await sendFrom(pair.here.prefix, requests.slice(-1));
   strictEqual(own?.status, 200);
 });
@@ -370,7 +369,7 @@ Deno.test(
       strictEqual(answer.status, isForeign ? 421 : 404, path);
       assertUnreadable(answer, path);
     }
-    // What is left to who reaches the address is said aloud.
+    // The agent warns of what every client of the address may do.
     ok(
       agent.lines.some(({ level, message }) =>
         level === "warning" &&
@@ -420,7 +419,7 @@ for (const umask of ["000", "077", "777"]) {
 
       await assertClosed(data);
       if (Deno.build.os === "linux") {
-        // Nor will what etcd makes later be open for a moment.
+        // Files that etcd makes later are never open for a moment, either.
         const status = await Deno.readTextFile(
           `/proc/${await etcdPid(agent)}/status`,
         );
@@ -447,7 +446,7 @@ Deno.test("a proxy's password is in no log, no file and no other process, and th
       .map((name) => [name, url]),
   );
   const { agent } = await startLeader(dir.path, {
-    // Deno itself, where it runs the source, asks for news of its own.
+    // Deno itself, when it runs the source, checks for updates.
     env: { ...env, KAT_LOG_LEVEL: "debug", DENO_NO_UPDATE_CHECK: "1" },
   });
   await using _agent = agent;

@@ -4,6 +4,7 @@ import type { EtcdProcessOptions } from "../../src/etcd/process/etcd_process.ts"
 import { findProcess, HAS_PROC } from "../../src/base/process_table.ts";
 import { startKeeper } from "../machine/keeper.ts";
 import { testMember } from "../machine/test_member.ts";
+import { outputOf } from "../machine/command_output.ts";
 
 /** Runs a program of `programs/` with these permissions and returns what it prints. */
 async function runConfined(
@@ -16,18 +17,20 @@ async function runConfined(
   const path = fileURLToPath(
     new URL(`../programs/${program}`, import.meta.url),
   );
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "--no-prompt",
-      ...permissions,
-      path,
-      JSON.stringify(options),
-    ],
-    stdin: "null",
-  }).output();
-  strictEqual(code, 0, new TextDecoder().decode(stderr));
-  return JSON.parse(new TextDecoder().decode(stdout));
+  const { code, stdout, stderr } = await outputOf(
+    new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "--no-prompt",
+        ...permissions,
+        path,
+        JSON.stringify(options),
+      ],
+      stdin: "null",
+    }),
+  );
+  strictEqual(code, 0, stderr);
+  return JSON.parse(stdout);
 }
 
 Deno.test("startEtcd() needs to run etcd and to write its directory, nothing else", async () => {

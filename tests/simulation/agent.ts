@@ -27,7 +27,7 @@ export interface AgentInit {
   readonly leaseTtlSeconds: number;
   /** Where it runs. */
   readonly timeline: Timeline;
-  /** Whom it asks. */
+  /** The etcd that it uses. */
   readonly cluster: EtcdCluster;
   /** Told why each term ended. */
   readonly onEnd: (cause: string) => void;
@@ -37,7 +37,7 @@ export interface AgentInit {
 export class Agent {
   /** What it runs in. */
   readonly process: Process;
-  /** Its ways to the members. */
+  /** Its links to the members. */
   readonly links: readonly Link[];
   /** The term that it was last given; it may be over. */
   leadership: Leadership | undefined;
@@ -119,14 +119,14 @@ export class Agent {
       timeline.note(() => `${this.name}'s term ${fence} ends: ${reason}`);
       onEnd(messageOf(reason));
     });
-    // Who never writes is not told by the store that the term is over.
+    // Without a write the store never tells an agent that its term is over.
     const writes = random.chance(0.6);
     while (!over.aborted) {
       const pauseMs = random.between(200, 2_000);
       await clock.sleep(pauseMs, { signal: over }).catch(() => {});
       if (leadership.signal.aborted) break;
       if (!writes) continue;
-      // What fails here is for the term to judge, not for its duties.
+      // The term decides what a failure means, not its duties.
       await leadership.doTransaction([], [work(fence)], { signal: over })
         .catch(() => {});
     }
@@ -139,7 +139,7 @@ export class Agent {
     late.catch(() => {});
   }
 
-  /** Whoever gives a lease back must have ended its work. */
+  /** An agent that gives its lease back must have ended its duties. */
   #onSend(method: string, request: Message): void {
     if (!this.process.alive) return;
     const leaves = request?.success?.some((operation: Message) =>

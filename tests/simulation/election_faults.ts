@@ -1,5 +1,5 @@
 /**
- * What can happen to agents and their etcd.
+ * The faults of agents and their etcd.
  *
  * @module
  */
@@ -8,17 +8,17 @@ import { ELECTION_PREFIX } from "../../src/store/keys.ts";
 import type { ElectionWorld } from "./election_world.ts";
 import type { Agent } from "./agent.ts";
 
-/** A kind of trouble. */
+/** A kind of fault. */
 export interface Fault {
   /** As the figures call it. */
   readonly name: string;
-  /** Lets it happen to somebody. */
+  /** Begins it. */
   begin(): void;
   /** Ends what lasts. */
   end(): void;
 }
 
-/** All kinds of trouble for one world; leaders are hit more often than others. */
+/** All kinds of faults for one world; leaders are targets more often than others. */
 export function electionFaults(world: ElectionWorld): Fault[] {
   const { timeline, cluster, agents } = world;
   const { random } = timeline;
@@ -26,7 +26,7 @@ export function electionFaults(world: ElectionWorld): Fault[] {
 
   let healed = false;
 
-  function victim(): Agent {
+  function target(): Agent {
     const leader = agents.find((agent) => agent.believes);
     return leader && random.chance(0.7) ? leader : random.pick(agents);
   }
@@ -38,7 +38,7 @@ export function electionFaults(world: ElectionWorld): Fault[] {
   }
 
   function cut(there: boolean, back: boolean): void {
-    const agent = victim();
+    const agent = target();
     const links = random.chance(0.5) ? agent.links : [random.pick(agent.links)];
     for (const link of links) {
       link.cutThere ||= there;
@@ -47,18 +47,18 @@ export function electionFaults(world: ElectionWorld): Fault[] {
   }
 
   const lasting: [name: string, begin: () => void, end: () => void][] = [
-    ["partition", () => cut(true, true), mend],
-    ["requests lost", () => cut(true, false), mend],
-    ["answers lost", () => cut(false, true), mend],
+    ["partition", () => cut(true, true), undoCuts],
+    ["requests lost", () => cut(true, false), undoCuts],
+    ["answers lost", () => cut(false, true), undoCuts],
     ["slow network", () => {
-      for (const link of victim().links) link.slow = 0.5;
+      for (const link of target().links) link.slow = 0.5;
     }, () => {
       for (const { links } of agents) {
         for (const link of links) link.slow = 0.02;
       }
     }],
     ["slow, then cut", () => {
-      const { links, process } = victim();
+      const { links, process } = target();
       for (const link of links) link.slow = 0.7;
       timeline.after(random.between(0, world.ttlMs), () => {
         if (!process.alive || healed) return;
@@ -84,7 +84,7 @@ export function electionFaults(world: ElectionWorld): Fault[] {
     }, () => cluster.electLeader()],
     ["etcd leader deposed unnoticed", () => {
       const member = random.pick(members);
-      const { links } = victim();
+      const { links } = target();
       if (random.chance(0.5)) {
         for (const link of links.filter((link) => link.member !== member)) {
           link.cutThere = link.cutBack = true;
@@ -92,7 +92,7 @@ export function electionFaults(world: ElectionWorld): Fault[] {
       }
       cluster.deposeUnnoticed(member);
     }, () => {
-      mend();
+      undoCuts();
       cluster.rejoin();
     }],
     ["etcd member isolated", () => {
@@ -101,9 +101,9 @@ export function electionFaults(world: ElectionWorld): Fault[] {
       cluster.rejoin();
     }],
     ["leader key overwritten", () => {
-      meddle("somebody");
+      changeKey("another");
     }, () => {
-      // Such a key hangs on no lease any more: who wrote it must delete it.
+      // Such a key has no lease any more: its writer must delete it.
       for (const key of candidates()) {
         if (state.entries.get(key)?.lease === "0") {
           state.write({ [key]: undefined });
@@ -111,25 +111,25 @@ export function electionFaults(world: ElectionWorld): Fault[] {
       }
     }],
     ["agent killed", () => {
-      const agent = victim();
+      const agent = target();
       agent.kill();
       const index = agents.indexOf(agent);
-      timeline.after(someMs(), () => revive(index));
-    }, () => agents.forEach((_, index) => revive(index))],
+      timeline.after(someMs(), () => restart(index));
+    }, () => agents.forEach((_, index) => restart(index))],
   ];
 
-  function mend(): void {
+  function undoCuts(): void {
     for (const { links } of agents) {
       for (const link of links) link.cutThere = link.cutBack = false;
     }
   }
 
-  /** Somebody else has his hands on a candidate's key: no clock can know. */
-  function meddle(value: string | undefined): void {
+  /** Changes a candidate's key from outside: the clock of the candidate cannot tell. */
+  function changeKey(value: string | undefined): void {
     const keys = candidates();
     if (keys.length === 0) return;
     const key = random.pick(keys);
-    world.meddledWith.add(key);
+    world.changedKeys.add(key);
     state.write({ [key]: value });
   }
 
@@ -138,24 +138,24 @@ export function electionFaults(world: ElectionWorld): Fault[] {
       .filter((key) => key.startsWith(ELECTION_PREFIX));
   }
 
-  function revive(index: number): void {
+  function restart(index: number): void {
     if (!agents[index]?.process.alive) world.start(index);
   }
 
   const passing: [name: string, begin: () => void][] = [
-    ["process paused", () => victim().process.pause(someMs())],
+    ["process paused", () => target().process.pause(someMs())],
     ["machine suspended", () => {
       // Shorter ones cannot be told from the rounding of the uptime.
-      victim().process.suspend(2_300 + someMs());
+      target().process.suspend(2_300 + someMs());
     }],
     ["connections reset", () => {
-      for (const link of victim().links) link.break();
+      for (const link of target().links) link.break();
     }],
     ["leader key deleted", () => {
-      meddle(undefined);
+      changeKey(undefined);
     }],
     ["watch cancelled", () => void cluster.watches.cancelOne()],
-    ["watch deaf", () => void cluster.watches.deafenOne()],
+    ["watch falls silent", () => void cluster.watches.silenceOne()],
     ["compaction", () => {
       state.compacted = state.revision;
     }],

@@ -14,15 +14,15 @@ import type { Counts } from "./counts.ts";
 import { Timeline } from "./timeline.ts";
 import { passTime } from "./pass_time.ts";
 
-/** A small world in which agents want to lead. */
+/** A small world in which agents campaign. */
 export class ElectionWorld {
   readonly timeline: Timeline;
   readonly cluster: EtcdCluster;
   readonly counts: Counts;
   /** The agents' current lives. */
   readonly agents: Agent[] = [];
-  /** Candidates' keys that a stranger changed: only a look at the key, not the clock, ends such a term. */
-  readonly meddledWith = new Set<string>();
+  /** Candidates' keys that were changed from outside: only a read of the key, not the clock, ends such a term. */
+  readonly changedKeys = new Set<string>();
   readonly #ttlSeconds: number;
   readonly #faults: number;
   #highestFence = 0n;
@@ -35,7 +35,7 @@ export class ElectionWorld {
     this.cluster = new EtcdCluster(timeline, random.chance(0.4) ? 1 : 3);
     this.cluster.trouble = random.chance(0.5) ? random.between(0, 0.1) : 0;
     this.cluster.state.onTransaction = (request, succeeded) =>
-      this.#judge(request, succeeded);
+      this.#checkWrite(request, succeeded);
     this.#ttlSeconds = random.pick([2, 3, 5]);
     this.#faults = random.below(4);
     // Several lost renewals in a row do end a term, and would by chance.
@@ -81,28 +81,28 @@ export class ElectionWorld {
     await this.#stopInOrder();
   }
 
-  /** After all faults somebody leads within a bound. */
+  /** After all faults there is a leader within a bound. */
   async #leaderAppears(): Promise<void> {
     // An old lease, extended by a new etcd leader, ends; then the longest
-    // pauses of a campaign and the next look at the queue.
+    // pauses of a campaign and the next check of the queue.
     const boundMs = 2 * (this.ttlMs + 1_000) + 12_000;
     await this.#until(boundMs, () => this.#agreed);
     if (this.timeline.violation || this.#agreed) return;
     const names = this.agents.filter((agent) => agent.believes)
-      .map(({ name }) => name).join(" and ") || "nobody";
+      .map(({ name }) => name).join(" and ") || "no agent";
     this.timeline.violate(
       `${names} leads ${boundMs} ms after the last fault, etcd says ${this.#first()?.value}`,
     );
   }
 
-  /** Whether one believes to lead, and etcd says so too. */
+  /** Whether exactly one agent believes to lead, and etcd says the same. */
   get #agreed(): boolean {
     const [leader, ...others] = this.agents.filter((agent) => agent.believes);
     const first = this.#first()?.created;
     return others.length === 0 && Number(leader?.leadership?.fence) === first;
   }
 
-  /** Who stops without any fault leaves nothing behind, and the next one leads soon. */
+  /** An agent that stops without any fault leaves nothing behind, and the next one leads soon. */
   async #stopInOrder(): Promise<void> {
     this.cluster.trouble = 0;
     for (const agent of this.agents) {
@@ -129,7 +129,7 @@ export class ElectionWorld {
     return leases.size === 0 && ![...entries.keys()].some(isCandidate);
   }
 
-  /** Errors that nobody knows, one by one, are no reason to end a term. */
+  /** Single unexpected errors are no reason to end a term. */
   #onEnd(cause: string): void {
     this.counts.add(`term ended: ${cause}`);
     if (this.#faults === 0 && cause !== "Resigned leadership") {
@@ -142,15 +142,15 @@ export class ElectionWorld {
     await passTime(this.timeline, {
       ms,
       ...(done && { done }),
-      // Not each time: who is never looked at must not believe for longer.
-      look: () => void (this.timeline.random.chance(0.5) && this.#look()),
+      // Not each time: a term must end in time also if it is never checked.
+      check: () => void (this.timeline.random.chance(0.5) && this.#check()),
     });
   }
 
   /** At most one believes at any moment, and never one from before. */
-  #look(): void {
+  #check(): void {
     const believers = this.agents.filter(({ believes, leadership }) =>
-      believes && !this.meddledWith.has(`${leadership?.guard.key}`)
+      believes && !this.changedKeys.has(`${leadership?.guard.key}`)
     );
     if (believers.length > 1) {
       const names = believers.map(({ name }) => name).join(" and ");
@@ -167,7 +167,7 @@ export class ElectionWorld {
   }
 
   /** No write of a leader that is none is accepted. */
-  #judge({ success }: Message, succeeded: boolean): void {
+  #checkWrite({ success }: Message, succeeded: boolean): void {
     const put = success?.find((operation: Message) =>
       String(operation.request_put?.key) === WORK_KEY
     )?.request_put;

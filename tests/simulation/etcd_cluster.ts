@@ -22,11 +22,11 @@ export interface Member {
   /** How far its watches may lag, in milliseconds. */
   lagMs: number;
   /** What it knows, cut off from the others, if it still takes itself for the leader. */
-  reign: Reign | undefined;
+  stale: StaleLeadership | undefined;
 }
 
 /** A leadership that has ended without the leader's knowledge. */
-interface Reign {
+interface StaleLeadership {
   /** The raft term that it was for. */
   readonly raftTerm: number;
   /** What leases were granted for then, in milliseconds. */
@@ -42,7 +42,7 @@ const NO_LEADER = new Refusal(Code.UNAVAILABLE, "etcdserver: no leader");
 export class EtcdCluster {
   /** What they agree on. */
   readonly state: EtcdState;
-  /** Those who answer. */
+  /** The members. */
   readonly members: readonly Member[];
   /** How many unary requests were done and then reported as failed. */
   doneYetFailed = 0;
@@ -61,7 +61,7 @@ export class EtcdCluster {
       down: false,
       isolated: false,
       lagMs: 0,
-      reign: undefined,
+      stale: undefined,
     }));
     this.#watches = new WatchServer(timeline, this);
   }
@@ -80,24 +80,24 @@ export class EtcdCluster {
   handle(member: Member, method: string, request: Message): Reply {
     const { random } = this.#timeline;
     if (member.down) return undefined;
-    // What a member knows by heart.
+    // Answered from the member's own memory.
     if (method === "memberList") {
-      const raft_term = `${member.reign?.raftTerm ?? this.state.raftTerm}`;
+      const raft_term = `${member.stale?.raftTerm ?? this.state.raftTerm}`;
       return { answer: { header: { raft_term }, members: this.members } };
     }
     // It waits for a majority that does not come.
-    if (member.reign) return undefined;
+    if (member.stale) return undefined;
     if (!this.serves(member)) {
       return random.chance(0.5) ? NO_LEADER : undefined;
     }
     const trouble = random.chance(this.trouble) ? random.below(4) : -1;
-    if (trouble === 0) return oddity(random.below(3));
+    if (trouble === 0) return unexpectedError(random.below(3));
     try {
       const answer = this.state.execute(method, request);
       this.#timeline.note(() => `${member.name} does ${told(method, request)}`);
       if (trouble < 1) return { answer };
       this.doneYetFailed += 1;
-      return trouble === 1 ? undefined : oddity(random.below(3));
+      return trouble === 1 ? undefined : unexpectedError(random.below(3));
     } catch (error) {
       if (error instanceof Refusal) return error;
       throw error;
@@ -108,12 +108,14 @@ export class EtcdCluster {
   handleStream(member: Member, wire: Wire, message: Message): void {
     if (member.down) return;
     if (wire.method === "watch") return this.#watches.handle(wire, message);
-    if (member.reign) return wire.send(renewVainly(member.reign, message.ID));
+    if (member.stale) return wire.send(renewStale(member.stale, message.ID));
     if (!this.serves(member)) {
       if (this.#timeline.random.chance(0.5)) wire.fail(NO_LEADER);
       return;
     }
-    if (this.#timeline.random.chance(this.trouble)) return wire.fail(oddity(1));
+    if (this.#timeline.random.chance(this.trouble)) {
+      return wire.fail(unexpectedError(1));
+    }
     wire.send(this.state.renew(message.ID));
   }
 
@@ -124,25 +126,25 @@ export class EtcdCluster {
   }
 
   /**
-   * The others elect a leader while `member`, whom they cannot reach, goes on in
-   * the term before: it renews leases by itself, until it notices.
+   * The others elect a leader while `member`, which they cannot reach, stays in
+   * the term before: it renews leases by itself until it notices.
    */
   deposeUnnoticed(member: Member): void {
     // Two of two would have to elect the other.
-    if (this.members.length < 3 || this.#leaderless || member.reign) return;
+    if (this.members.length < 3 || this.#leaderless || member.stale) return;
     const { raftTerm, leases } = this.state;
     const granted = [...leases].map(([id, { ttlMs }]) => [id, ttlMs] as const);
-    member.reign = { raftTerm, leases: new Map(granted) };
+    member.stale = { raftTerm, leases: new Map(granted) };
     member.isolated = true;
     this.state.changeLeader();
     this.#timeline.note(() => `etcd: ${member.name} is deposed, unnoticed`);
   }
 
-  /** Every member knows who leads, and hears the others. */
+  /** Every member reaches the others and knows the leader. */
   rejoin(): void {
     for (const member of this.members) {
       member.isolated = false;
-      member.reign = undefined;
+      member.stale = undefined;
     }
   }
 
@@ -155,14 +157,17 @@ export class EtcdCluster {
   }
 }
 
-/** A renewal by a leader who was deposed: he grants it, and nothing comes of it. */
-function renewVainly({ raftTerm, leases }: Reign, id: string): Message {
+/** A renewal by a deposed leader: it answers as if granted, and the lease is not renewed. */
+function renewStale(
+  { raftTerm, leases }: StaleLeadership,
+  id: string,
+): Message {
   const ttl = (leases.get(id) ?? 0) / 1_000;
   return { header: { raft_term: `${raftTerm}` }, ID: id, TTL: `${ttl}` };
 }
 
 /** An error that no client was told to expect, of each kind of status. */
-function oddity(kind: number): Refusal {
+function unexpectedError(kind: number): Refusal {
   const codes = [Code.UNKNOWN, Code.UNAVAILABLE, Code.INTERNAL];
   return new Refusal(codes[kind] ?? Code.UNKNOWN, "etcdserver: never heard of");
 }

@@ -1,5 +1,5 @@
 /**
- * Mistakes that the simulation must find, as changes of the shipped text.
+ * Bugs that the simulation must find, as changes of the source.
  *
  * @module
  */
@@ -31,7 +31,7 @@ export const MUTATIONS: readonly Mutation[] = [
     wrong: "sent.nowMs + ttlMs",
   },
   {
-    name: "a suspension that nobody asks about",
+    name: "a suspension that is never noticed",
     file: "store/leadership/lease_validity.ts",
     text: "suspendedMs > SECONDS_MS",
     wrong: "suspendedMs > Infinity",
@@ -44,7 +44,7 @@ export const MUTATIONS: readonly Mutation[] = [
     wrong: "",
   },
   {
-    name: "a leader that does not look at its key",
+    name: "a leader that never checks its key",
     file: "store/leadership/term.ts",
     text: "Promise.all([this.#watchKey(), this.#pollKey()])",
     wrong: "Promise.resolve()",
@@ -68,7 +68,7 @@ export const MUTATIONS: readonly Mutation[] = [
     wrong: "await Promise.resolve({",
   },
   {
-    name: "a candidate that goes before its predecessor",
+    name: "a candidate that ends its predecessor's lease",
     file: "store/leadership/candidate.ts",
     text: "await this.#deletion(predecessor.key, predecessor.revision + 1n, {",
     wrong:
@@ -82,7 +82,7 @@ export const MUTATIONS: readonly Mutation[] = [
       'this.#lose("an error"); this.#log.debug("A lease renewal is tried again"',
   },
   {
-    name: "a renewal that no majority stands behind",
+    name: "a renewal that no majority confirms",
     file: "store/etcd/etcd_keep_alive.ts",
     text: "const terms = [reply.header.raft_term, await this.#confirmed];",
     wrong: "const terms = [reply.header.raft_term];",

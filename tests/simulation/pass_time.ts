@@ -14,19 +14,19 @@ export interface PassTimeOptions {
   readonly ms: number;
   /** Ends it early. */
   readonly done?: () => boolean;
-  /** Looks at the world after each event. */
-  readonly look?: () => void;
+  /** Checks the world after each event. */
+  readonly check?: () => void;
 }
 
 /** Lets one event happen after the other, until the time is over or a promise is broken. */
 export async function passTime(
   timeline: Timeline,
-  { ms, done = () => false, look = () => {} }: PassTimeOptions,
+  { ms, done = () => false, check = () => {} }: PassTimeOptions,
 ): Promise<void> {
   const endMs = timeline.nowMs + ms;
   do {
     await nextTurn();
-    look();
+    check();
   } while (!timeline.violation && !done() && timeline.step(endMs));
 }
 

@@ -1,23 +1,23 @@
 /**
- * Chance that can be had again: the same seed, the same numbers.
+ * Random choices that a seed repeats.
  *
  * @module
  */
 
-/** Pseudo-random numbers of one seed (mulberry32). */
+/** Pseudo-random numbers (mulberry32); two of the same seed give the same. */
 export class Random {
   #state: number;
 
-  /** Seeds that lie side by side give unrelated numbers. */
+  /** Starts the sequence that `seed` names. */
   constructor(seed: number) {
-    this.#state = Math.imul(seed ^ 0x5bd1e995, 0x9e3779b1);
+    this.#state = seed >>> 0;
   }
 
   /** The next number in [0, 1). */
   next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed);
+    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   }
 
@@ -36,8 +36,27 @@ export class Random {
     return Math.floor(this.next() * count);
   }
 
-  /** One of `items`. */
+  /** A whole number from `from` to `to`, both included. */
+  integer(from: number, to: number): number {
+    return from + this.below(to - from + 1);
+  }
+
+  /** One of the items. @throws {RangeError} if there is none. */
   pick<T>(items: readonly T[]): T {
-    return items[this.below(items.length)] as T;
+    const item = items[this.below(items.length)];
+    if (item === undefined) throw new RangeError("Nothing to pick from");
+    return item;
+  }
+
+  /** The items in another order. */
+  shuffle<T>(items: readonly T[]): T[] {
+    return items.map((item) => ({ item, position: this.next() }))
+      .sort((one, other) => one.position - other.position)
+      .map(({ item }) => item);
+  }
+
+  /** A sequence of its own, so that its use does not shift the numbers of this one. */
+  fork(): Random {
+    return new Random(this.below(2 ** 32));
   }
 }

@@ -67,7 +67,7 @@ export async function runSeeds(
   const random = Math.random;
   const { stackTraceLimit } = Error;
   // Jitter comes from the timeline: late timers. Traces of errors cost a fifth
-  // of the time and are seen by nobody.
+  // of the time, and no output shows them.
   Math.random = () => 0.5;
   Error.stackTraceLimit = 0;
   try {

@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { type Mutation, MUTATIONS } from "./mutations.ts";
 import { copyTree } from "../machine/copy_tree.ts";
 import { tempDir } from "../machine/temp_dir.ts";
+import { outputOf } from "../machine/command_output.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -11,21 +12,22 @@ async function simulate(
   root: string,
   args: readonly string[],
 ): Promise<{ readonly code: number; readonly text: string }> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "-A",
-      "--frozen",
-      "--no-check",
-      `--config=${root}/deno.json`,
-      `${root}/tests/simulation/simulate.ts`,
-      ...args,
-    ],
-    cwd: root,
-    env: { NO_COLOR: "1" },
-  }).output();
-  const decoder = new TextDecoder();
-  return { code, text: decoder.decode(stdout) + decoder.decode(stderr) };
+  const { code, stdout, stderr } = await outputOf(
+    new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "-A",
+        "--frozen",
+        "--no-check",
+        `--config=${root}/deno.json`,
+        `${root}/tests/simulation/simulate.ts`,
+        ...args,
+      ],
+      cwd: root,
+      env: { NO_COLOR: "1" },
+    }),
+  );
+  return { code, text: stdout + stderr };
 }
 
 /** A sum that the simulation printed. */
@@ -39,7 +41,7 @@ Deno.test("The election and its watches keep their promises in 100,000 random in
 
   strictEqual(code, 0, text);
   // The figures belong to the proof: an empty world keeps every promise.
-  // deno-lint-ignore no-console -- the seed, for whoever wants it again
+  // deno-lint-ignore no-console -- the seed, to run it again
   console.log(text);
   strictEqual(
     sum(text, "interleavings: election") + sum(text, "interleavings: watch"),
@@ -63,7 +65,7 @@ Deno.test("The election and its watches keep their promises in 100,000 random in
   ok(faults.length >= 20, text);
 });
 
-Deno.test("simulate --seed lives through the same steps again", async () => {
+Deno.test("simulate --seed repeats the same steps", async () => {
   for (const seed of ["2025", "2026"]) {
     const first = await simulate(ROOT, ["--seed", seed]);
     const second = await simulate(ROOT, ["--seed", seed]);

@@ -36,7 +36,8 @@ export class Timeline {
 
   /** An empty timeline at time 0. */
   constructor(seed: number, { traced = false } = {}) {
-    this.random = new Random(seed);
+    // Seeds that lie side by side are to give unrelated worlds.
+    this.random = new Random(Math.imul(seed ^ 0x5bd1e995, 0x9e3779b1));
     this.trace = traced ? [] : undefined;
   }
 

@@ -1,5 +1,5 @@
 /**
- * What can happen to watches and their readers.
+ * The faults of watches and their readers.
  *
  * @module
  */
@@ -7,21 +7,21 @@
 import type { Fault } from "./election_faults.ts";
 import type { WatchWorld } from "./watch_world.ts";
 
-/** All kinds of trouble for one world. */
+/** All kinds of faults for one world. */
 export function watchFaults(world: WatchWorld): Fault[] {
   const { timeline, cluster, links, process } = world;
   const { random } = timeline;
   const { state, members, watches } = cluster;
   const nothing = () => {};
 
-  function mend(): void {
+  function undoCuts(): void {
     for (const link of links) link.cutThere = link.cutBack = false;
   }
 
   const faults: [name: string, begin: () => void, end: () => void][] = [
     ["stream broken", () => void watches.breakOne(), nothing],
     ["watch cancelled", () => void watches.cancelOne(), nothing],
-    ["watch deaf", () => void watches.deafenOne(), nothing],
+    ["watch falls silent", () => void watches.silenceOne(), nothing],
     ["compaction", () => {
       state.compacted = Math.max(
         state.compacted,
@@ -49,10 +49,10 @@ export function watchFaults(world: WatchWorld): Fault[] {
       for (const link of links) {
         if (random.chance(0.7)) link.cutThere = link.cutBack = true;
       }
-    }, mend],
+    }, undoCuts],
     ["answers lost", () => {
       random.pick(links).cutBack = true;
-    }, mend],
+    }, undoCuts],
     [
       "etcd leader changes",
       () => cluster.loseLeader(random.between(100, 3_000)),

@@ -16,12 +16,12 @@ interface Watcher {
   readonly start: number;
   next: number;
   cancelled: boolean;
-  deaf: boolean;
+  silent: boolean;
   pumping: boolean;
 }
 
-/** How often a lagging or leaderless member looks again, in milliseconds. */
-const LOOK_AGAIN_MS = 200;
+/** How often an isolated member tries again to send, in milliseconds. */
+const RETRY_MS = 200;
 
 /** All watches of all members. */
 export class WatchServer {
@@ -45,7 +45,7 @@ export class WatchServer {
       const watcher = [...this.#watchers].find((one) => one.wire === wire);
       if (watcher) this.#pump(watcher);
       // A watch that starts in the future gets no answer.
-      if (watcher && !mute(watcher) && watcher.start <= state.revision) {
+      if (watcher && !isSilent(watcher) && watcher.start <= state.revision) {
         wire.send(this.#response({}));
       }
       return;
@@ -58,7 +58,7 @@ export class WatchServer {
       start,
       next: start,
       cancelled: false,
-      deaf: false,
+      silent: false,
       pumping: false,
     };
     this.#watchers.add(watcher);
@@ -82,9 +82,9 @@ export class WatchServer {
   }
 
   /** A stream stays open and says nothing more, whatever happens. */
-  deafenOne(): boolean {
+  silenceOne(): boolean {
     const watcher = this.#one();
-    if (watcher) watcher.deaf = true;
+    if (watcher) watcher.silent = true;
     return watcher !== undefined;
   }
 
@@ -106,11 +106,11 @@ export class WatchServer {
 
   /** Sends what there is, in one message or in several, or says why not. */
   #pump(watcher: Watcher): void {
-    if (mute(watcher)) return;
+    if (isSilent(watcher)) return;
     if (!this.#watchers.has(watcher) || watcher.wire.member.down) return;
     const { state } = this.#cluster;
     if (watcher.wire.member.isolated) {
-      this.#timeline.after(LOOK_AGAIN_MS, () => this.#pumpLater(watcher));
+      this.#timeline.after(RETRY_MS, () => this.#pumpLater(watcher));
       return;
     }
     if (watcher.next < state.compacted) {
@@ -158,8 +158,8 @@ export class WatchServer {
   }
 }
 
-function mute({ cancelled, deaf }: Watcher): boolean {
-  return cancelled || deaf;
+function isSilent({ cancelled, silent }: Watcher): boolean {
+  return cancelled || silent;
 }
 
 function toEvent({ type, entry, before }: Change): Message {

@@ -28,9 +28,9 @@ export class WatchWorld {
   readonly timeline: Timeline;
   readonly cluster: EtcdCluster;
   readonly counts: Counts;
-  /** Who reads. */
+  /** The reader. */
   readonly process: Process;
-  /** Its ways to the members. */
+  /** Its links to the members. */
   readonly links: readonly Link[];
   readonly #store: EtcdStore;
   readonly #stop = new AbortController();

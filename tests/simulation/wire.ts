@@ -1,5 +1,5 @@
 /**
- * The way between a simulated process and the members: slow, lossy, cut.
+ * The network between a simulated process and the members: slow, lossy, cut.
  *
  * @module
  */
@@ -123,7 +123,7 @@ function call(
   });
 }
 
-/** Connects, or finds that nobody is there. */
+/** Connects, or finds that the member is down. */
 function reach(
   link: Link,
   options: Omit<Call, "method" | "request" | "onSend">,
@@ -199,9 +199,9 @@ interface Passing {
 }
 
 /** How often a message that is held back tries again, in milliseconds. */
-const CUT_LOOK_MS = 300;
+const CUT_RETRY_MS = 300;
 
-/** One open stream: in order, both ways, until somebody ends or breaks it. */
+/** One open stream: in order, both ways, until one side ends or breaks it. */
 export class Wire implements DuplexCall {
   /** The method that was called. */
   readonly method: string;
@@ -221,7 +221,7 @@ export class Wire implements DuplexCall {
     link.wires.add(this);
   }
 
-  /** Who serves it. */
+  /** The member that serves it. */
   get member(): Member {
     return this.#link.member;
   }
@@ -291,7 +291,7 @@ export class Wire implements DuplexCall {
       }
       const isCut = isBack ? this.#link.cutBack : this.#link.cutThere;
       if (isCut && timeline.nowMs < next.givenUpMs) {
-        timeline.after(CUT_LOOK_MS, () => this.#pass(queue));
+        timeline.after(CUT_RETRY_MS, () => this.#pass(queue));
         return;
       }
       if (isCut) {

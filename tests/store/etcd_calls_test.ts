@@ -14,7 +14,7 @@ import {
 import { startTcpProxy } from "../fakes/tcp_proxy.ts";
 import { startTestEtcd } from "../machine/test_etcd.ts";
 
-/** A store in which others always ask for something, so that nobody is ever alone. */
+/** A store with other callers all the time, so that every call shares a request. */
 function openInCompany(endpoint: string): StateStore {
   const store = new EtcdStore({ endpoints: [endpoint] });
   let closed = false;
@@ -49,7 +49,7 @@ runContract(
   },
 );
 
-Deno.test("EtcdStore() finds etcd's own limits without anybody noticing", async () => {
+Deno.test("EtcdStore() learns etcd's own limits without a failed call", async () => {
   await using etcd = await startTestEtcd([
     "--max-txn-ops=7",
     "--max-request-bytes=3000",
@@ -66,7 +66,7 @@ Deno.test("EtcdStore() finds etcd's own limits without anybody noticing", async 
   strictEqual((await store.list("/")).length, 0);
 });
 
-Deno.test("EtcdStore.put() that etcd refuses takes nobody with it", async () => {
+Deno.test("EtcdStore.put() that etcd refuses fails alone", async () => {
   await using etcd = await startTestEtcd();
   await using store = new EtcdStore({ endpoints: [etcd.endpoint] });
   const outcomes = await Promise.allSettled(
@@ -104,7 +104,7 @@ Deno.test("EtcdStore.get() and delete() of many go through when the database is 
   strictEqual((await store.list("/k/")).length, 0);
 });
 
-Deno.test("EtcdStore.delete() of many goes through when another has filled the database", async () => {
+Deno.test("EtcdStore.delete() of many succeeds when another client has filled the database", async () => {
   await using etcd = await startTestEtcd(["--quota-backend-bytes=20000000"]);
   await using store = new EtcdStore({ endpoints: [etcd.endpoint] });
   const keys = Array.from({ length: 100 }, (_, n) => `/k/${n}`);
@@ -119,7 +119,7 @@ Deno.test("EtcdStore.delete() of many goes through when another has filled the d
   strictEqual((await store.list("/k/")).length, 0);
 });
 
-Deno.test("EtcdStore() goes on beside requests on a connection that has fallen silent", async () => {
+Deno.test("EtcdStore() goes on while requests wait on a silent connection", async () => {
   await using etcd = await startTestEtcd();
   await using proxy = startTcpProxy(etcd.port);
   await using store = new EtcdStore({
@@ -127,7 +127,7 @@ Deno.test("EtcdStore() goes on beside requests on a connection that has fallen s
   });
   await store.put("/a", bytes("x"));
   proxy.pause();
-  // Their request is never answered, and they have much time.
+  // Their request is never answered, and their deadline is far.
   const stuck = Promise.allSettled(
     Array.from(
       { length: 40 },
@@ -138,7 +138,7 @@ Deno.test("EtcdStore() goes on beside requests on a connection that has fallen s
     Array.from({ length: 40 }, () => store.get("/a", { timeoutMs: 20_000 })),
   );
   strictEqual(found.filter((kv) => kv !== undefined).length, 40);
-  // The gets have found the way round: whoever writes now goes there, too.
+  // The gets have moved to the other member: later writes go there, too.
   await Promise.all(
     Array.from(
       { length: 40 },

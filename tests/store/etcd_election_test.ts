@@ -36,7 +36,7 @@ Deno.test("Leadership of a store that is cut off ends before another candidate i
   ok(lostMs < atMs, `lost at ${lostMs}, elected at ${atMs}`);
   ok(term.signal.reason instanceof LeadershipLostError);
   ok(next.fence > term.fence);
-  // The write of a leader that does not know, through the connection that works again.
+  // A write of a leader that does not know it is deposed, once its connection works again.
   strictEqual(
     await cutOff.doTransaction([term.guard], [
       { type: "put", key: "/a", value: bytes("stale") },
@@ -62,7 +62,7 @@ Deno.test("Leadership lasts while its lease is renewed, across a cut connection"
     const text = await etcd.ctl("lease", "timetolive", leaseOf(term.guard.key));
     return Number(/remaining\((\d+)s\)/.exec(text)?.[1]);
   };
-  // Three times the lease, told by the server's own clock through another key's lease.
+  // Three times the lease by the server's clock: another key's lease measures it.
   const timer = (await etcd.ctl("lease", "grant", "6")).split(" ")[1] ?? "";
   await etcd.ctl("put", `--lease=${timer}`, "/timer", "runs");
   await using watch = await watcher.watch("/timer");
@@ -75,7 +75,7 @@ Deno.test("Leadership lasts while its lease is renewed, across a cut connection"
   await term.resign();
 });
 
-Deno.test("a term outlives a cut connection although the other endpoint is dead", async () => {
+Deno.test("a term survives a cut connection although the other endpoint is dead", async () => {
   await using etcd = await startTestEtcd();
   await using proxy = startTcpProxy(etcd.port);
   // Takes connections and never answers, as a frozen machine does.
@@ -118,7 +118,7 @@ Deno.test("a store leads again after its etcd was made anew, whose terms count f
   strictEqual(term.signal.aborted, false);
 });
 
-Deno.test("a term outlives a restart of etcd that is shorter than the lease", async () => {
+Deno.test("a term survives a restart of etcd that is shorter than the lease", async () => {
   await using etcd = await startTestEtcd();
   await using store = new EtcdStore({ endpoints: [etcd.endpoint] });
   const term = await store.campaign("first", 10);
@@ -133,7 +133,7 @@ Deno.test("a term outlives a restart of etcd that is shorter than the lease", as
   strictEqual(term.signal.aborted, false);
 });
 
-Deno.test("etcdctl elect waits for a candidate of ours and leads after it", async () => {
+Deno.test("etcdctl elect waits for a candidate of the store and leads after it", async () => {
   await using etcd = await startTestEtcd();
   await using store = new EtcdStore({ endpoints: [etcd.endpoint] });
   const term = await store.campaign("ours", 5);
@@ -153,7 +153,7 @@ Deno.test("etcdctl elect waits for a candidate of ours and leads after it", asyn
   await printed.done;
 });
 
-Deno.test("a candidate of ours waits for etcdctl elect and leads after it", async () => {
+Deno.test("a candidate of the store waits for etcdctl elect and leads after it", async () => {
   await using etcd = await startTestEtcd();
   await using store = new EtcdStore({ endpoints: [etcd.endpoint] });
   const elect = etcd.startCtl("elect", PREFIX, "theirs");
@@ -186,7 +186,7 @@ function leaseOf(key: string): string {
   return key.slice(key.lastIndexOf("/") + 1);
 }
 
-/** The first line that a child prints; the rest is read too, for it must not meet a closed pipe. */
+/** The first line that a child prints; the rest is read too, so that the child meets no closed pipe. */
 function readLines(child: Deno.ChildProcess) {
   const first = Promise.withResolvers<string>();
   const done = (async () => {
@@ -202,7 +202,7 @@ function readLines(child: Deno.ChildProcess) {
   return { first: first.promise, done };
 }
 
-Deno.test("campaign() says once which key without a lease keeps everybody from leading, and leads when it is deleted", async () => {
+Deno.test("campaign() logs once which key without a lease blocks the election, and leads when it is deleted", async () => {
   await using etcd = await startTestEtcd();
   await using log = await logLines();
   const warnings = () => log.lines.filter(({ advice }) => advice !== undefined);

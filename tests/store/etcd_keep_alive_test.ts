@@ -4,7 +4,7 @@ import type {
   ILeaseKeepAliveResponse,
 } from "etcd3/lib/rpc.js";
 import { EtcdClient } from "../../src/etcd/client/etcd_client.ts";
-import { readMemberStatus } from "../../src/etcd/client/etcd_maintenance.ts";
+import { readMemberStatus } from "../../src/etcd/client/member_status.ts";
 import {
   type EtcdProcess,
   startEtcd,
@@ -15,7 +15,7 @@ import { StoreUnavailableError } from "../../src/store/state_store.ts";
 import { freePorts } from "../machine/free_ports.ts";
 import { type TestMember, testMember } from "../machine/test_member.ts";
 
-/** For so long, at least, etcd's leader does not notice that nobody follows. */
+/** For this long, at least, etcd's leader does not notice that it has no followers. */
 const TIMING = { heartbeatIntervalMs: 300, electionTimeoutMs: 3_000 };
 const ANSWER = { timeoutMs: 2_000 };
 
@@ -37,7 +37,7 @@ async function startThree(
   }));
 }
 
-Deno.test("EtcdKeepAlive trusts no leader whom nobody follows, who still renews leases by himself", async () => {
+Deno.test("EtcdKeepAlive does not trust a leader without followers that still renews leases", async () => {
   await using stack = new AsyncDisposableStack();
   const nodes = await startThree(stack);
   const statuses = await Promise.all(

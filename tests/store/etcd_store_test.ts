@@ -109,7 +109,7 @@ Deno.test("EtcdStore.watch() has no gap and no duplicate when cut while it catch
   );
 });
 
-Deno.test("EtcdStore.watch() that nobody reads holds up no other, and loses nothing", async () => {
+Deno.test("EtcdStore.watch() that is not read delays no other watch and loses nothing", async () => {
   await using etcd = await startTestEtcd();
   await using store = new EtcdStore({ endpoints: [etcd.endpoint] });
   await using unread = await store.watch("/n/");
@@ -154,7 +154,7 @@ Deno.test("EtcdStore.put() is certainly not done when no member can be reached",
   await using store = new EtcdStore({ endpoints: [etcd.endpoint] });
   await store.put("/a", bytes("before"));
   await etcd.kill();
-  // A write into a connection whose end was not noticed yet is rightly unknown.
+  // A write to a connection whose end is not noticed yet must be unknown.
   await rejects(store.get("/a", { timeoutMs: 500 }), StoreUnavailableError);
 
   await rejects(
@@ -168,7 +168,7 @@ Deno.test("EtcdStore.put() is certainly not done when no member can be reached",
   strictEqual(new TextDecoder().decode(kv?.value), "before");
 });
 
-Deno.test("EtcdStore.put() over the quota never says that it is not done when it is", async () => {
+Deno.test("EtcdStore.put() over the quota never reports a write that was done as not done", async () => {
   await using etcd = await startTestEtcd(["--quota-backend-bytes=20000000"]);
   await using store = new EtcdStore({ endpoints: [etcd.endpoint] });
   const value = new Uint8Array(60_000);

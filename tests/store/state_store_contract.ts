@@ -349,7 +349,7 @@ export const storeContract: readonly ContractCase[] = [
     },
   },
   {
-    name: "watch() ends when closed, also while somebody waits for it",
+    name: "watch() ends when closed, also while a reader waits",
     async run({ store, prefix }) {
       const watch = await store.watch(prefix);
       const next = watch.next();
@@ -534,7 +534,7 @@ export const electionContract: readonly ContractCase[] = [
       const waiting = another().campaign("second", 5).finally(() => {
         elected = true;
       });
-      // The second stands in the queue once it has a key of its own.
+      // The second is in the queue once it has its own key.
       const queue = await store.watch("/kat/leader_election/", {
         startRevision: first.fence + 1n,
       });
@@ -669,7 +669,7 @@ export const electionContract: readonly ContractCase[] = [
     async run({ store, another, prefix }) {
       const term = await store.campaign("first", 5);
       await another().delete(term.guard.key);
-      // Whether the leader has noticed by now or not.
+      // Whether or not the leader has noticed yet.
       await rejects(
         term.doTransaction([], [
           { type: "put", key: `${prefix}a`, value: bytes("stale") },
@@ -681,7 +681,8 @@ export const electionContract: readonly ContractCase[] = [
     },
   },
   {
-    name: "Leadership.signal aborts when somebody deletes the leader's key",
+    name:
+      "Leadership.signal aborts when another client deletes the leader's key",
     async run({ store, another }) {
       const term = await store.campaign("first", 5);
       const over = new Promise((resolve) =>

@@ -2,6 +2,7 @@ import { match, strictEqual } from "node:assert/strict";
 import { runAgent, sourceCommand } from "../machine/agent_process.ts";
 import { writeClusterFile } from "../machine/cluster_file.ts";
 import { tempDir } from "../machine/temp_dir.ts";
+import { outputOf } from "../machine/command_output.ts";
 
 Deno.test("systemd install refuses to make a service of the source", async () => {
   await using dir = await tempDir();
@@ -12,12 +13,13 @@ Deno.test("systemd install refuses to make a service of the source", async () =>
     `--config=${path}`,
     "--node-name=n1",
   ]);
-  const { code, stdout, stderr } = await new Deno.Command(command, { args })
-    .output();
+  const { code, stdout, stderr } = await outputOf(
+    new Deno.Command(command, { args }),
+  );
   strictEqual(code, 1);
-  strictEqual(stdout.length, 0);
+  strictEqual(stdout, "");
   match(
-    new TextDecoder().decode(stderr),
+    stderr,
     /Cannot install a service: .* from its source\n.* --exec/,
   );
 });
@@ -43,7 +45,7 @@ Deno.test("systemd install checks what init would refuse at each start", async (
   match(flags.stderr, /Cannot find this node, "n1", in --initial-cluster/);
 });
 
-Deno.test("systemd install refuses a file where a service does not see it", async () => {
+Deno.test("systemd install refuses a file that a service cannot see", async () => {
   await using dir = await tempDir();
   const { path } = await writeClusterFile(dir.path);
   const { code, stderr } = await runAgent([

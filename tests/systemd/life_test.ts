@@ -11,7 +11,7 @@ import {
 import { tempDir } from "../machine/temp_dir.ts";
 
 const UNIT = "kat-agent.service";
-/** A path that systemd would take apart if it were not quoted. */
+/** A path that systemd would split if it were not quoted. */
 const PROGRAM_DIR = "50%n $off";
 const SECURITY_LIMIT = 2.0;
 const LEADS = /^leader since \d\d:\d\d, term \d+, etcd \S+ healthy$/;
@@ -139,7 +139,7 @@ Deno.test("a node lives under systemd, from its installation to its removal", {
         etcd,
       ];
       const install = [program, "systemd", "install", ...args];
-      // The source alone cannot tell what a service is to run.
+      // Run from source, there is no file for a service to execute.
       if (!Deno.env.get("KAT_TEST_AGENT")) install.push("--exec", program);
       const first = await machine.read(...install);
       match(first, /^Installed .*\nStart it now: systemctl start kat-agent$/);
@@ -173,7 +173,7 @@ Deno.test("a node lives under systemd, from its installation to its removal", {
   await t.step(
     "it starts, leads, and says so in its status and the journal",
     async () => {
-      // So that the rest is quick: systemd's own way to change a unit.
+      // A drop-in with short times, so that the rest is quick.
       const dropIn = `/etc/systemd/system/${UNIT}.d`;
       await machine.read("mkdir", "-p", dropIn);
       await machine.read(
@@ -210,7 +210,7 @@ Deno.test("a node lives under systemd, from its installation to its removal", {
         return found;
       });
       strictEqual(entry.PRIORITY, "6");
-      strictEqual(entry.KAT_ROOM, "election");
+      strictEqual(entry.KAT_COMPONENT, "election");
       strictEqual(entry.KAT_LEADER_ID, "n1");
       strictEqual(entry.SYSLOG_IDENTIFIER, "kat-agent");
     },
@@ -268,7 +268,7 @@ Deno.test("a node lives under systemd, from its installation to its removal", {
     strictEqual(Result, "success");
     deepStrictEqual(await processes(machine), []);
     const last = (await journal(machine))
-      .filter(({ KAT_ROOM }) => KAT_ROOM !== undefined)
+      .filter(({ KAT_COMPONENT }) => KAT_COMPONENT !== undefined)
       .slice(-3).map(({ MESSAGE }) => MESSAGE?.replace(/ \w+=.*/, ""));
     deepStrictEqual(last, [
       "Resigned leadership",

@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { runAgent, startAgent } from "../machine/agent_process.ts";
-import { writeClusterFile } from "../machine/cluster_file.ts";
+import { initArgs, writeClusterFile } from "../machine/cluster_file.ts";
 import {
   type DatagramReceiver,
   receiveDatagrams,
@@ -23,53 +23,52 @@ async function until(
   }
 }
 
-Deno.test("init tells systemd of its life, and etcd knows nothing of systemd", {
-  ignore,
-}, async () => {
-  await using dir = await tempDir();
-  const file = await writeClusterFile(dir.path);
-  const socket = `${dir.path}/notify`;
-  using systemd = receiveDatagrams(socket);
-  await using agent = startAgent([
-    "init",
-    `--config=${file.path}`,
-    `--data-dir=${dir.path}/data`,
-    "--node-name=n1",
-  ], {
-    env: {
-      NOTIFY_SOCKET: socket,
-      WATCHDOG_USEC: "1000000",
-      JOURNAL_STREAM: "1:1",
-    },
-  });
+Deno.test(
+  "init reports to systemd and its watchdog, and etcd gets no variable of systemd",
+  {
+    ignore,
+  },
+  async () => {
+    await using dir = await tempDir();
+    const file = await writeClusterFile(dir.path);
+    const socket = `${dir.path}/notify`;
+    using systemd = receiveDatagrams(socket);
+    await using agent = startAgent(initArgs(file, `${dir.path}/data`), {
+      env: {
+        NOTIFY_SOCKET: socket,
+        WATCHDOG_USEC: "1000000",
+        JOURNAL_STREAM: "1:1",
+      },
+    });
 
-  const start = await until(systemd, "STATUS=leader since ");
-  const beats = await until(systemd, "WATCHDOG=1");
-  const { fields } = await agent.logged("etcd started");
-  const environment = await Deno.readTextFile(`/proc/${fields.pid}/environ`);
-  agent.kill("SIGTERM");
-  const stop = await until(systemd, "STOPPING=1");
+    const start = await until(systemd, "STATUS=leader since ");
+    const beats = await until(systemd, "WATCHDOG=1");
+    const { fields } = await agent.logged("etcd started");
+    const environment = await Deno.readTextFile(`/proc/${fields.pid}/environ`);
+    agent.kill("SIGTERM");
+    const stop = await until(systemd, "STOPPING=1");
 
-  match(
-    start.at(-1) ?? "",
-    /^STATUS=leader since \d\d:\d\d, term \d+, etcd \d+\.\d+\.\d+ healthy$/,
-  );
-  const ready = start.indexOf("READY=1");
-  ok(ready >= 0, start.join("\n"));
-  strictEqual(start.filter((message) => message === "READY=1").length, 1);
-  ok(
-    start.slice(0, ready).includes("EXTEND_TIMEOUT_USEC=60000000"),
-    "more time while etcd is searched",
-  );
-  ok(start.slice(0, ready).some((text) => text.startsWith("STATUS=etcd ")));
-  strictEqual(beats.at(-1), "WATCHDOG=1");
-  match(environment, /KAT_AGENT_DATA_DIR/);
-  deepStrictEqual(
-    environment.match(/NOTIFY_SOCKET|WATCHDOG|JOURNAL_STREAM|LISTEN/),
-    null,
-  );
-  strictEqual(stop.at(-1), "STOPPING=1\nSTATUS=stopping on SIGTERM");
-});
+    match(
+      start.at(-1) ?? "",
+      /^STATUS=leader since \d\d:\d\d, term \d+, etcd \d+\.\d+\.\d+ healthy$/,
+    );
+    const ready = start.indexOf("READY=1");
+    ok(ready >= 0, start.join("\n"));
+    strictEqual(start.filter((message) => message === "READY=1").length, 1);
+    ok(
+      start.slice(0, ready).includes("EXTEND_TIMEOUT_USEC=60000000"),
+      "more time while etcd is searched",
+    );
+    ok(start.slice(0, ready).some((text) => text.startsWith("STATUS=etcd ")));
+    strictEqual(beats.at(-1), "WATCHDOG=1");
+    match(environment, /KAT_AGENT_DATA_DIR/);
+    deepStrictEqual(
+      environment.match(/NOTIFY_SOCKET|WATCHDOG|JOURNAL_STREAM|LISTEN/),
+      null,
+    );
+    strictEqual(stop.at(-1), "STOPPING=1\nSTATUS=stopping on SIGTERM");
+  },
+);
 
 Deno.test(
   "init stops telling the watchdog when its etcd is frozen",
@@ -79,12 +78,9 @@ Deno.test(
     const file = await writeClusterFile(dir.path);
     const socket = `@kat-test-${crypto.randomUUID()}`;
     using systemd = receiveDatagrams(socket);
-    await using agent = startAgent([
-      "init",
-      `--config=${file.path}`,
-      `--data-dir=${dir.path}/data`,
-      "--node-name=n1",
-    ], { env: { NOTIFY_SOCKET: socket, WATCHDOG_USEC: "4000000" } });
+    await using agent = startAgent(initArgs(file, `${dir.path}/data`), {
+      env: { NOTIFY_SOCKET: socket, WATCHDOG_USEC: "4000000" },
+    });
     await until(systemd, "STATUS=leader since ");
     await until(systemd, "WATCHDOG=1");
     const { fields } = await agent.logged("etcd started");
@@ -100,32 +96,33 @@ Deno.test(
   },
 );
 
-Deno.test("init is ready for systemd while it waits for its peers, and well", {
-  ignore,
-}, async () => {
-  await using dir = await tempDir();
-  const file = await writeClusterFile(dir.path);
-  const [other] = freePorts(1);
-  const socket = `${dir.path}/notify`;
-  using systemd = receiveDatagrams(socket);
-  await using _agent = startAgent([
-    "init",
-    `--config=${file.path}`,
-    `--data-dir=${dir.path}/data`,
-    "--node-name=n1",
-    `--initial-cluster=n1=http://127.0.0.1:${file.peerPort},n2=http://127.0.0.2:${other}`,
-  ], { env: { NOTIFY_SOCKET: socket, WATCHDOG_USEC: "1000000" } });
+Deno.test(
+  "init reports to systemd that it is ready and healthy while it waits for its peers",
+  {
+    ignore,
+  },
+  async () => {
+    await using dir = await tempDir();
+    const file = await writeClusterFile(dir.path);
+    const [other] = freePorts(1);
+    const socket = `${dir.path}/notify`;
+    using systemd = receiveDatagrams(socket);
+    await using _agent = startAgent([
+      ...initArgs(file, `${dir.path}/data`),
+      `--initial-cluster=n1=http://127.0.0.1:${file.peerPort},n2=http://127.0.0.2:${other}`,
+    ], { env: { NOTIFY_SOCKET: socket, WATCHDOG_USEC: "1000000" } });
 
-  const start = await until(systemd, "STATUS=waiting for n2 ");
-  const ready = start.includes("READY=1");
-  const beats = await until(systemd, "WATCHDOG=1");
+    const start = await until(systemd, "STATUS=waiting for n2 ");
+    const ready = start.includes("READY=1");
+    const beats = await until(systemd, "WATCHDOG=1");
 
-  ok(ready);
-  match(start.at(-1) ?? "", /, etcd \d+\.\d+\.\d+ starting$/);
-  strictEqual(beats.at(-1), "WATCHDOG=1");
-});
+    ok(ready);
+    match(start.at(-1) ?? "", /, etcd \d+\.\d+\.\d+ starting$/);
+    strictEqual(beats.at(-1), "WATCHDOG=1");
+  },
+);
 
-Deno.test("init leaves its error with systemd", { ignore }, async () => {
+Deno.test("init reports its error to systemd", { ignore }, async () => {
   await using dir = await tempDir();
   const socket = `${dir.path}/notify`;
   using systemd = receiveDatagrams(socket);

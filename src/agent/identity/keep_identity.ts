@@ -12,10 +12,8 @@ import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
 import { EtcdCallError } from "../../etcd/client/etcd_call_error.ts";
 import { readClusterVersion } from "../../etcd/client/etcd_health.ts";
-import {
-  readMemberStatus,
-  readPosition,
-} from "../../etcd/client/etcd_maintenance.ts";
+import { readMemberStatus } from "../../etcd/client/member_status.ts";
+import { readPosition } from "../../etcd/client/store_position.ts";
 import { versionText } from "../../etcd/etcd_version.ts";
 import { encodeIdentity, type Identity } from "./identity.ts";
 import {

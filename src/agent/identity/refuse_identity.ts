@@ -6,7 +6,7 @@
  */
 
 import { KatError } from "../../base/errors.ts";
-import type { StorePosition } from "../../etcd/client/etcd_maintenance.ts";
+import type { StorePosition } from "../../etcd/client/store_position.ts";
 import { type EtcdVersion, parseEtcdVersion } from "../../etcd/etcd_version.ts";
 import { forbiddenJump } from "../../etcd/data/version_jump.ts";
 import { readLastIndex } from "../../etcd/data/wal_end.ts";

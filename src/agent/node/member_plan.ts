@@ -55,19 +55,24 @@ export function clientEndpoints(source: MemberSource): string[] {
 
 /** The ports that the member will listen on. */
 export function wantedPorts(
-  { spec, advertiseAddress }: MemberSource,
+  { spec, advertiseAddress, state }:
+    & Pick<NodeRecord, "spec" | "advertiseAddress">
+    & Partial<Pick<NodeRecord, "state">>,
 ): WantedPort[] {
+  const isFixed = state === "ready";
   const client: WantedPort = {
     purpose: "client",
     address: advertiseAddress,
     port: spec.etcdClientPort,
     setting: "spec.etcdClientPort",
+    isFixed,
   };
   const peer: WantedPort = {
     purpose: "peer",
     address: advertiseAddress,
     port: spec.etcdPeerPort,
     setting: "spec.etcdPeerPort",
+    isFixed,
   };
   return isLoopback(advertiseAddress)
     ? [client, peer]

@@ -13,10 +13,8 @@ import { settleMemory } from "../../base/settle_memory.ts";
 import type { ClusterSpec } from "../../config/cluster_config.ts";
 import { type DiskProbe, probeDisk } from "../../etcd/disk_probe.ts";
 import type { EtcdBinaries } from "../../etcd/release/etcd_binaries.ts";
-import {
-  assertUnlocked,
-  createDataDir,
-} from "../../etcd/data/etcd_data_dir.ts";
+import { assertUnlocked } from "../../etcd/data/data_dir_lock.ts";
+import { createDataDir } from "../../etcd/data/etcd_data_dir.ts";
 import { findOrphan } from "../../etcd/process/etcd_pid_file.ts";
 import { deriveTiming } from "../../etcd/etcd_timing.ts";
 import { versionText } from "../../etcd/etcd_version.ts";

@@ -70,6 +70,15 @@ Deno.test("planMember() and its companions say where a member listens and who is
   );
 });
 
+Deno.test("wantedPorts() tells that ports can no longer change once the cluster exists", () => {
+  const second = node("n2", THREE);
+  const areFixed = (state: "initialising" | "ready") =>
+    wantedPorts({ ...second, state }).map(({ isFixed }) => isFixed);
+
+  deepStrictEqual(areFixed("initialising"), [false, false, false]);
+  deepStrictEqual(areFixed("ready"), [true, true, true]);
+});
+
 Deno.test("planMember() writes IPv6 addresses as URLs want them", () => {
   const six = node("n1", "n1=http://[fd00::1]:2380");
   strictEqual(planMember(six, "/d").peerUrl, "http://[fd00::1]:2380");

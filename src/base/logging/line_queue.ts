@@ -1,28 +1,30 @@
 /**
- * Log lines on their way to a reader that may be slow, stuck or gone.
+ * Keeps log lines until they are written, while the reader of stderr may be slow,
+ * blocked or gone.
  *
  * @module
  */
 
+import { settledWithin } from "../abortable.ts";
 import { type Journal, prefixed } from "../systemd/journal.ts";
 import type { Line } from "./log_line.ts";
 
-/** Lines that may wait for a reader; at about 200 bytes each, 2 MB. */
+/** The most lines that wait to be written; at about 200 bytes each, 2 MB. */
 const QUEUE_LIMIT = 10_000;
-/** How long the end of the program waits for the last lines to be read. */
+/** How long the end of the program waits until the last lines are written. */
 const FLUSH_MS = 1_000;
 
 /** Options of {@linkcode LineQueue}. */
 export interface LineQueueOptions {
-  /** Writes bytes to stderr; what it throws is swallowed. */
+  /** Writes bytes to stderr; its errors are ignored. */
   readonly write: (bytes: Uint8Array) => Promise<void>;
   /** Whether lines carry a priority for the journal. */
   readonly prefixes: boolean;
-  /** Takes entries with fields, if it can. */
+  /** The journal, if it accepts entries with fields. */
   readonly entries: Journal | undefined;
 }
 
-/** Lines that wait; a full queue drops the oldest. */
+/** A queue of lines; when it is full, it drops the oldest. */
 export class LineQueue {
   readonly #write: (bytes: Uint8Array) => Promise<void>;
   readonly #prefixes: boolean;
@@ -51,12 +53,7 @@ export class LineQueue {
 
   /** Waits, for a second at most, until all lines are written. */
   async flush(): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const deadline = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, FLUSH_MS);
-    });
-    await Promise.race([this.#draining, deadline]);
-    clearTimeout(timer);
+    if (this.#draining) await settledWithin(this.#draining, FLUSH_MS);
   }
 
   async #drain(): Promise<void> {
@@ -64,7 +61,8 @@ export class LineQueue {
       const lines = this.#waiting;
       this.#waiting = [];
       if (this.#dropped > 0) {
-        const text = `(${this.#dropped} log lines dropped: nobody read them)`;
+        const text =
+          `(${this.#dropped} log lines dropped: stderr was not read in time)`;
         lines.unshift({
           text: this.#prefixes ? prefixed("warning", text) : text,
         });
@@ -82,7 +80,7 @@ export class LineQueue {
     this.#draining = undefined;
   }
 
-  /** Sends what the journal takes; returns what is still to be written. */
+  /** Sends lines to the journal; returns those that it did not accept. */
   async #sendEntries(lines: readonly Line[]): Promise<readonly Line[]> {
     const entries = this.#entries;
     if (entries === undefined) return lines;

@@ -1,5 +1,6 @@
 /**
- * A record of the log as one line, or as an entry of systemd's journal: pure.
+ * Turns a record of the log into one line, or into an entry of systemd's journal:
+ * pure.
  *
  * @module
  */
@@ -8,20 +9,20 @@ import { escapeControls } from "../escape_controls.ts";
 import type { LogLevel, LogRecord } from "../log.ts";
 import { type JournalLine, prefixed } from "../systemd/journal.ts";
 
-/** How log lines look. */
+/** The format of log lines. */
 export type LogFormat = "text" | "json";
 
 /** A line of the log. */
 export interface Line {
-  /** As it is written to stderr. */
+  /** The text for stderr. */
   readonly text: string;
-  /** As it is sent to the journal instead, if that takes it. */
+  /** The entry that is sent to the journal instead, if the journal accepts it. */
   readonly entry?: JournalLine;
 }
 
-/** What decides how lines look. */
+/** Options of {@linkcode lineFormat}. */
 export interface LineFormatOptions {
-  /** Text or JSON. */
+  /** The format of lines. */
   readonly format: LogFormat;
   /** Whether text lines are coloured. */
   readonly colors: boolean;
@@ -29,7 +30,7 @@ export interface LineFormatOptions {
   readonly isJournal: boolean;
 }
 
-/** Returns what makes lines of records. */
+/** Returns the function that turns records into lines. */
 export function lineFormat(
   { format, colors, isJournal }: LineFormatOptions,
 ): (record: LogRecord) => Line {
@@ -42,7 +43,7 @@ export function lineFormat(
   return (record) => {
     const { level, properties: fields } = record;
     const message = sentenceText(record) + fieldsText(record);
-    const entry = { level, room: roomOf(record), message, fields };
+    const entry = { level, component: componentOf(record), message, fields };
     return { text: prefix(level, message), entry };
   };
 }
@@ -58,58 +59,58 @@ const COLORS: Readonly<Record<LogLevel, string>> = {
 const RESET = "\x1b[0m";
 const DIM = "\x1b[2m";
 
-/** One line for people: time, level, room, sentence, then the fields. */
+/** One line for people: time, level, component, sentence, then the fields. */
 export function formatText(record: LogRecord, colors: boolean): string {
   const time = new Date(record.timestamp).toISOString();
   const level = record.level.toUpperCase().padEnd(7);
-  const room = roomOf(record).padEnd(8);
+  const component = componentOf(record).padEnd(8);
   const fields = fieldsText(record);
   const sentence = sentenceText(record);
   return colors
     ? `${DIM}${time}${RESET} ${
       COLORS[record.level]
-    }${level}${RESET} ${DIM}${room}${RESET} ${sentence}${DIM}${fields}${RESET}`
-    : `${time} ${level} ${room} ${sentence}${fields}`;
+    }${level}${RESET} ${DIM}${component}${RESET} ${sentence}${DIM}${fields}${RESET}`
+    : `${time} ${level} ${component} ${sentence}${fields}`;
 }
 
-function roomOf({ category }: LogRecord): string {
+function componentOf({ category }: LogRecord): string {
   return category.at(-1) ?? "";
 }
 
-/** The sentence, on one line. */
+/** The sentence, with control characters escaped. */
 function sentenceText(record: LogRecord): string {
   return escapeControls(messageText(record));
 }
 
-/** The fields that the sentence does not say, each after a space. */
+/** The fields that have a value and that the sentence does not say, each after a space. */
 function fieldsText({ rawMessage, properties }: LogRecord): string {
   const template = String(rawMessage);
   return Object.entries(properties)
     .filter(([name, value]) =>
-      value !== undefined && !template.includes(`{${name}}`)
+      value !== undefined && value !== null && !template.includes(`{${name}}`)
     )
-    .map(([name, value]) => ` ${name}=${plain(value)}`)
+    .map(([name, value]) => ` ${name}=${valueText(value)}`)
     .join("");
 }
 
-/** One JSON object: `time`, `level`, `room`, `message`, then the fields. */
+/** One JSON object: `time`, `level`, `component`, `message`, then the fields. */
 export function formatJson(record: LogRecord): string {
   return JSON.stringify({
     time: new Date(record.timestamp).toISOString(),
     level: record.level,
-    room: record.category.at(-1),
+    component: componentOf(record),
     message: messageText(record),
     ...record.properties,
   }, (_, value) => typeof value === "bigint" ? value.toString() : value);
 }
 
-/** The sentence with its values as they are; LogTape's own formatters would quote them. */
+/** The sentence with its values unquoted; LogTape's own formatters would quote them. */
 function messageText(record: LogRecord): string {
   return record.message.map(String).join("");
 }
 
-/** A field's value on one line; quoted where a reader could not tell where it ends. */
-function plain(value: unknown): string {
+/** A field's value on one line; quoted if its end would not be clear otherwise. */
+function valueText(value: unknown): string {
   const text = typeof value === "string"
     ? value
     : typeof value === "object"

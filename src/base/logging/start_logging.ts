@@ -1,10 +1,9 @@
 /**
- * The only writer of logs, to stderr.
+ * Starts the log: text for people, JSON lines for programs, or entries with fields
+ * for systemd's journal. Only this writes logs, to stderr.
  *
- * Text for people, JSON lines for machines, entries with fields for systemd's
- * journal. A reader that does not drain stderr costs log lines, never the
- * agent's heartbeat: lines wait in a bounded queue and the oldest are dropped
- * and counted.
+ * If the reader of stderr stops reading, the agent goes on: lines wait in a bounded
+ * queue, and the oldest are dropped and counted.
  *
  * @module
  */
@@ -17,28 +16,28 @@ import { LineQueue } from "./line_queue.ts";
 
 /** Options of {@linkcode startLogging}. */
 export interface LoggingOptions {
-  /** How lines look. */
+  /** The format of lines. */
   readonly format: LogFormat;
   /** The lowest level that is written. */
   readonly level: LogLevel;
   /** Whether text lines are coloured. */
   readonly colors: boolean;
-  /** Writes bytes; what it throws is swallowed, there is nowhere left to say it. */
+  /** Writes bytes; its errors are ignored, because there is no other place to report them. */
   readonly write: (bytes: Uint8Array) => Promise<void>;
   /**
-   * Set where stderr is the journal: lines then carry a priority and leave the
-   * time to it, and text goes to its socket, if it can, with its fields.
+   * Set if stderr is the journal: lines then have a priority and no time, and
+   * text is sent to the journal's socket with its fields, if possible.
    */
   readonly journal?: JournalOptions | undefined;
 }
 
 /** Options of {@linkcode LoggingOptions.journal}. */
 export interface JournalOptions {
-  /** Where it takes entries with fields. @default {"/run/systemd/journal/socket"} */
+  /** The socket that accepts entries with fields. @default {"/run/systemd/journal/socket"} */
   readonly socket?: string;
 }
 
-/** Starts writing log lines; disposing writes what waits and stops. */
+/** Starts writing log lines; disposing writes the waiting ones and stops. */
 export async function startLogging(
   options: LoggingOptions,
 ): Promise<AsyncDisposable> {

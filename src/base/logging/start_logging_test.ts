@@ -26,6 +26,8 @@ Deno.test("startLogging() writes text with the fields that the sentence does not
       leaderId: "n1",
       fence: 7n,
       note: "two words",
+      code: null,
+      signal: undefined,
     });
     logger("election").debug("not shown");
   }
@@ -54,7 +56,7 @@ Deno.test("startLogging() writes JSON lines with the whole message", async () =>
   const { time: _, ...line } = JSON.parse(chunks.join(""));
   deepStrictEqual(line, {
     level: "info",
-    room: "election",
+    component: "election",
     message: 'Became leader: n"1',
     leaderId: 'n"1',
     fence: "7",
@@ -96,6 +98,6 @@ Deno.test("startLogging() never waits for a reader that does not read", async ()
   await log[Symbol.asyncDispose]();
 
   const text = written.join("");
-  match(text, /\(\d+ log lines dropped: nobody read them\)/);
+  match(text, /\(\d+ log lines dropped: stderr was not read in time\)/);
   ok(text.includes("Line 24999"), "the newest lines are kept");
 });

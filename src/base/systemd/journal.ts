@@ -1,5 +1,5 @@
 /**
- * systemd's journal as the reader of the log: priorities, and fields to search
+ * Writes the log to systemd's journal, with priorities, and with fields to search
  * by.
  *
  * @module
@@ -8,12 +8,12 @@
 import { fstatSync } from "node:fs";
 import { UnixDatagram } from "./unix_datagram.ts";
 
-/** Where the journal takes entries with fields. */
+/** The journal's socket for entries with fields. */
 export const JOURNAL_SOCKET = "/run/systemd/journal/socket";
-/** The journal drops names that are longer. */
+/** The longest name of a field; the journal drops longer ones. */
 const MAX_NAME = 64;
 
-/** Priorities of syslog(3), as the journal sorts by. */
+/** The priorities of syslog(3), which the journal uses. */
 const PRIORITIES = {
   trace: 7,
   debug: 7,
@@ -26,19 +26,19 @@ const PRIORITIES = {
 /** The levels of the log. */
 export type JournalLevel = keyof typeof PRIORITIES;
 
-/** What one entry is made from. */
+/** The content of one entry. */
 export interface JournalLine {
   /** Its level. */
   readonly level: JournalLevel;
-  /** The room that logs. */
-  readonly room: string;
-  /** What a person reads. */
+  /** The component that logs. */
+  readonly component: string;
+  /** The text for people. */
   readonly message: string;
-  /** What can be searched for besides. */
+  /** More values to search by. */
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-/** Whether this process's stderr goes to the journal, and nowhere else. */
+/** Whether this process's stderr is the journal. */
 export function isStderrJournal(
   { JOURNAL_STREAM }: Readonly<Record<string, string | undefined>>,
 ): boolean {
@@ -51,12 +51,12 @@ export function isStderrJournal(
   }
 }
 
-/** A line for the journal's end of stderr: it takes the priority off. */
+/** A line for a stderr that is the journal, which reads the priority and removes it. */
 export function prefixed(level: JournalLevel, message: string): string {
   return `<${PRIORITIES[level]}>${message}`;
 }
 
-/** Sends entries with fields. */
+/** The connection to the journal, for entries with fields. */
 export class Journal implements Disposable {
   readonly #socket: UnixDatagram;
 
@@ -64,7 +64,7 @@ export class Journal implements Disposable {
     this.#socket = socket;
   }
 
-  /** The journal of this machine; `undefined` where it cannot be spoken to. */
+  /** Connects to the journal of this machine; `undefined` if there is none. */
   static open(address = JOURNAL_SOCKET): Journal | undefined {
     try {
       return new Journal(UnixDatagram.open(address));
@@ -76,30 +76,30 @@ export class Journal implements Disposable {
   /**
    * Sends an entry.
    *
-   * @throws {Error} if the journal does not take it; it is then not in it.
+   * @throws {Error} if the journal does not accept it.
    */
   async send(line: JournalLine): Promise<void> {
     await this.#socket.send(journalEntry(line));
   }
 
-  /** Closes the way there. */
+  /** Closes the connection. */
   [Symbol.dispose](): void {
     this.#socket[Symbol.dispose]();
   }
 }
 
-/** An entry in the journal's own protocol; `waitsFor` becomes `KAT_WAITS_FOR`. */
+/** Encodes an entry in the journal's own protocol; the field `waitsFor` becomes `KAT_WAITS_FOR`. */
 export function journalEntry(
-  { level, room, message, fields }: JournalLine,
+  { level, component, message, fields }: JournalLine,
 ): Uint8Array {
   const own = Object.entries(fields)
-    .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => [fieldName(name), plainValue(value)] as const);
+    .filter(([, value]) => value !== undefined && value !== null)
+    .map(([name, value]) => [fieldName(name), valueText(value)] as const);
   return concat([
     ["MESSAGE", message],
     ["PRIORITY", String(PRIORITIES[level])],
     ["SYSLOG_IDENTIFIER", "kat-agent"],
-    ["KAT_ROOM", room],
+    ["KAT_COMPONENT", component],
     ...own,
   ]);
 }
@@ -109,7 +109,7 @@ function fieldName(name: string): string {
   return `KAT_${words.replace(/[^A-Z0-9_]/g, "_")}`.slice(0, MAX_NAME);
 }
 
-function plainValue(value: unknown): string {
+function valueText(value: unknown): string {
   return typeof value === "object"
     ? JSON.stringify(
       value,
@@ -118,7 +118,7 @@ function plainValue(value: unknown): string {
     : String(value);
 }
 
-/** Each field on a line; one that holds line breaks with its length before it. */
+/** Puts each field on a line; a value with line breaks is preceded by its length. */
 function concat(fields: readonly (readonly [string, string])[]): Uint8Array {
   const encoder = new TextEncoder();
   const parts = fields.flatMap(([name, value]) => {

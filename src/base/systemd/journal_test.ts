@@ -11,15 +11,21 @@ const decoder = new TextDecoder();
 Deno.test("journalEntry() names fields as the journal does and leaves out what is not set", () => {
   const entry = journalEntry({
     level: "warning",
-    room: "agent",
+    component: "agent",
     message: "The store cannot be reached",
-    fields: { waitsFor: "n2", fence: 7n, "a b": [1n], gone: undefined },
+    fields: {
+      waitsFor: "n2",
+      fence: 7n,
+      "a b": [1n],
+      gone: undefined,
+      none: null,
+    },
   });
   deepStrictEqual(decoder.decode(entry).split("\n"), [
     "MESSAGE=The store cannot be reached",
     "PRIORITY=4",
     "SYSLOG_IDENTIFIER=kat-agent",
-    "KAT_ROOM=agent",
+    "KAT_COMPONENT=agent",
     "KAT_WAITS_FOR=n2",
     "KAT_FENCE=7",
     'KAT_A_B=["1"]',
@@ -30,7 +36,7 @@ Deno.test("journalEntry() names fields as the journal does and leaves out what i
 Deno.test("journalEntry() writes a value with line breaks so that it cannot become a field", () => {
   const entry = journalEntry({
     level: "info",
-    room: "etcd",
+    component: "etcd",
     message: "x",
     fields: { reason: "a\nPRIORITY=0" },
   });
@@ -77,7 +83,7 @@ Deno.test(
         "MESSAGE=Lost leadership: a b",
         "PRIORITY=4",
         "SYSLOG_IDENTIFIER=kat-agent",
-        "KAT_ROOM=election",
+        "KAT_COMPONENT=election",
         "KAT_REASON=a b",
         "",
       ]);

@@ -1,23 +1,25 @@
 /**
- * What a service tells systemd of itself: sd_notify(3), without its library.
+ * Reports the state of this service to systemd: the protocol of sd_notify(3),
+ * without its library.
  *
  * @module
  */
 
+import { settledWithin } from "../abortable.ts";
 import { escapeControls } from "../escape_controls.ts";
 import { UnixDatagram } from "./unix_datagram.ts";
 
-/** One message: names as sd_notify(3) has them, as `STATUS`. */
+/** One message, with the names of sd_notify(3), as `STATUS`. */
 export type Notice = Readonly<Record<string, string | number>>;
 
-/** Messages that may wait for systemd; it takes them at once unless it hangs. */
+/** The most messages that wait to be sent; systemd reads them at once unless it hangs. */
 const WAITING_LIMIT = 100;
-/** How long the end of the program waits for the last of them. */
+/** How long the end of the program waits until the last message is sent. */
 const FLUSH_MS = 1_000;
 
-/** The way to the systemd that started this process. */
+/** The connection to the systemd that started this process. */
 export class ServiceManager implements AsyncDisposable {
-  /** How often systemd wants a sign of life, in milliseconds; `undefined` if it wants none. */
+  /** The watchdog's period: how often systemd expects a message, in milliseconds; `undefined` if it expects none. */
   readonly watchdogMs: number | undefined;
   readonly #socket: UnixDatagram;
   #waiting = 0;
@@ -29,8 +31,8 @@ export class ServiceManager implements AsyncDisposable {
   }
 
   /**
-   * Finds systemd by `NOTIFY_SOCKET` and `WATCHDOG_…` in `env`; `undefined` if
-   * it did not start this process, or does not ask.
+   * Connects to the systemd that `NOTIFY_SOCKET` and `WATCHDOG_…` in `env` name;
+   * `undefined` if systemd did not start this process, or expects no messages.
    *
    * @throws {Error} if the socket cannot be used.
    */
@@ -45,7 +47,7 @@ export class ServiceManager implements AsyncDisposable {
     );
   }
 
-  /** Sends a message after those before it. Never waits and never fails: the service does not depend on it. */
+  /** Sends a message after the earlier ones. Never blocks and never fails, because the service must run without it. */
   tell(notice: Notice): void {
     if (this.#waiting >= WAITING_LIMIT) return;
     this.#waiting += 1;
@@ -54,19 +56,14 @@ export class ServiceManager implements AsyncDisposable {
       .join("");
     this.#sending = this.#sending
       .then(() => this.#socket.send(new TextEncoder().encode(text)))
-      // systemd is being replaced, or has gone.
+      // systemd is being restarted, or has ended.
       .catch(() => {})
       .finally(() => this.#waiting -= 1);
   }
 
-  /** Sends what waits and closes the way. */
+  /** Sends the waiting messages and closes the connection. */
   async [Symbol.asyncDispose](): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const deadline = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, FLUSH_MS);
-    });
-    await Promise.race([this.#sending, deadline]);
-    clearTimeout(timer);
+    await settledWithin(this.#sending, FLUSH_MS);
     this.#socket[Symbol.dispose]();
   }
 }
@@ -74,7 +71,7 @@ export class ServiceManager implements AsyncDisposable {
 function watchdogMs(
   { WATCHDOG_USEC, WATCHDOG_PID }: Readonly<Record<string, string | undefined>>,
 ): number | undefined {
-  // Inherited by a process that is not the one it is meant for.
+  // The variables were meant for another process, from which this one inherited.
   if (WATCHDOG_PID && WATCHDOG_PID !== String(Deno.pid)) return undefined;
   const ms = Number(WATCHDOG_USEC) / 1000;
   return ms > 0 && Number.isFinite(ms) ? ms : undefined;

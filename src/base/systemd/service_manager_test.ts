@@ -37,14 +37,14 @@ Deno.test("ServiceManager tells an abstract socket", { ignore }, async () => {
   strictEqual(await systemd.next(), "WATCHDOG=1\n");
 });
 
-Deno.test("ServiceManager.connect() finds nobody outside systemd and refuses what is no socket", () => {
+Deno.test("ServiceManager.connect() finds no systemd outside of one and refuses what is not a socket", () => {
   strictEqual(ServiceManager.connect({}), undefined);
   strictEqual(ServiceManager.connect({ NOTIFY_SOCKET: "" }), undefined);
   throws(() => ServiceManager.connect({ NOTIFY_SOCKET: "vsock:2:1" }));
 });
 
 Deno.test(
-  "ServiceManager lives on when nobody receives",
+  "ServiceManager goes on when no program receives",
   { ignore },
   async () => {
     const manager = ServiceManager.connect({

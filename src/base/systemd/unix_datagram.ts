@@ -1,10 +1,11 @@
 /**
- * Messages to a unix datagram socket, as systemd and its journal take them.
+ * Sends messages to a unix datagram socket, as systemd and its journal expect
+ * them.
  *
  * @module
  */
 
-/** The path of a socket as Deno names it: systemd writes `@name` for an abstract one. */
+/** Returns the path of a socket in Deno's form; systemd writes `@name` for an abstract one. */
 export function socketPath(address: string): string {
   return address.replace(/^@/, "\0");
 }
@@ -20,17 +21,17 @@ export class UnixDatagram implements Disposable {
   }
 
   /**
-   * A sender to `address`: an absolute path, or `@name` for a name in Linux's
-   * abstract namespace.
+   * Opens a sender to `address`: an absolute path, or `@name` for a name in
+   * Linux's abstract namespace.
    *
-   * @throws {Error} if the address is neither, or there are no such sockets here.
+   * @throws {Error} if the address is neither, or this system has no such sockets.
    */
   static open(address: string): UnixDatagram {
     if (!/^[/@]./.test(address)) {
-      throw new TypeError(`"${address}" names no unix socket`);
+      throw new TypeError(`"${address}" is not the name of a unix socket`);
     }
-    // An abstract name leaves no file. The kernel would choose one for an empty
-    // path, which Deno takes only from programs that may write everywhere.
+    // An abstract name leaves no file. With an empty path the kernel would choose
+    // one, but Deno accepts that only from programs that may write every file.
     const socket = Deno.listenDatagram({
       transport: "unixpacket",
       path: `\0kat-agent-${crypto.randomUUID()}`,
@@ -44,13 +45,13 @@ export class UnixDatagram implements Disposable {
   /**
    * Sends one message; waits while the receiver's queue is full.
    *
-   * @throws {Error} if nobody receives there, or the message is too long.
+   * @throws {Error} if no program receives there, or the message is too long.
    */
   async send(message: Uint8Array): Promise<void> {
     await this.#socket.send(message, this.#receiver);
   }
 
-  /** Closes the sender; what waits to be sent is lost. */
+  /** Closes the sender; messages that wait to be sent are lost. */
   [Symbol.dispose](): void {
     this.#socket.close();
   }

@@ -1,72 +1,71 @@
 /**
- * The calls of one connection that were not answered yet, each with a deadline
- * that is looked after here, too.
+ * The deadlines of the unanswered calls of one connection, also enforced here.
  *
- * gRPC ends a call with a timer of its own, on the wall clock. In a storm one of
- * 430,000 such timers, for 1 s, came after 17.8 s; why is not known. Who was
- * promised an answer in time gets one all the same.
+ * gRPC ends a call with a timer of its own, on the wall clock. In a fault-injection
+ * run one of 430,000 such timers, for 1 s, fired after 17.8 s; the cause is
+ * unknown. A caller that was promised an answer in time must get one.
  *
  * @module
  */
 
 import { type Clock, systemClock } from "../../base/clock.ts";
 
-/** A call as it can be ended from here. */
+/** A call with a deadline. */
 export interface CallWithDeadline {
-  /** By {@linkcode Clock.nowMs}, when it must have been answered. */
+  /** Its deadline, by {@linkcode Clock.nowMs}. */
   readonly endMs: number;
-  /** Ends it: nobody else does. */
+  /** Ends the call with the error of a missed deadline. */
   readonly expire: () => void;
-  /** Calls it off. */
+  /** Cancels the call. */
   readonly cancel: () => void;
 }
 
-/** How often calls are looked at while there are any; so much later than gRPC they may end. */
-const LOOK_MS = 500;
+/** How often deadlines are checked while there are calls; a call may end later by as much. */
+const CHECK_INTERVAL_MS = 500;
 
-/** Calls, and who looks at them now and then. Disposing calls all off. */
+/** Ends the calls whose deadline has passed. Disposing cancels all calls. */
 export class CallDeadlines implements Disposable {
   readonly #calls = new Set<CallWithDeadline>();
   readonly #clock: Clock;
-  readonly #over = new AbortController();
-  #looking = false;
+  readonly #closed = new AbortController();
+  #checking = false;
 
-  /** None yet. */
+  /** Begins without calls. */
   constructor(clock: Clock = systemClock) {
     this.#clock = clock;
   }
 
-  /** Looks after a call from now on. */
+  /** Enforces the deadline of a call from now on. */
   add(call: CallWithDeadline): void {
     this.#calls.add(call);
-    if (!this.#looking) void this.#look();
+    if (!this.#checking) void this.#check();
   }
 
-  /** The call was answered. */
+  /** Forgets a call, because it was answered. */
   delete(call: CallWithDeadline): void {
     this.#calls.delete(call);
   }
 
-  /** Calls all off. */
+  /** Cancels all calls. */
   [Symbol.dispose](): void {
-    this.#over.abort(new Error("The connection is closed"));
+    this.#closed.abort(new Error("The connection is closed"));
     for (const call of this.#calls) call.cancel();
   }
 
-  /** Until none is left; one timer for all, for most are answered long before. */
-  async #look(): Promise<void> {
-    const { signal } = this.#over;
-    this.#looking = true;
+  /** Checks until no call is left. One timer for all calls, as most are answered long before. */
+  async #check(): Promise<void> {
+    const { signal } = this.#closed;
+    this.#checking = true;
     while (this.#calls.size > 0 && !signal.aborted) {
-      await this.#clock.sleep(LOOK_MS, { signal }).catch(() => {});
-      // gRPC, whose timer may be due just now, comes first.
-      const lateMs = this.#clock.nowMs() - LOOK_MS / 2;
+      await this.#clock.sleep(CHECK_INTERVAL_MS, { signal }).catch(() => {});
+      // Half an interval later than the deadline, so that gRPC's timer acts first.
+      const lateMs = this.#clock.nowMs() - CHECK_INTERVAL_MS / 2;
       for (const call of this.#calls) {
         if (call.endMs > lateMs || signal.aborted) continue;
         this.#calls.delete(call);
         call.expire();
       }
     }
-    this.#looking = false;
+    this.#checking = false;
   }
 }

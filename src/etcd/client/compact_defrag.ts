@@ -1,6 +1,7 @@
 /**
- * Giving a full database room again, safely: compact, defragment, disarm, in
- * this order.
+ * Frees space in a cluster's databases without stopping more of the cluster than
+ * needed: compaction and defragmentation, in this order. Disarming the alarm
+ * afterwards is left to `disarm_no_space`.
  *
  * @module
  */
@@ -12,48 +13,46 @@ import { KatError } from "../../base/errors.ts";
 import { EtcdCallError } from "./etcd_call_error.ts";
 import { defragmentMember, EtcdMaintenance } from "./etcd_maintenance.ts";
 import {
-  type ListedMember,
   listMembersWithStatus,
   memberText,
+  type MemberWithStatus,
   statusIfAnswering,
 } from "./member_status.ts";
 
-/** Options of the functions here. */
+/** Options of all functions that maintain a cluster. */
 export interface ProgressOptions {
   /** Client URLs of the cluster. */
   readonly endpoints: readonly string[];
-  /** Ends the wait; a step that was begun is finished by etcd. */
+  /** Ends the wait; etcd finishes a step that it has begun. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /** A member before and after a step. */
 export interface DefragmentStep {
   /** Before. */
-  readonly before: ListedMember;
+  readonly before: MemberWithStatus;
   /** After. */
-  readonly after: ListedMember;
+  readonly after: MemberWithStatus;
 }
 
-/** How long a member may take to serve again once it was defragmented. */
-const BACK_MS = 60_000;
-/** etcd takes no larger one; with less room than that, the alarm would soon be back. */
-const LARGEST_REQUEST_BYTES = 1.5 * 1024 ** 2;
-/** The pause between two looks at it. */
-const LOOK_MS = 50;
+/** How long a member may take to serve again after it was defragmented. */
+const SERVING_AGAIN_MS = 60_000;
+/** The pause between two checks whether it serves. */
+const CHECK_INTERVAL_MS = 50;
 
-/** What {@linkcode compactHistory} did. */
+/** The result of {@linkcode compactHistory}. */
 export interface Compaction {
-  /** The revision that is now the oldest one known. */
+  /** The oldest revision that can still be read. */
   readonly revision: bigint;
-  /** Whether there was anything to forget. */
+  /** Whether older ones were deleted now; false if there were none. */
   readonly isNew: boolean;
   /** Each member before and after. */
   readonly members: readonly DefragmentStep[];
 }
 
 /**
- * Forgets the history of the store but for its last `keep` revisions; current
- * values stay. A watch that is further behind than that ends, and says so.
+ * Deletes the old versions of keys, except those of the last `keep` revisions;
+ * current values stay. A watch that is further behind ends with an error.
  *
  * @throws {EtcdCallError} if the cluster does not answer.
  */
@@ -76,7 +75,7 @@ export async function compactHistory(
   };
 }
 
-/** Whether that was news to etcd. */
+/** Returns false if etcd had compacted up to that revision before. */
 async function compact(
   revision: bigint,
   { endpoints, signal }: ProgressOptions,
@@ -95,25 +94,25 @@ async function compact(
 
 /** Options of {@linkcode defragmentMembers}. */
 export interface DefragmentOptions extends ProgressOptions {
-  /** Goes on although the cluster stops for as long as a member is away. */
+  /** Goes on even if the cluster stops while a member is being defragmented. */
   readonly force?: boolean | undefined;
-  /** Told before the first step if the cluster has no member to spare. */
+  /** Called before the first step if the cluster stops during each step. */
   readonly onPause?: (() => void) | undefined;
-  /** Told after each member. */
+  /** Called after each member. */
   readonly onStep?: ((step: DefragmentStep) => void) | undefined;
-  /** The space left where the named member keeps its data, if that is known. */
+  /** Returns the free space on the disk of the named member, if that is known. */
   readonly freeBytesOf?:
     | ((member: string) => Promise<number | undefined>)
     | undefined;
 }
 
 /**
- * Writes the databases anew without their gaps: one member after the other, for
- * none answers meanwhile, etcd's leader last, and each only when the one before
- * serves again.
+ * Rewrites the databases without their gaps. A member answers no request
+ * meanwhile, so it does one after the other, each after the previous one serves
+ * again, and etcd's leader last.
  *
- * @throws {KatError} before the first step if that would stop a cluster one of
- * whose members is away, or if there is no room for the copy.
+ * @throws {KatError} before the first step if a member does not answer and the
+ * cluster would stop, or if a disk has no space for the copy.
  * @throws {EtcdCallError} if the cluster does not answer.
  */
 export async function defragmentMembers(
@@ -129,10 +128,10 @@ export async function defragmentMembers(
       throw new KatError(
         `Cannot defragment: ${
           away.map(memberText).join(", ")
-        } does not answer, so that the cluster would stop while another member is defragmented`,
+        } does not answer, so the cluster would stop while another member is defragmented`,
         {
           hint:
-            "Start the missing agents first, or give --force if the cluster may stop for that time",
+            "Start the agents of those members first, or give --force if the cluster may stop for that time",
         },
       );
     }
@@ -149,21 +148,21 @@ export async function defragmentMembers(
       { hint: "Free space on that disk first" },
     );
   }
-  const leads = ({ status }: ListedMember) =>
+  const isLeader = ({ status }: MemberWithStatus) =>
     Number(status?.leaderId === status?.memberId);
-  for (const before of present.toSorted((a, b) => leads(a) - leads(b))) {
+  for (const before of present.toSorted((a, b) => isLeader(a) - isLeader(b))) {
     await defragmentMember(before.url, { signal });
-    onStep?.({ before, after: await untilBack(before, signal) });
+    onStep?.({ before, after: await waitUntilServing(before, signal) });
   }
 }
 
-/** Waits until the member serves again, so that there is never more than one away. */
-async function untilBack(
-  member: ListedMember,
+/** Waits until the member serves again, so that never more than one member is away. */
+async function waitUntilServing(
+  member: MemberWithStatus,
   signal: AbortSignal | undefined,
-): Promise<ListedMember> {
+): Promise<MemberWithStatus> {
   using deadline = new Deadline(
-    BACK_MS,
+    SERVING_AGAIN_MS,
     () =>
       new KatError(
         `Cannot go on: ${
@@ -171,7 +170,7 @@ async function untilBack(
         } was defragmented and does not serve again`,
         {
           hint:
-            "Look at the log of its agent; the members left were not touched",
+            "Read the log of its agent; the remaining members were not defragmented",
         },
       ),
     [signal],
@@ -183,97 +182,16 @@ async function untilBack(
     if (status !== undefined && status.leaderId !== "0") {
       return { ...member, status };
     }
-    await systemClock.sleep(LOOK_MS, { signal: deadline.signal });
+    await systemClock.sleep(CHECK_INTERVAL_MS, { signal: deadline.signal });
   }
-}
-
-/** Options of {@linkcode disarmNoSpace}. */
-export interface DisarmOptions extends ProgressOptions {
-  /** The quota of members that do not tell theirs, in bytes; etcd tells it since 3.6. */
-  readonly quotaBytes?: number | undefined;
-}
-
-/** What {@linkcode disarmNoSpace} did. */
-export interface Disarming {
-  /** The members whose alarm for space was taken back. */
-  readonly disarmed: readonly string[];
-  /** The members whose data differ: no command mends that. */
-  readonly corrupt: readonly string[];
-}
-
-/**
- * Takes back the alarms of members that were full and are no longer.
- *
- * @throws {KatError} if one still is, or its size cannot be known; nothing is
- * then taken back.
- * @throws {EtcdCallError} if the cluster does not answer.
- */
-export async function disarmNoSpace(
-  { quotaBytes, endpoints, signal }: DisarmOptions,
-): Promise<Disarming> {
-  using maintenance = new EtcdMaintenance(endpoints);
-  const alarms = await maintenance.alarms({ signal });
-  const members = await listMembersWithStatus({ endpoints, signal });
-  const memberOf = (id: string) =>
-    members.find(({ memberId }) => memberId === id);
-  const nameOf = (id: string) => {
-    const member = memberOf(id);
-    return member ? memberText(member) : `member ${id}, which was removed`;
-  };
-  const full = alarms.filter(({ kind }) => kind === "nospace");
-  for (const { memberId } of full) {
-    const member = memberOf(memberId);
-    if (member) refuseIfFull(member, quotaBytes);
-  }
-  for (const alarm of full) await maintenance.disarm(alarm, { signal });
-  return {
-    disarmed: full.map(({ memberId }) => nameOf(memberId)),
-    corrupt: alarms.filter(({ kind }) => kind === "corrupt")
-      .map(({ memberId }) => nameOf(memberId)),
-  };
-}
-
-function refuseIfFull(
-  member: ListedMember,
-  quotaBytes: number | undefined,
-): void {
-  const { status } = member;
-  if (status === undefined) {
-    throw new KatError(
-      `Cannot disarm: ${
-        memberText(member)
-      } does not answer, so that its size is unknown`,
-      { hint: "Start its agent first" },
-    );
-  }
-  const quota = status.quotaBytes ?? quotaBytes;
-  if (quota === undefined) {
-    throw new KatError(
-      `Cannot disarm: ${
-        memberText(member)
-      } does not tell its quota, and the store holds no cluster that would`,
-      { hint: "Use etcdctl alarm disarm once its database is below the quota" },
-    );
-  }
-  if (status.dbBytes + LARGEST_REQUEST_BYTES <= quota) return;
-  throw new KatError(
-    `Cannot disarm: the database of ${memberText(member)} has ${
-      byteText(status.dbBytes)
-    }, and its quota is ${byteText(quota)}`,
-    {
-      hint: status.dbBytesInUse + LARGEST_REQUEST_BYTES <= quota
-        ? "Run kat-agent etcd compact and then kat-agent etcd defrag first, or raise spec.etcd.quotaBackendBytes"
-        : "Delete keys or run kat-agent etcd compact --keep 0, and then kat-agent etcd defrag; or raise spec.etcd.quotaBackendBytes",
-    },
-  );
 }
 
 function pair(
-  before: readonly ListedMember[],
-  after: readonly ListedMember[],
+  before: readonly MemberWithStatus[],
+  after: readonly MemberWithStatus[],
 ): DefragmentStep[] {
-  return before.map((one) => ({
-    before: one,
-    after: after.find(({ memberId }) => memberId === one.memberId) ?? one,
+  return before.map((member) => ({
+    before: member,
+    after: after.find(({ memberId }) => memberId === member.memberId) ?? member,
   }));
 }

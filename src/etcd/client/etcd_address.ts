@@ -1,10 +1,10 @@
 /**
- * Where gRPC connects to: a member's host as it was given.
+ * Makes gRPC connect to a member's host as it was given.
  *
- * gRPC looks names up by itself and connects to addresses. Deno then asks
- * whether the program may connect to the address, while permissions name the
- * host; and it asks of a lookup whether all ports may be used. A socket that is
- * given the name looks it up within the permission for that name and port, anew
+ * gRPC by itself resolves a name and connects to the address. Deno then wants a
+ * permission for that address, while the agent's permissions name the host; and
+ * it wants a permission for all ports of the name to resolve it. A socket that is
+ * given the name resolves it within the permission for that name and port, again
  * for each connection, and tries all addresses.
  *
  * @module
@@ -30,7 +30,7 @@ class HostResolver implements experimental.Resolver {
   }
 
   updateResolution(): void {
-    // It is always the same.
+    // The result never changes, so once is enough.
     if (this.#told) return;
     this.#told = true;
     const { host = "", port = 0 } =

@@ -4,7 +4,7 @@ import { FakeClock } from "../../../tests/fakes/fake_clock.ts";
 import { startTestEtcd } from "../../../tests/machine/test_etcd.ts";
 import { EtcdCallError } from "./etcd_call_error.ts";
 import { EtcdConnection } from "./etcd_connection.ts";
-import { EMPTY_READ } from "./etcd_maintenance.ts";
+import { EMPTY_READ } from "./store_position.ts";
 
 const HOUR_MS = 3_600_000;
 

@@ -1,11 +1,11 @@
 /**
  * etcd's protocol as stubs: a gRPC client class for each of its services.
  *
- * The descriptor is made of etcd3's `.proto` files by `deno task protocol`. As
- * a module it can be bundled, needs no permission to read files, and is there
- * sooner than files that are parsed at start. A class is made when it is first
- * asked for, of nothing but the messages that it sends: gRPC's own loader
- * would describe each of the 120 messages to servers that reflect on them.
+ * `deno task protocol` makes the descriptor from etcd3's `.proto` files. As a
+ * module it can be bundled, needs no permission to read files, and loads faster
+ * than files that are parsed at start. A class is made at its first use, from only
+ * the messages that it sends: gRPC's own loader would prepare descriptions of all
+ * 120 messages, which only servers need.
  *
  * @module
  */
@@ -20,17 +20,17 @@ import protobuf from "protobufjs/light";
 import descriptor from "./etcd_protocol.json" with { type: "json" };
 import { decoderOf } from "./message_decoder.ts";
 
-/** The services of etcd that are used. */
+/** The services of etcd that kat-agent uses. */
 export type EtcdService = "KV" | "Watch" | "Lease" | "Cluster" | "Maintenance";
 
 /** A client of a service; its methods are properties with their names. */
 export type EtcdStub = Client & Record<string, unknown>;
 
-// TypeScript sees what the file says, and not that it is a descriptor.
+// TypeScript knows the file's content, but not that it is a descriptor.
 const root = protobuf.Root.fromJSON(descriptor as protobuf.INamespace);
 const classes = new Map<EtcdService, ServiceClientConstructor>();
 
-/** The client class of one service. */
+/** Returns the client class of a service. */
 export function etcdStub(service: EtcdService): ServiceClientConstructor {
   let stub = classes.get(service);
   if (stub === undefined) {
@@ -66,7 +66,7 @@ function methodOf(
 }
 
 function encoderOf(type: protobuf.Type): (message: object) => Buffer {
-  // Under Node's interfaces it is a Buffer, whatever its type says.
+  // protobufjs returns a Buffer where Node's interfaces exist; its type does not tell.
   return (message) => type.encode(type.fromObject(message)).finish() as Buffer;
 }
 

@@ -1,14 +1,15 @@
 /**
- * Keeps what a server sends from ending the whole process.
+ * Keeps a stopping etcd from crashing the whole process, by a workaround for an
+ * error in Deno (denoland/deno#36788).
  *
- * Deno 2.9's HTTP/2 calls JavaScript while nghttp2 is still reading what came
- * from the socket. What that JavaScript closes or sends at once is meant to
- * wait, by a flag in `receive_data` (ext/node/ops/http2/session.rs); but the
- * optimised build lets both stores to that flag go, as nothing between them
- * seems to read it. So a GOAWAY frees the session whose next frame is read a
- * moment later: etcd says GOAWAY and PING in one breath when it stops, and the
- * process dies of signal 11 (denoland/deno#36788). Here the waiting is done in
- * JavaScript. Where the runtime does it too, this changes nothing.
+ * Deno 2.9's HTTP/2 calls JavaScript while nghttp2 is still reading data from the
+ * socket. If that JavaScript closes the session, the closing should wait until
+ * the reading is done: a flag in `receive_data` (ext/node/ops/http2/session.rs)
+ * is meant for that. The optimised build drops both writes of the flag, because
+ * no code between them seems to read it. So a GOAWAY frees the session, and the
+ * next frame is read from freed memory. etcd sends GOAWAY and PING in one packet
+ * when it stops, and the process dies of signal 11. Here JavaScript itself waits.
+ * It changes nothing where the runtime waits as well.
  *
  * @module
  */
@@ -18,11 +19,11 @@ import { Duplex } from "node:stream";
 
 /** What `node:http2` of Deno calls on the native side of a session. */
 interface NativeSession {
-  /** Reads what came from the socket and calls back for each frame. */
+  /** Reads data from the socket and calls back for each frame. */
   receive(data: Uint8Array): void;
-  /** Takes what is to be written next; empty if there is nothing. */
+  /** Returns the data to write next; empty if there is none. */
   getOutgoingChunk(): Uint8Array;
-  /** Writes all that is to be written to the socket. */
+  /** Writes all waiting data to the socket. */
   sendPending(): void;
   /** Frees the session. */
   destroy(...rest: unknown[]): void;
@@ -33,9 +34,9 @@ const NOTHING = new Uint8Array();
 let guarded = false;
 
 /**
- * Lets every HTTP/2 session of this thread, present and to come, finish reading
- * before it sends or ends. The second call does nothing, and so does the first
- * where the runtime has no such sessions.
+ * Makes every present and future HTTP/2 session of this thread finish reading
+ * before it sends or ends. A second call does nothing, and neither does the first
+ * if the runtime has no such methods.
  */
 export function guardHttp2(): void {
   if (guarded) return;
@@ -69,11 +70,11 @@ export function guardHttp2(): void {
   };
 }
 
-/** The methods that all native sessions share, found by way of one that leads nowhere. */
+/** The methods that all native sessions share, found on a session without a server. */
 function nativeMethods(): NativeSession | undefined {
-  const nowhere = new Duplex({ read() {}, write: (_data, _, done) => done() });
+  const noServer = new Duplex({ read() {}, write: (_data, _, done) => done() });
   const session = http2.connect("http://localhost", {
-    createConnection: () => nowhere,
+    createConnection: () => noServer,
   });
   session.on("error", () => {});
   const handle = Object.getOwnPropertySymbols(session)

@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 
-Deno.test("guardHttp2() keeps the process alive when a server says GOAWAY and PING in one breath", async () => {
+Deno.test("guardHttp2() keeps the process alive when a server sends GOAWAY and PING in one packet", async () => {
   const program = new URL(
     "../../../tests/programs/goaway.ts",
     import.meta.url,

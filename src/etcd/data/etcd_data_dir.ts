@@ -1,25 +1,20 @@
 /**
- * What is in the directory that etcd is to work in, and whether it can: looked
- * at before etcd starts, without changing anything in it.
+ * What etcd's data directory holds, read before etcd starts and without a
+ * change; and making that directory. Whether etcd can write there is left to
+ * `writable_dir`, whether an etcd runs on it to `data_dir_lock`.
  *
  * @module
  */
 
 import { join } from "node:path";
-import { systemClock } from "../../base/clock.ts";
-import { KatError } from "../../base/errors.ts";
+import { KatError, messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
-import {
-  processesByOpenFile,
-  type ProcessInfo,
-  programName,
-} from "../../base/process_table.ts";
 
 const log = logger("etcd");
 
 /**
- * What a directory is to etcd: `member` holds one; `half-made` holds a part of
- * one, left by a first start that was cut off, or by damage; `foreign` holds
+ * What a directory holds: `member`, the data of one; `half-made`, a part of
+ * that, because the first start was interrupted or files were lost; `foreign`,
  * something else.
  */
 export type EtcdDataDirKind =
@@ -31,59 +26,49 @@ export type EtcdDataDirKind =
 
 /** What {@linkcode inspectEtcdDataDir} found. */
 export interface EtcdDataDirState {
-  /** What the directory is to etcd. */
+  /** What the directory holds. */
   readonly kind: EtcdDataDirKind;
-  /** Why it is `half-made` or `foreign`: each a clause such as `"member/wal" holds no log`. */
+  /** Why it is `half-made` or `foreign`; each is a clause such as `"member/wal" holds no log`. */
   readonly reasons: readonly string[];
 }
 
-/** `lost+found` is at the root of a file system of its own. */
+/** Names that are no data: a file system has `lost+found` at its root. */
 const IGNORED_NAMES: readonly string[] = ["lost+found"];
-/** How many strange names a reason lists. */
-const NAMED = 3;
+/** How many names that do not belong there a reason lists. */
+const LISTED_NAMES = 3;
 
 /**
- * Tells what is at `path`, following a symbolic link. It reads names and
- * sizes: that the files are whole, only etcd can tell.
+ * Reads what is at `path`, and follows a symbolic link. It reads names and
+ * sizes; whether the files are whole, only etcd can find out.
  *
- * Whether a `half-made` directory may be completed depends on what else is
- * known of it: etcd, given a database without its log, serves an older state
- * or not at all.
+ * Whether etcd may complete a `half-made` directory, the caller decides from
+ * what else it knows: with a database and no log, etcd serves an older state or
+ * does not start.
  *
- * @throws {KatError} if it may not be read.
+ * @throws {KatError} naming the file or directory that cannot be read.
  */
 export async function inspectEtcdDataDir(
   path: string,
 ): Promise<EtcdDataDirState> {
-  try {
-    const entry = await lstat(path);
-    if (entry === undefined) return { kind: "absent", reasons: [] };
-    const target = await stat(path);
-    if (target === undefined) {
-      return foreign("it is a symbolic link to nothing");
-    }
-    if (!target.isDirectory) return foreign("it is not a directory");
-    const names = await namesIn(path);
-    const strange = names.filter((name) => name !== "member");
-    if (strange.length > 0) {
-      const some = strange.slice(0, NAMED).map((name) => JSON.stringify(name));
-      const more = strange.length > NAMED
-        ? ` and ${strange.length - NAMED} more`
-        : "";
-      return foreign(`it holds ${some.join(", ")}${more}`);
-    }
-    return names.length === 0
-      ? { kind: "empty", reasons: [] }
-      : await inspectMember(path);
-  } catch (error) {
-    throw new KatError(
-      `Cannot look into the data directory ${JSON.stringify(path)}`,
-      {
-        cause: error,
-        hint: "Run kat-agent as the owner of that directory",
-      },
+  const entry = await lstat(path);
+  if (entry === undefined) return { kind: "absent", reasons: [] };
+  const target = await stat(path);
+  if (target === undefined) return foreign("it is a symbolic link to nothing");
+  if (!target.isDirectory) return foreign("it is not a directory");
+  const names = await namesIn(path);
+  const strange = names.filter((name) => name !== "member");
+  if (strange.length > 0) {
+    const some = strange.slice(0, LISTED_NAMES).map((name) =>
+      JSON.stringify(name)
     );
+    const more = strange.length > LISTED_NAMES
+      ? ` and ${strange.length - LISTED_NAMES} more`
+      : "";
+    return foreign(`it holds ${some.join(", ")}${more}`);
   }
+  return names.length === 0
+    ? { kind: "empty", reasons: [] }
+    : await inspectMember(path);
 }
 
 async function inspectMember(path: string): Promise<EtcdDataDirState> {
@@ -111,20 +96,24 @@ async function inspectMember(path: string): Promise<EtcdDataDirState> {
 }
 
 /**
- * A log begins with the length of its first record. etcd takes zeros there for
- * the end of the log, and erases what follows before it finds that something
- * is missing.
+ * A log begins with the length of its first record. etcd reads zeros there as
+ * the end of the log, and erases the rest before it finds that records are
+ * missing.
  */
 async function beginsWithZeros(path: string): Promise<boolean> {
-  using file = await Deno.open(path);
-  const bytes = new Uint8Array(8);
-  const count = await file.read(bytes);
-  return count !== null && bytes.every((byte) => byte === 0);
+  try {
+    using file = await Deno.open(path);
+    const bytes = new Uint8Array(8);
+    const count = await file.read(bytes);
+    return count !== null && bytes.every((byte) => byte === 0);
+  } catch (error) {
+    throw cannotRead(path, error);
+  }
 }
 
 /**
- * Makes the directory, mode 0700 from its first moment, and the missing ones
- * above it. One that is there already is closed to others if it was open.
+ * Makes the directory with mode 0700, and the missing ones above it. If it
+ * exists and other users may enter it, it gets that mode.
  *
  * @throws {KatError} if it cannot be made.
  */
@@ -133,100 +122,27 @@ export async function createDataDir(path: string): Promise<void> {
     await Deno.mkdir(path, { recursive: true, mode: 0o700 });
     const { mode } = await Deno.stat(path);
     if (mode !== null && (mode & 0o077) !== 0) {
-      log.warn("Closing the data directory to other users", {
+      log.warn("Closed the data directory to other users", {
         path,
         mode: (mode & 0o777).toString(8),
       });
     }
-    // A umask may also have taken away too much.
+    // The umask may also have removed permissions of the owner.
     if (mode !== null && (mode & 0o777) !== 0o700) {
       await Deno.chmod(path, 0o700);
     }
   } catch (error) {
     throw new KatError(
-      `Cannot make the data directory ${JSON.stringify(path)}`,
-      { cause: error, hint: "Choose another with --data-dir" },
+      `Cannot make the data directory ${JSON.stringify(path)}: ${
+        messageOf(error)
+      }`,
+      { cause: error, hint: "Choose another directory with --data-dir" },
     );
   }
 }
 
-/** How long a killed process may take to let go of its files; a thread of it may wait for the disk. */
-const LETTING_GO_MS = 3_000;
-const LOOK_AGAIN_MS = 50;
-
-/**
- * Refuses a directory that a running etcd has locked; a second one would wait
- * for ever. A lock whose holder nothing shows is waited for a moment: a process
- * that is being killed has it to its end, but no longer says what it has open.
- *
- * @throws {KatError} naming the process where that can be known.
- */
-export async function assertUnlocked(path: string): Promise<void> {
-  const endMs = systemClock.nowMs() + LETTING_GO_MS;
-  let holder: ProcessInfo | undefined;
-  while (true) {
-    if (!await isLocked(path)) return;
-    holder = await findLockHolder(path);
-    if (holder !== undefined || systemClock.nowMs() >= endMs) break;
-    await systemClock.sleep(LOOK_AGAIN_MS);
-  }
-  const who = holder === undefined
-    ? "another etcd"
-    : `process ${holder.pid} (${programName(holder)})`;
-  throw new KatError(
-    `Cannot use the data directory ${JSON.stringify(path)}: ${who} uses it`,
-    { hint: "End that process, or choose another directory with --data-dir" },
-  );
-}
-
-/** Options of {@linkcode findLockHolder}. */
-export interface FindLockHolderOptions {
-  /** A process that may have it open. */
-  readonly except?: number | undefined;
-}
-
-/** Finds the process that has the database open; undefined where that cannot be known. */
-export async function findLockHolder(
-  path: string,
-  { except }: FindLockHolderOptions = {},
-): Promise<ProcessInfo | undefined> {
-  for await (const holder of databaseHolders(path)) {
-    if (holder.pid !== except) return holder;
-  }
-  return undefined;
-}
-
-/** Finds all that have the database open, not all of which need to be etcds. */
-export async function* databaseHolders(
-  path: string,
-): AsyncGenerator<ProcessInfo> {
-  const database = await Deno.realPath(databaseIn(path))
-    .catch(() => undefined);
-  if (database !== undefined) yield* processesByOpenFile(database);
-}
-
-/**
- * Whether a running etcd has the directory locked: its database library holds
- * flock(2) on the file as long as it is open.
- *
- * @throws {KatError} if the directory may not be read.
- */
-export async function isLocked(path: string): Promise<boolean> {
-  try {
-    using file = await Deno.open(databaseIn(path), { read: true });
-    // Shared, so that two who ask do not see each other; freed with the file.
-    return !await file.tryLock(false);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    if (error instanceof Deno.errors.NotADirectory) return false;
-    throw new KatError(
-      `Cannot look into the data directory ${JSON.stringify(path)}`,
-      { cause: error, hint: "Run kat-agent as the owner of that directory" },
-    );
-  }
-}
-
-function databaseIn(path: string): string {
+/** etcd's database in its directory. */
+export function databaseIn(path: string): string {
   return join(path, "member", "snap", "db");
 }
 
@@ -234,23 +150,39 @@ function foreign(reason: string): EtcdDataDirState {
   return { kind: "foreign", reasons: [reason] };
 }
 
+/** The error for a file or directory that cannot be read: it names that one. */
+export function cannotRead(path: string, cause: unknown): KatError {
+  const isForbidden = cause instanceof Deno.errors.PermissionDenied;
+  const why = isForbidden ? "no permission" : messageOf(cause);
+  return new KatError(`Cannot read ${JSON.stringify(path)}: ${why}`, {
+    cause,
+    hint: isForbidden
+      ? "Give it to the user that runs kat-agent, with chown"
+      : "Check the disk that it is on",
+  });
+}
+
 async function namesIn(path: string): Promise<string[]> {
-  const entries = await Array.fromAsync(Deno.readDir(path));
-  return entries.map(({ name }) => name)
-    .filter((name) => !IGNORED_NAMES.includes(name)).sort();
+  try {
+    const entries = await Array.fromAsync(Deno.readDir(path));
+    return entries.map(({ name }) => name)
+      .filter((name) => !IGNORED_NAMES.includes(name)).sort();
+  } catch (error) {
+    throw cannotRead(path, error);
+  }
 }
 
 function stat(path: string): Promise<Deno.FileInfo | undefined> {
-  return Deno.stat(path).catch(undefinedIfMissing);
+  return Deno.stat(path).catch((error) => undefinedIfMissing(path, error));
 }
 
 function lstat(path: string): Promise<Deno.FileInfo | undefined> {
-  return Deno.lstat(path).catch(undefinedIfMissing);
+  return Deno.lstat(path).catch((error) => undefinedIfMissing(path, error));
 }
 
 /** A file where a directory is expected means that what is below it is missing, too. */
-function undefinedIfMissing(error: unknown): undefined {
+function undefinedIfMissing(path: string, error: unknown): undefined {
   if (error instanceof Deno.errors.NotFound) return undefined;
   if (error instanceof Deno.errors.NotADirectory) return undefined;
-  throw error;
+  throw cannotRead(path, error);
 }

@@ -1,9 +1,9 @@
 /**
- * Whether one etcd may take over the data of another: pure.
+ * Whether one version of etcd may run on the data of another: pure.
  *
- * etcd goes up one minor version at a time, and never back once all members
- * agreed on a newer one (etcd.io/docs/v3.6/upgrades). It finds some of that out
- * itself, after it has touched the data; this is known before.
+ * etcd upgrades by one minor version at a time, and never goes back once all
+ * members agreed on a newer one (etcd.io/docs/v3.6/upgrades). etcd checks a part
+ * of that itself, but only after it has changed the data.
  *
  * @module
  */
@@ -14,15 +14,15 @@ import {
   versionText,
 } from "../etcd_version.ts";
 
-/** What wrote the data. */
+/** The versions of etcd that wrote the data. */
 export interface DataWriter {
-  /** The etcd that worked on it last. */
+  /** The etcd that ran on it last. */
   readonly member: EtcdVersion;
   /** The minor version that all members of its cluster had agreed on, if known. */
   readonly cluster?: EtcdVersion | undefined;
 }
 
-/** Why an etcd may not take over. */
+/** Why a version of etcd may not run on the data. */
 export interface ForbiddenJump {
   /** A clause, as `etcd 3.4.23 cannot …`. */
   readonly why: string;
@@ -37,7 +37,7 @@ export interface ForbiddenJump {
  */
 const LAST_STEP_TO_3_6: EtcdVersion = { major: 3, minor: 5, patch: 26 };
 
-/** Returns why etcd `now` may not work on what `before` wrote; `undefined` if it may. */
+/** Returns why etcd `now` may not run on what `before` wrote; `undefined` if it may. */
 export function forbiddenJump(
   before: DataWriter,
   now: EtcdVersion,
@@ -47,24 +47,28 @@ export function forbiddenJump(
   const runs = versionText(now);
   if (now.major !== member.major) {
     return {
-      why: `etcd ${runs} cannot take over what etcd ${wrote} wrote`,
+      why: `etcd ${runs} cannot run on data that etcd ${wrote} wrote`,
       hint: `Use etcd ${minorText(member)} again`,
     };
   }
   if (now.minor < cluster.minor) {
     return {
-      why: `etcd ${runs} cannot go back behind etcd ${
-        minorText(cluster)
-      }, which wrote the data (${wrote})`,
+      why:
+        `etcd ${runs} is too old for data that etcd ${wrote} wrote in a cluster of version ${
+          minorText(cluster)
+        }`,
       hint: `Use etcd ${
         minorText(cluster)
-      } or newer, or restore a backup that etcd ${minorText(now)} made`,
+      } or newer, or restore a backup that was made with etcd ${
+        minorText(now)
+      }`,
     };
   }
   if (now.minor > member.minor + 1) {
     const next = { ...member, minor: member.minor + 1 };
     return {
-      why: `etcd ${runs} skips a version: etcd ${wrote} wrote the data`,
+      why:
+        `etcd ${runs} is more than one minor version newer than etcd ${wrote}, which wrote the data`,
       hint: `Run etcd ${
         minorText(next)
       } first, on all nodes, and then each version after it`,

@@ -1,7 +1,7 @@
 /**
- * How far etcd's write-ahead log goes, read before etcd starts: a member whose
- * log ends before what it has taken part in deciding may vote for others that
- * lack it, too, and confirmed writes are lost.
+ * The last entry of etcd's write-ahead log, read before etcd starts. A member
+ * whose log ends before entries that it has confirmed may vote for a leader
+ * without them, and confirmed writes are lost.
  *
  * @module
  */
@@ -19,15 +19,15 @@ const SNAPSHOT = 5n;
 /** In an entry its type is field 1, its term 2, its index 3, then its data; in a snapshot its index is 1. */
 const ENTRY_INDEX = 3;
 const SNAPSHOT_INDEX = 1;
-/** What stands before an entry's data is never longer. */
+/** The longest head of an entry, which stands before its data. */
 const ENTRY_HEAD_BYTES = 64;
-/** Read at once; files have 64 MB, of which most was not written yet. */
+/** How much is read at once; a file has 64 MB, most of it not written yet. */
 const WINDOW_BYTES = 256 * 1024;
 
 /**
  * Returns the index of the last entry in the log in `dataDir`, etcd's own
- * directory; `undefined` if there is no log, or it cannot be made out: etcd has
- * the last word on what it holds. Changes nothing.
+ * directory; `undefined` if there is no log, or its format is not understood:
+ * etcd itself then reports what is wrong. Changes nothing.
  */
 export async function readLastIndex(
   dataDir: string,
@@ -79,14 +79,14 @@ async function fill(file: Deno.FsFile, window: Uint8Array): Promise<number> {
   return size;
 }
 
-/** Where the log ends with one record more, of which the beginning is enough. */
+/** The index at which the log ends after one more record, of which the head is enough. */
 function endAfter(record: Uint8Array, last: bigint): bigint {
   const { numbers, bytes } = fieldsOf(record.subarray(0, ENTRY_HEAD_BYTES));
   const type = numbers.get(1);
   const content = bytes.get(3);
   if (content === undefined) return last;
-  // An entry takes the place of those from its index on, which were never
-  // decided. A snapshot is of what is there, or came from another member.
+  // An entry replaces the entries from its index on, which were never confirmed.
+  // A snapshot holds entries of this log, or came from another member.
   if (type === ENTRY) return fieldsOf(content).numbers.get(ENTRY_INDEX) ?? last;
   if (type !== SNAPSHOT) return last;
   const index = fieldsOf(content).numbers.get(SNAPSHOT_INDEX) ?? 0n;

@@ -1,7 +1,7 @@
 /**
- * Whose data a directory holds, read from etcd's write-ahead log before etcd
- * starts: once it runs, a member in the wrong place tells its cluster a wrong
- * address.
+ * Which member of which cluster a directory belongs to, read from etcd's
+ * write-ahead log before etcd starts: a member that was started on the wrong
+ * node tells its cluster a wrong address.
  *
  * @module
  */
@@ -21,15 +21,15 @@ export interface WalIdentity {
   readonly memberId: string;
 }
 
-/** Each file begins with the records `crc` and `metadata`, of less than 64 bytes. */
+/** How much is read: a file begins with the records `crc` and `metadata`, each below 64 bytes. */
 const HEAD_BYTES = 256;
 /** The type of the record that holds the identity. */
 const METADATA = 1n;
 
 /**
- * Reads the identity in `dataDir`, etcd's own directory; `undefined` if there
- * is no log, or it cannot be made out: etcd has the last word on what it holds.
- * Changes nothing.
+ * Reads the identity in `dataDir`, etcd's own directory; `undefined` if there is
+ * no log, or its format is not understood: etcd itself then reports what is
+ * wrong. Changes nothing.
  */
 export async function readWalIdentity(
   dataDir: string,
@@ -47,10 +47,10 @@ export async function readWalIdentity(
 }
 
 /**
- * Reads the identity from the first bytes of a log file; `undefined` if they
- * end before it.
+ * Reads the identity from the first bytes of a log file; `undefined` if they end
+ * before it.
  *
- * @throws {RangeError} if they are none of a log.
+ * @throws {RangeError} if they are not those of a log.
  */
 export function decodeWalHead(head: Uint8Array): WalIdentity | undefined {
   const view = new DataView(head.buffer, head.byteOffset, head.byteLength);

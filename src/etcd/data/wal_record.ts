@@ -1,7 +1,7 @@
 /**
- * The records of etcd's write-ahead log.
+ * Reads the records of etcd's write-ahead log.
  *
- * A record is a length of 8 bytes, little-endian, whose top byte tells the
+ * A record is a length of 8 bytes, little-endian, whose top byte holds the
  * padding, and a protobuf message (server/storage/wal/walpb/record.proto and
  * etcdserverpb/raft_internal.proto, unchanged from etcd 2 to 3.7).
  *
@@ -13,17 +13,18 @@ import { join } from "node:path";
 /** Bytes before each record. */
 export const RECORD_HEAD_BYTES = 8;
 
-/** What stands before a record. */
+/** The head of a record. */
 export interface RecordHead {
-  /** The message's length; 0 where nothing was written yet. */
+  /** The length of the message; 0 where no record was written yet. */
   readonly length: number;
   /** Bytes between the message and the next head. */
   readonly padding: number;
 }
 
-/** Reads the head at `at`, of which all bytes must be there. */
+/** Reads the head at the position `at`; all its bytes must be in `view`. */
 export function recordHead(view: DataView, at: number): RecordHead {
-  // Seven bits of the top byte: its own mark, and how many bytes pad.
+  // The top byte: its highest bit says that there is padding, its lowest three
+  // how many bytes.
   const top = view.getUint8(at + 7);
   return {
     length: view.getUint32(at, true),
@@ -31,7 +32,7 @@ export function recordHead(view: DataView, at: number): RecordHead {
   };
 }
 
-/** The newest file of the log in etcd's directory `dataDir`; `undefined` if there is none. */
+/** Returns the path of the newest log file in etcd's directory `dataDir`; `undefined` if there is none. */
 export async function lastWalFile(
   dataDir: string,
 ): Promise<string | undefined> {
@@ -42,18 +43,18 @@ export async function lastWalFile(
   return last === undefined ? undefined : join(wal, last);
 }
 
-/** A protobuf message's fields by number. */
+/** The fields of a protobuf message by their number. */
 export interface Fields {
-  /** Numbers. */
+  /** The fields that hold a number. */
   readonly numbers: ReadonlyMap<number, bigint>;
-  /** Bytes, and messages in it; cut short where the message is. */
+  /** The fields that hold bytes or a message; cut short if the message is. */
   readonly bytes: ReadonlyMap<number, Uint8Array>;
 }
 
 /**
- * Takes a message apart that has numbers and bytes only.
+ * Reads the fields of a message that holds numbers and bytes only.
  *
- * @throws {RangeError} if it is none, or ends within a number.
+ * @throws {RangeError} if it is not such a message, or ends within a number.
  */
 export function fieldsOf(message: Uint8Array): Fields {
   const numbers = new Map<number, bigint>();

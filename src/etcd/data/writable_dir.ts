@@ -1,26 +1,26 @@
 /**
- * Whether etcd can write where it is to store its data: asked before it
- * starts, without creating anything.
+ * Checks that etcd can write to its data directory, before etcd starts and
+ * without making a file.
  *
  * @module
  */
 
 import { access, constants, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { KatError } from "../../base/errors.ts";
+import { KatError, messageOf } from "../../base/errors.ts";
 
-/** etcd's first act is to reserve a log segment of this size; without it, it panics. */
+/** etcd begins by reserving a log file of this size; without the space it panics. */
 const NEW_MEMBER_BYTES = 64_000_000;
-/** A member that has its log writes a few pages while it starts. */
+/** A member that has its log only writes a few pages while it starts. */
 const OLD_MEMBER_BYTES = 1_000_000;
 
 /**
- * Refuses a data directory that etcd could not write to: not a directory, a
- * symbolic link to nothing, on a read-only file system, of another owner,
- * without permission, or without space. Of a directory that is not there yet,
- * the nearest one above it is asked.
+ * Refuses a data directory that etcd cannot write to: because it is not a
+ * directory, is a symbolic link to nothing, is on a read-only file system,
+ * belongs to another user, or lacks a permission or space. If the directory does
+ * not exist yet, it checks the nearest one above it.
  *
- * @throws {KatError} saying which.
+ * @throws {KatError} with the reason.
  */
 export async function checkWritable(path: string): Promise<void> {
   try {
@@ -38,18 +38,18 @@ export async function checkWritable(path: string): Promise<void> {
       throw refusal(
         path,
         `it belongs to user ${info.uid}, and kat-agent runs as user ${uid}`,
-        "Run kat-agent as that user, or give the directory to yours",
+        "Run kat-agent as that user, or give it the directory with chown",
       );
     }
-    await assertWriteable(directory, path);
+    await assertWritable(directory, path);
     await assertSpace(directory, path);
   } catch (error) {
     if (error instanceof KatError) throw error;
-    throw refusal(path, String(error), undefined, error);
+    throw refusal(path, messageOf(error), undefined, error);
   }
 }
 
-/** The directory itself, or the nearest that exists above it. */
+/** The directory itself, or the nearest existing one above it. */
 async function nearest(
   path: string,
 ): Promise<{ readonly directory: string; readonly info: Deno.FileInfo }> {
@@ -73,20 +73,20 @@ async function nearest(
   }
 }
 
-async function assertWriteable(directory: string, path: string): Promise<void> {
+async function assertWritable(directory: string, path: string): Promise<void> {
   try {
     await access(directory, constants.W_OK | constants.X_OK);
   } catch (error) {
     throw refusal(
       path,
       `no permission to write to ${JSON.stringify(directory)}`,
-      "Run kat-agent as the owner of that directory, or choose another with --data-dir",
+      "Make that directory writable for the user that runs kat-agent, or choose another with --data-dir",
       error,
     );
   }
-  // Permissions do not tell that a file system is mounted read-only. Renaming
-  // what is not there does: the kernel looks at the mount first, and nothing
-  // changes. Where it looks at the name first, etcd's own error has to do.
+  // Permissions do not show that a file system is mounted read-only. Renaming a
+  // file that does not exist shows it: Linux checks the mount first, and nothing
+  // changes. A system that checks the name first leaves the error to etcd.
   const nothing = join(directory, crypto.randomUUID());
   try {
     await Deno.rename(nothing, `${nothing}.new`);
@@ -108,15 +108,15 @@ async function assertSpace(directory: string, path: string): Promise<void> {
       `its disk has ${megabytes(free)} MB left, and etcd needs ${
         megabytes(needed)
       } MB`,
-      "Free space on that disk, or choose another with --data-dir",
+      "Free space on that disk, or choose another directory with --data-dir",
     );
   }
-  // Some file systems have no fixed number of files and report none at all.
+  // A file system without a fixed number of files reports 0 for both.
   if (files > 0 && ffree === 0) {
     throw refusal(
       path,
       "its disk can hold no more files",
-      "Delete files on that disk, or choose another with --data-dir",
+      "Delete files on that disk, or choose another directory with --data-dir",
     );
   }
 }

@@ -8,7 +8,7 @@
 import { systemClock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
-import { isLocked } from "../data/etcd_data_dir.ts";
+import { isLocked } from "../data/data_dir_lock.ts";
 import { EtcdLogFile } from "./etcd_log_file.ts";
 import { EtcdProcess, type EtcdProcessOptions } from "./etcd_process.ts";
 import { versionText } from "../etcd_version.ts";

@@ -1,60 +1,51 @@
 /**
- * Which arguments etcd is started with: pure, from a member and a version.
+ * The arguments that etcd is started with, from a member and a version: pure.
+ * Its timing is decided in `etcd_timing`.
  *
- * Every setting that matters is given on the command line, so that neither
- * etcd's defaults, which differ between versions, nor its environment decide.
+ * Every setting that matters is an argument, because etcd's defaults differ
+ * between versions.
  *
  * @module
  */
 
 import { hostOf, isLoopback, portOf } from "../../base/url.ts";
+import type { EtcdTiming } from "../etcd_timing.ts";
 import type { EtcdVersion } from "../etcd_version.ts";
 
-/** A member as the cluster is first made of. */
+/** A member of a cluster that is to be made. */
 export interface InitialMember {
-  /** The member's name. */
+  /** Its name. */
   readonly name: string;
-  /** Where its peers reach it, as `http://10.0.0.1:2380`. */
+  /** The URL for its peers, as `http://10.0.0.1:2380`. */
   readonly peerUrl: string;
 }
 
-/** What one etcd is told about itself and its cluster. Hosts in URLs are IP addresses. */
-export interface EtcdMember {
+/** What an etcd needs to know of itself and its cluster. Hosts in URLs are IP addresses. */
+export interface EtcdMember extends EtcdTiming {
   /** Its name, as in `initialCluster`. */
   readonly name: string;
-  /** An absolute path; all that etcd stores is under it. */
+  /** The directory for all its data, absolute. */
   readonly dataDir: string;
-  /** Where clients reach it, as `http://127.0.0.1:2379`: it listens there, and on loopback. */
+  /** The URLs for clients, as `http://127.0.0.1:2379`: it listens there, and on loopback. */
   readonly clientUrls: readonly [string, ...string[]];
-  /** Where it listens for clients instead, if that is elsewhere. */
+  /** The URLs that it listens on for clients instead, if they differ. */
   readonly listenClientUrls?: readonly string[] | undefined;
-  /** Where its peers reach it, as `http://127.0.0.1:2380`; it listens there and nowhere else. */
+  /** The URL for its peers, as `http://127.0.0.1:2380`; it listens there only. */
   readonly peerUrl: string;
-  /** All members that the cluster is made of, itself included. etcd reads it at the first start only. */
+  /** All members of the new cluster, itself included. etcd reads this at its first start only. */
   readonly initialCluster: readonly InitialMember[];
-  /** Keeps clusters apart that were made with the same addresses. */
+  /** Distinguishes clusters that were made with the same addresses. */
   readonly initialClusterToken: string;
-  /** How often the leader shows that it lives, in milliseconds. */
-  readonly heartbeatIntervalMs?: number | undefined;
-  /** How long a silent leader is waited for, in milliseconds. */
-  readonly electionTimeoutMs?: number | undefined;
   /** The size of the database at which etcd refuses writes, in bytes. */
   readonly quotaBackendBytes?: number | undefined;
 }
 
-/** etcd's own default: right for members that talk over a network. */
-const HEARTBEAT_WITH_PEERS_MS = 100;
-/** A member without peers only waits for itself: starting takes 0.1 s instead of 1 s. */
-const HEARTBEAT_ALONE_MS = 10;
-/** Election timeouts are this many heartbeats; etcd refuses fewer than five. */
-const HEARTBEATS_PER_ELECTION = 10;
-/** etcd's own default, said aloud; the state of a few machines is far below it. */
+/** etcd's own default, 2 GiB; the state of a few machines is far below it. */
 export const DEFAULT_QUOTA_BYTES: number = 2 * 1024 ** 3;
 
 /** Returns the arguments that start `member` on an etcd of `version`. */
 export function etcdFlags(member: EtcdMember, version: EtcdVersion): string[] {
   const { minor } = version;
-  const { heartbeatMs, electionMs } = timing(member);
   const listenClientUrls = member.listenClientUrls ??
     withLoopback(member.clientUrls);
   const hosts = new Set(
@@ -72,20 +63,20 @@ export function etcdFlags(member: EtcdMember, version: EtcdVersion): string[] {
     `--initial-cluster=${initialCluster.join(",")}`,
     `--initial-cluster-token=${member.initialClusterToken}`,
     "--initial-cluster-state=new",
-    `--heartbeat-interval=${heartbeatMs}`,
-    `--election-timeout=${electionMs}`,
+    `--heartbeat-interval=${member.heartbeatIntervalMs}`,
+    `--election-timeout=${member.electionTimeoutMs}`,
     "--pre-vote=true",
     `--quota-backend-bytes=${member.quotaBackendBytes ?? DEFAULT_QUOTA_BYTES}`,
     "--auto-compaction-mode=periodic",
     "--auto-compaction-retention=8h",
-    // A web page open on this machine may send requests to loopback. The
-    // gateway would take them as writes; the two lists keep such a page from
-    // reading the rest under a name of its own, and other pages' answers.
+    // A web page in a browser on this machine may send requests to loopback.
+    // The JSON gateway would accept them as writes, so it is off. The two lists
+    // keep such a page from reading etcd's answers.
     "--enable-grpc-gateway=false",
     `--host-whitelist=${[...hosts].join(",")}`,
     `--cors=${member.clientUrls.join(",")}`,
     "--log-level=info",
-    // The default is the journal if etcd's parent is process 1.
+    // Otherwise an etcd whose parent is process 1 logs to the journal.
     "--log-outputs=stderr",
   ];
   if (minor <= 4) flags.push("--logger=zap");
@@ -98,22 +89,7 @@ export function etcdFlags(member: EtcdMember, version: EtcdVersion): string[] {
   return flags;
 }
 
-/** What was set wins; what is left follows from the other, or from having peers. */
-function timing(
-  { heartbeatIntervalMs, electionTimeoutMs, initialCluster }: EtcdMember,
-): { readonly heartbeatMs: number; readonly electionMs: number } {
-  const usual = initialCluster.length > 1
-    ? HEARTBEAT_WITH_PEERS_MS
-    : HEARTBEAT_ALONE_MS;
-  const heartbeatMs = heartbeatIntervalMs ??
-    (electionTimeoutMs === undefined
-      ? usual
-      : Math.max(1, Math.floor(electionTimeoutMs / HEARTBEATS_PER_ELECTION)));
-  const electionMs = electionTimeoutMs ?? heartbeatMs * HEARTBEATS_PER_ELECTION;
-  return { heartbeatMs, electionMs };
-}
-
-/** Local tools find etcd on 127.0.0.1 whatever its address on the network is. */
+/** Adds 127.0.0.1, so that local tools find etcd there whatever its other address is. */
 function withLoopback(urls: readonly string[]): string[] {
   const ports = urls.filter((url) => !isLoopback(hostOf(url)))
     .map(portOf);

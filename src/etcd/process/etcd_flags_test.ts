@@ -1,4 +1,5 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { chooseTiming, deriveTiming, type EtcdTiming } from "../etcd_timing.ts";
 import { etcdFlags, type EtcdMember } from "./etcd_flags.ts";
 
 const V34 = { major: 3, minor: 4, patch: 23 };
@@ -13,6 +14,7 @@ const ALONE: EtcdMember = {
   peerUrl: "http://127.0.0.1:2380",
   initialCluster: [{ name: "n1", peerUrl: "http://127.0.0.1:2380" }],
   initialClusterToken: "lab",
+  ...deriveTiming(undefined, { members: 1 }),
 };
 
 const WITH_PEERS: EtcdMember = {
@@ -23,6 +25,7 @@ const WITH_PEERS: EtcdMember = {
     { name: "n1", peerUrl: "http://10.0.0.1:2380" },
     { name: "n2", peerUrl: "http://10.0.0.2:2380" },
   ],
+  ...deriveTiming(undefined, { members: 2 }),
 };
 
 function valueOf(flags: readonly string[], name: string): string | undefined {
@@ -89,14 +92,17 @@ Deno.test("etcdFlags() makes a member without peers elect itself ten times as fa
 });
 
 Deno.test("etcdFlags() lets times that are set win, and derives the other from one", () => {
-  const cases: readonly [Partial<EtcdMember>, string, string][] = [
+  const cases: readonly [Partial<EtcdTiming>, string, string][] = [
     [{ heartbeatIntervalMs: 50, electionTimeoutMs: 700 }, "50", "700"],
     [{ heartbeatIntervalMs: 50 }, "50", "500"],
     [{ electionTimeoutMs: 700 }, "70", "700"],
   ];
   for (const member of [ALONE, WITH_PEERS]) {
     for (const [times, heartbeat, election] of cases) {
-      const flags = etcdFlags({ ...member, ...times }, V36);
+      const flags = etcdFlags({
+        ...member,
+        ...chooseTiming(times, member),
+      }, V36);
 
       strictEqual(valueOf(flags, "heartbeat-interval"), heartbeat);
       strictEqual(valueOf(flags, "election-timeout"), election);

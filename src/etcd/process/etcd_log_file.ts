@@ -1,33 +1,33 @@
 /**
- * The file that etcd writes its log to: bounded, and readable from where the
- * present start began.
+ * The file that etcd writes its log to. It has a bound, and can be read from
+ * where the present start of etcd began.
  *
- * A file and never a pipe: a pipe that nobody drains stops etcd, and one whose
- * reader has died ends it.
+ * It is a file because a pipe would stop etcd when the agent does not read it,
+ * and end etcd when the agent has died.
  *
  * @module
  */
 
 import { type FileHandle, open } from "node:fs/promises";
-import { KatError } from "../../base/errors.ts";
+import { KatError, messageOf } from "../../base/errors.ts";
 
 /** Options of {@linkcode EtcdLogFile.open}. */
 export interface EtcdLogFileOptions {
-  /** The size from which {@linkcode EtcdLogFile.rotate} makes room, in bytes. */
+  /** The size above which {@linkcode EtcdLogFile.rotate} empties it, in bytes. */
   readonly limitBytes?: number | undefined;
 }
 
-/** With the copy of the same size, 32 MiB of disk; about 60,000 lines each. */
+/** 16 MiB, about 60,000 lines; with the copy of the same size 32 MiB of disk. */
 const LIMIT_BYTES = 16 * 1024 ** 2;
-/** What is read to find out why etcd ended; a panic's trace is a tenth of it. */
+/** How much is read to find out why etcd ended; the trace of a panic is a tenth of it. */
 const TAIL_BYTES = 256 * 1024;
 
-/** One etcd's log, over one start. */
+/** etcd's log during one start of etcd. */
 export class EtcdLogFile {
-  /** Where it is. */
+  /** Its path. */
   readonly path: string;
   readonly #limitBytes: number;
-  /** Where the lines of this start begin. */
+  /** The position at which the lines of this start begin. */
   #start: number;
 
   private constructor(path: string, limitBytes: number, start: number) {
@@ -37,7 +37,8 @@ export class EtcdLogFile {
   }
 
   /**
-   * Makes the file (mode 0600) or takes it up at its end, in bounds again.
+   * Makes the file with mode 0600, or continues an existing one, emptied first
+   * if it is above the limit.
    *
    * @throws {KatError} if it cannot be written.
    */
@@ -52,23 +53,26 @@ export class EtcdLogFile {
       file.#start = (await Deno.stat(path)).size;
       return file;
     } catch (error) {
-      throw new KatError(`Cannot write etcd's log ${JSON.stringify(path)}`, {
-        cause: error,
-        hint: "Check the directory, its owner and the space on the disk",
-      });
+      throw new KatError(
+        `Cannot write etcd's log ${JSON.stringify(path)}: ${messageOf(error)}`,
+        {
+          cause: error,
+          hint: "Check the directory, its owner and the space on the disk",
+        },
+      );
     }
   }
 
-  /** Opens the file for a child to append to; whoever appends follows when it is emptied. */
+  /** Opens the file for a child to append to, which goes on writing correctly after it was emptied. */
   openForAppend(): Promise<FileHandle> {
     return open(this.path, "a", 0o600);
   }
 
   /**
-   * Copies a file above the limit to `PATH.1` and empties it in place, which
-   * its writer does not notice because it appends. Lines written between the
-   * copy and the emptying are lost; so is all of it if there is no room for
-   * the copy, for a log must not be what fills the disk.
+   * Copies a file above the limit to `PATH.1` and empties it. etcd goes on
+   * writing, because it appends. Lines that it writes between the two steps are
+   * lost. If there is no space for the copy, the log is lost: it must not fill the
+   * disk.
    */
   async rotate(): Promise<void> {
     if ((await Deno.stat(this.path)).size <= this.#limitBytes) return;
@@ -79,13 +83,13 @@ export class EtcdLogFile {
     this.#start = 0;
   }
 
-  /** Returns the lines of this start, the last 256 KiB of them; none if the file is gone. */
+  /** Returns the lines of this start, at most the last 256 KiB; none if the file is missing. */
   lines(): Promise<string[]> {
     return readLogTail(this.path, this.#start);
   }
 }
 
-/** Returns the lines from a position on, the last 256 KiB of them; none if there is no such file. */
+/** Returns the lines from a position on, at most the last 256 KiB; none if the file is missing. */
 export async function readLogTail(
   path: string,
   start = 0,

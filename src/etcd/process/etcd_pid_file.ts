@@ -1,17 +1,16 @@
 /**
- * Remembers the etcd child on disk, so that the agent after one that was killed
- * finds the etcd that was left behind, and exactly that one.
+ * Writes down the etcd child, so that after an agent was killed the next agent
+ * finds exactly that etcd, which still runs.
  *
- * Each child carries a random name in its environment and on disk: writing it
- * down needs to know nothing of other processes, and no later owner of the pid
- * has it.
+ * Each child has a random name, in its environment and in the file. A later
+ * process with the same pid does not have it.
  *
  * @module
  */
 
 import { writeFileAtomic } from "../../base/atomic_file.ts";
 import { KatError, messageOf } from "../../base/errors.ts";
-import { databaseHolders, isLocked } from "../data/etcd_data_dir.ts";
+import { databaseHolders, isLocked } from "../data/data_dir_lock.ts";
 import type { Orphan } from "./orphan.ts";
 import {
   findProcess,
@@ -21,27 +20,36 @@ import {
   seesSameFile,
 } from "../../base/process_table.ts";
 
-/** What tells one etcd child from all other processes. */
+/** What identifies an etcd child among all processes. */
 export interface EtcdChild {
   /** Its pid. */
   readonly pid: number;
-  /** The random name it was given when it was started. */
+  /** The random name that it got when it was started. */
   readonly childId: string;
 }
 
-/** The names in the child's environment that prove whose it is, and which one. */
+/** The variables in the child's environment that hold its data directory and its random name. */
 const DATA_DIR_NAME = "KAT_AGENT_DATA_DIR";
 const CHILD_ID_NAME = "KAT_AGENT_CHILD_ID";
 
-/** The environment by which the child is known again. */
+/** The environment of a child, which identifies it. */
 export function etcdMarker(
   { dataDir, childId }: { readonly dataDir: string; readonly childId: string },
 ): Readonly<Record<string, string>> {
   return { [DATA_DIR_NAME]: dataDir, [CHILD_ID_NAME]: childId };
 }
 
+/** The etcd directory that an agent started this process on; undefined for any other process. */
+export function markedDataDir(
+  { environment }: ProcessInfo,
+): string | undefined {
+  const prefix = `${DATA_DIR_NAME}=`;
+  return environment.find((entry) => entry.startsWith(prefix))
+    ?.slice(prefix.length);
+}
+
 /**
- * Writes down a child that has been started.
+ * Writes the file for a child that has been started.
  *
  * @throws {KatError} if it cannot be written.
  */
@@ -53,23 +61,23 @@ export async function writePidFile(
   await writeFileAtomic(path, text).catch((cause) => {
     throw new KatError(`Cannot write "${path}": ${messageOf(cause)}`, {
       cause,
-      hint: "See that the disk has space and the directory is this user's",
+      hint:
+        "Check that the disk has space, and that the directory belongs to the user that runs kat-agent",
     });
   });
 }
 
 /**
- * Finds the etcd that an earlier agent started on `dataDir` and that still
- * runs. A missing, stale or broken file is no error: where there is `/proc`,
- * the etcd that has the directory locked is then looked at, which also finds
- * one whose agent was killed before it could write the file. With neither a
- * file nor a lock no program is started to look.
+ * Finds the etcd that an earlier agent started on `dataDir` and that still runs.
+ * If the file is missing, stale or damaged and there is `/proc`, it checks the
+ * etcd that has the directory locked: an agent may have been killed before it
+ * could write the file. With neither a file nor a lock it starts no program.
  *
- * It cannot tell an orphan from the child of a living agent: the caller holds
- * the agent's own lock on the directory. Where other processes cannot be
- * looked at, none is found, and the lock on the directory still tells of it.
+ * It cannot tell an orphan from the child of a running agent, so the caller holds
+ * the agent's own lock on the directory. Where processes cannot be read, it finds
+ * none; the lock on the database then shows that an etcd runs.
  *
- * @throws {KatError} if the directory may not be read.
+ * @throws {KatError} if the directory cannot be read.
  */
 export async function findOrphan(
   pidFile: string,
@@ -83,8 +91,8 @@ export async function findOrphan(
   }
   if (!await isLocked(dataDir)) return undefined;
   for await (const info of databaseHolders(dataDir)) {
-    const isMarked = info.environment.includes(`${DATA_DIR_NAME}=${dataDir}`);
-    if (isMarked && await isOurs(info, dataDir)) return orphan(info);
+    if (markedDataDir(info) !== dataDir) continue;
+    if (await isOurs(info, dataDir)) return orphan(info);
   }
   return undefined;
 }
@@ -104,16 +112,16 @@ function orphan({ pid, startTime, args }: ProcessInfo): Orphan {
   return { pid, startTime, args };
 }
 
-/** Whether the owner of the pid is the child that was written down. */
+/** Whether the process is the child in the file. */
 function isChild(info: ProcessInfo, childId: string): boolean {
   return HAS_PROC
     ? info.environment.includes(`${CHILD_ID_NAME}=${childId}`)
     : programName(info).startsWith("etcd");
 }
 
-/** An etcd on this very directory: in a container the same path names another one. */
+/** Whether it is an etcd on this directory; in a container the same path is another directory. */
 async function isOurs(info: ProcessInfo, dataDir: string): Promise<boolean> {
-  // Put together again, for `ps` does not tell the blanks in a path from others.
+  // Joined, because `ps` does not separate arguments from blanks in a path.
   const line = ` ${info.args.join(" ")} `;
   return line.includes(` --data-dir=${dataDir} `) &&
     await seesSameFile(info.pid, dataDir);

@@ -10,11 +10,8 @@ import { abortable, Deadline } from "../../base/abortable.ts";
 import { addExitHook } from "../../base/exit_hooks.ts";
 import { systemClock } from "../../base/clock.ts";
 import { logger } from "../../base/log.ts";
-import {
-  diagnoseMismatch,
-  explainExit,
-  explainSilence,
-} from "./explain_exit.ts";
+import { diagnoseMismatch } from "./diagnose_log.ts";
+import { explainExit, explainSilence } from "./explain_exit.ts";
 import { etcdFlags, type EtcdMember } from "./etcd_flags.ts";
 import { hearFrom, isServing } from "../client/etcd_health.ts";
 import { EtcdLogFile } from "./etcd_log_file.ts";

@@ -1,12 +1,12 @@
 /**
- * What is thrown when etcd does not start, does not serve, or ends by itself.
+ * The error for an etcd that does not start, does not serve, or ends by itself.
  *
  * @module
  */
 
 import { KatError } from "../../base/errors.ts";
 
-/** How a process ended: one of the two is set; neither of one that is not our child. */
+/** How a process ended: one of the two is set; both are null if it was adopted, and no child of this agent. */
 export interface EtcdExit {
   /** Its exit code. */
   readonly code: number | null;
@@ -15,8 +15,8 @@ export interface EtcdExit {
 }
 
 /**
- * What is wrong, as far as it was recognised. `damaged` and `wrong-cluster`
- * will not go away by starting again, and starting again may make them worse.
+ * What is wrong, as far as it was recognised. Another start cannot fix `damaged`
+ * or `wrong-cluster`, and may make them worse.
  */
 export type EtcdFailure =
   | "port-taken"
@@ -40,7 +40,7 @@ export interface EtcdProcessErrorOptions {
   readonly hint: string;
   /** What is wrong. */
   readonly failure: EtcdFailure;
-  /** That in words, a clause to follow "etcd keeps ending:". */
+  /** The same in words, as a clause to follow "etcd keeps ending:". */
   readonly why: string;
   /** How etcd ended, if it did. */
   readonly etcdExit?: EtcdExit | undefined;
@@ -48,9 +48,9 @@ export interface EtcdProcessErrorOptions {
   readonly lastLines: readonly string[];
 }
 
-/** What a person wants of one line of etcd's log, which is JSON or, of a panic, plain text. */
+/** The level, message and error of one line of etcd's log; it is JSON, or plain text in a panic. */
 function plainLine(line: string): string {
-  // A line that was cut off in its middle is no JSON any more; its first fields stand.
+  // Not parsed as JSON, so that it also reads the first fields of a cut line.
   const field = (name: string) =>
     new RegExp(`"${name}":"((?:[^"\\\\]|\\\\.)*)"`).exec(line)?.[1];
   const message = field("msg");
@@ -65,14 +65,14 @@ function plainLine(line: string): string {
 export class EtcdProcessError extends KatError {
   /** What is wrong, as far as it was recognised. */
   readonly failure: EtcdFailure;
-  /** That in words, a clause. */
+  /** The same in words, as a clause. */
   readonly why: string;
-  /** How etcd ended; undefined if it runs on, or never ran. */
+  /** How etcd ended; undefined if it is still running, or never ran. */
   readonly etcdExit: EtcdExit | undefined;
   /** The last lines that this start wrote to etcd's log, oldest first, each at most 500 characters. */
   readonly lastLines: readonly string[];
 
-  /** An error with what etcd left behind. */
+  /** An error that shows the last lines of etcd's log. */
   constructor(message: string, options: EtcdProcessErrorOptions) {
     super(message, { ...options, details: options.lastLines.map(plainLine) });
     this.failure = options.failure;

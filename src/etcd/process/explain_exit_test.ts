@@ -1,5 +1,6 @@
 import { match, strictEqual } from "node:assert/strict";
-import { explainExit, explainLastEnd, explainSilence } from "./explain_exit.ts";
+import { explainLastEnd } from "./diagnose_log.ts";
+import { explainExit, explainSilence } from "./explain_exit.ts";
 import type { EtcdFailure } from "./etcd_process_error.ts";
 
 function log(...lines: string[]) {
@@ -118,6 +119,29 @@ Deno.test("explainExit() keeps to the exit code when nothing was said", async ()
   strictEqual(error.hint, "Read its log: /var/lib/kat/etcd.log");
 });
 
+Deno.test("explainExit() finds a full disk when etcd could not write the reason to its log", async () => {
+  const started = zap("info", "opening backend db");
+  const explain = (freeBytes: number, ...lines: string[]) =>
+    explainExit({ code: 1, signal: null }, log(...lines), {
+      spaceOf: (path) => {
+        strictEqual(path, "/var/lib/kat");
+        return Promise.resolve({ freeBytes, totalBytes: 10 ** 9 });
+      },
+    });
+
+  for (const lines of [[], [started]]) {
+    const error = await explain(4_096, ...lines);
+    strictEqual(error.message, "Cannot run etcd: the disk is full");
+    strictEqual(error.failure, "no-space");
+    match(error.hint ?? "", /^Free space/);
+  }
+  strictEqual((await explain(10 ** 8, started)).failure, "unknown");
+  const files = zap("fatal", "listen", "accept: too many open files");
+  match((await explain(4_096, files)).message, /limit of open files/);
+  const damaged = zap("fatal", "discovery failed", "walpb: crc mismatch");
+  strictEqual((await explain(4_096, damaged)).failure, "damaged");
+});
+
 Deno.test("explainExit() does not blame old lines for a kill", async () => {
   const error = await explainExit(
     { code: null, signal: "SIGKILL" },
@@ -154,6 +178,8 @@ Deno.test("explainSilence() tells members of different clusters from members tha
       { name: "n2", peerUrl: "http://127.0.0.2:2380" },
     ],
     initialClusterToken: "lab",
+    heartbeatIntervalMs: 100,
+    electionTimeoutMs: 1_000,
   };
   const options = { pid: 1, member, timeoutMs: 1_500 };
 
@@ -176,13 +202,13 @@ Deno.test("explainSilence() tells members of different clusters from members tha
   );
 });
 
-Deno.test("explainExit() claims nothing of an etcd whose exit nobody was told", async () => {
+Deno.test("explainExit() claims nothing of an etcd whose exit code is unknown", async () => {
   const lines = log(zap("info", "saved snapshot"));
   const error = await explainExit({ code: null, signal: null }, lines);
 
   strictEqual(
     error.message,
-    "Cannot run etcd: it ended, how is known to nobody",
+    "Cannot run etcd: it ended; its exit code is unknown, because an earlier agent started it",
   );
 });
 
@@ -198,6 +224,6 @@ Deno.test("explainLastEnd() tells of the last start, and only if it failed", () 
   // Refused before it said that it starts.
   match(
     explainLastEnd([start, "flag provided but not defined: -x"])?.why ?? "",
-    /^this etcd does not know an option/,
+    /^this version of etcd does not know an option/,
   );
 });

@@ -1,37 +1,42 @@
 /**
- * Whether etcd's ports are free, and who has them if not: asked before etcd
- * starts, because etcd itself says neither which setting nor which program.
+ * Checks that etcd's ports are free, and finds the program that uses one. It
+ * does so before etcd starts, because etcd names neither the setting nor the
+ * program.
  *
  * @module
  */
 
 import ipaddr from "ipaddr.js";
-import { KatError } from "../../base/errors.ts";
+import { KatError, messageOf } from "../../base/errors.ts";
 import {
   listTcpSockets,
   processesByOpenFile,
+  type ProcessInfo,
   programName,
 } from "../../base/process_table.ts";
+import { markedDataDir } from "./etcd_pid_file.ts";
 
 /** A port that etcd is going to listen on. */
 export interface WantedPort {
-  /** Who is going to connect to it. */
+  /** Whether clients or peers are going to connect to it. */
   readonly purpose: "client" | "peer";
   /** The IP address to listen on, without brackets. */
   readonly address: string;
   /** The port. */
   readonly port: number;
-  /** Where the port is set, as `spec.etcdClientPort`. */
+  /** The name of the setting, as `spec.etcdClientPort`. */
   readonly setting: string;
+  /** Whether the cluster exists, so that the setting can no longer change. @default {false} */
+  readonly isFixed?: boolean | undefined;
 }
 
 /**
  * Listens on each port for a moment. Another program may still take one before
- * etcd does; etcd then exits and its log says so.
+ * etcd does; etcd then exits, and its log says so.
  *
- * @throws {KatError} for the first that cannot be listened on: by whom it is
- * taken where that can be known, or that the address is not this machine's, or
- * that the port needs a right.
+ * @throws {KatError} for the first port that etcd cannot listen on: because a
+ * program uses it, the address belongs to another machine, or the port needs
+ * a permission.
  */
 export async function assertPortsFree(
   ports: readonly WantedPort[],
@@ -51,13 +56,14 @@ async function explain(wanted: WantedPort, cause: unknown): Promise<KatError> {
     address.includes(":") ? `[${address}]` : address
   }:${port} for etcd's ${purpose}s`;
   if (cause instanceof Deno.errors.AddrInUse) {
-    return new KatError(
-      `${what}: the port is taken by ${await holderOf(wanted)}`,
-      {
-        cause,
-        hint: `End that program, or set ${setting} to another port`,
-      },
-    );
+    const holder = await findHolder(wanted);
+    const who = holder === undefined
+      ? "another program"
+      : `process ${holder.pid} (${programName(holder)})`;
+    return new KatError(`${what}: the port is taken by ${who}`, {
+      cause,
+      hint: hintFor(wanted, holder),
+    });
   }
   if (cause instanceof Deno.errors.AddrNotAvailable) {
     return new KatError(`${what}: this machine does not have that address`, {
@@ -67,29 +73,49 @@ async function explain(wanted: WantedPort, cause: unknown): Promise<KatError> {
     });
   }
   if (cause instanceof Deno.errors.PermissionDenied) {
-    return new KatError(`${what}: ports below 1024 need a special right`, {
-      cause,
-      hint: `Set ${setting} to a port from 1024 on, or run kat-agent as root`,
-    });
+    return new KatError(
+      `${what}: ports below 1024 need a special permission`,
+      {
+        cause,
+        hint: `Set ${setting} to a port from 1024 on, or run kat-agent as root`,
+      },
+    );
   }
-  return new KatError(`${what}: ${String(cause)}`, {
+  return new KatError(`${what}: ${messageOf(cause)}`, {
     cause,
     hint: `Check --advertise-address and ${setting}`,
   });
 }
 
-async function holderOf({ address, port }: WantedPort): Promise<string> {
-  for (const inode of await listeningInodes(address, port)) {
-    for await (const holder of processesByOpenFile(`socket:[${inode}]`)) {
-      return `process ${holder.pid} (${programName(holder)})`;
-    }
-  }
-  return "another program";
+/** What the user can do about a taken port. */
+function hintFor(
+  { setting, isFixed = false }: WantedPort,
+  holder: ProcessInfo | undefined,
+): string {
+  const dataDir = holder && markedDataDir(holder);
+  const end = dataDir === undefined
+    ? "End that program"
+    : `It is the etcd of the kat-agent that uses "${dataDir}": stop that agent, or wait until it has stopped`;
+  return isFixed
+    ? `${end}; ${setting} cannot change, because the cluster was made with it`
+    : `${end}, or set ${setting} to another port`;
 }
 
+async function findHolder(
+  { address, port }: WantedPort,
+): Promise<ProcessInfo | undefined> {
+  for (const inode of await listeningInodes(address, port)) {
+    for await (const holder of processesByOpenFile(`socket:[${inode}]`)) {
+      return holder;
+    }
+  }
+  return undefined;
+}
+
+/** The state of a socket that listens, as `/proc/net` writes it. */
 const LISTENING = "0A";
 
-/** The sockets that listen on `port` of the address or of all addresses. */
+/** The inodes of the sockets that listen on `port` of the address or of all addresses. */
 async function listeningInodes(
   address: string,
   port: number,
@@ -110,14 +136,14 @@ async function listeningInodes(
   return inodes;
 }
 
-/** An address as `/proc/net` writes it: words of four bytes, each in the machine's byte order. */
+/** An address as `/proc/net` writes it: groups of four bytes, each in the machine's byte order. */
 function procAddress(address: string): string {
   const bytes = ipaddr.parse(address).toByteArray();
-  const words = [];
+  const groups = [];
   for (let at = 0; at < bytes.length; at += 4) {
-    words.push(bytes.slice(at, at + 4).reverse());
+    groups.push(bytes.slice(at, at + 4).reverse());
   }
-  return words.flat()
+  return groups.flat()
     .map((byte) => byte.toString(16).padStart(2, "0").toUpperCase())
     .join("");
 }

@@ -78,6 +78,56 @@ Deno.test("assertPortsFree() looks at every port", async () => {
   );
 });
 
+Deno.test("assertPortsFree() does not advise to change a port that the cluster was made with", async () => {
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = taken.addr as Deno.NetAddr;
+
+  const error = await refusal({ ...wanted(port), isFixed: true });
+
+  strictEqual(
+    error.hint,
+    "End that program; spec.etcdClientPort cannot change, because the cluster was made with it",
+  );
+});
+
+/** A process that listens on a port of its own and is marked as an agent's etcd. */
+async function startMarked(dataDir: string) {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      "eval",
+      'console.log(Deno.listen({ hostname: "127.0.0.1", port: 0 }).addr.port);' +
+      "await new Promise(() => setInterval(() => {}, 1_000_000));",
+    ],
+    env: { KAT_AGENT_DATA_DIR: dataDir },
+    stdout: "piped",
+  }).spawn();
+  const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const { value = "" } = await lines.read();
+  return {
+    port: Number(value),
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGKILL");
+      await child.status;
+      await lines.cancel();
+    },
+  };
+}
+
+Deno.test(
+  "assertPortsFree() tells the etcd of another agent, which may still be stopping",
+  { ignore: !HAS_PROC },
+  async () => {
+    await using marked = await startMarked("/srv/kat/etcd");
+
+    const error = await refusal(wanted(marked.port));
+
+    match(
+      error.hint ?? "",
+      /the etcd of the kat-agent that uses "\/srv\/kat\/etcd": stop that agent, or wait/,
+    );
+  },
+);
+
 Deno.test("assertPortsFree() points at the address when this machine does not have it", async () => {
   const error = await refusal(wanted(2379, "192.0.2.1"));
 
@@ -96,7 +146,7 @@ Deno.test("assertPortsFree() explains a port that needs a right", async () => {
     });
     const error = await refusal(wanted(1));
 
-    match(error.message, /ports below 1024 need a special right/);
+    match(error.message, /ports below 1024 need a special permission/);
     strictEqual(error.hint?.includes("spec.etcdClientPort"), true);
   } finally {
     Object.assign(Deno, { listen });

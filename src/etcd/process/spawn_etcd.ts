@@ -1,11 +1,11 @@
 /**
- * Where kat-agent ends and etcd begins: the one place that starts the child.
+ * Starts etcd as a child process. Nothing else in kat-agent starts one.
  *
  * @module
  */
 
 import { spawn } from "node:child_process";
-import { KatError } from "../../base/errors.ts";
+import { KatError, messageOf } from "../../base/errors.ts";
 import type { EtcdLogFile } from "./etcd_log_file.ts";
 import { etcdMarker } from "./etcd_pid_file.ts";
 import type { EtcdExit } from "./etcd_process_error.ts";
@@ -15,15 +15,15 @@ import { assertRunnable } from "../release/program_file.ts";
 export interface SpawnEtcdOptions {
   /** Its arguments. */
   readonly args: readonly string[];
-  /** What marks the child as this directory's. */
+  /** Its data directory, by which the next agent recognises it. */
   readonly dataDir: string;
-  /** What marks it as this very child. */
+  /** A random name, which tells this child from every other. */
   readonly childId: string;
-  /** Where all it writes goes. */
+  /** The file for its output. */
   readonly logFile: EtcdLogFile;
 }
 
-/** A child that exists. */
+/** A child process that was started. */
 export interface SpawnedEtcd {
   /** Its pid. */
   readonly pid: number;
@@ -35,10 +35,11 @@ export interface SpawnedEtcd {
 
 /**
  * Starts `binary` in a session of its own, with an environment of its own, and
- * with its output in a file that the child alone keeps open.
+ * with its output in a file that only the child keeps open.
  *
- * Needs the permission to run `binary`, and none beyond that and the log. Where
- * it may not be read either, whoever allowed to run it has looked at it.
+ * It needs the permissions to run `binary` and to write the log, and no others.
+ * If it may not read `binary`, it relies on the thread that granted the
+ * permission to run it: that one has checked the file.
  *
  * @throws {KatError} if it cannot be started.
  */
@@ -53,11 +54,11 @@ export async function spawnEtcd(
       stdio: ["ignore", output.fd, output.fd],
       // Ctrl-C and a closed terminal reach only the agent.
       detached: true,
-      // Nothing is inherited: ETCD_… would be obeyed, NOTIFY_SOCKET answered.
+      // It inherits nothing: etcd obeys ETCD_…, and writes to NOTIFY_SOCKET.
       env: { ...etcdMarker({ dataDir, childId }) },
       cwd: "/",
     });
-    // Listened for before anything is awaited, or an early end would be missed.
+    // Registered before anything is awaited, or an early end would be missed.
     const exited = new Promise<EtcdExit>((resolve) => {
       child.once("exit", (code, signal) => resolve({ code, signal }));
     });
@@ -67,14 +68,14 @@ export async function spawnEtcd(
       return {
         pid,
         exited,
-        // Signalled through what stands for it here: Deno.kill() is for those
-        // who may run everything. It takes one signal for all that is needed.
+        // Not with Deno.kill(), which needs the permission to run every program.
+        // Node's child accepts one signal only, unless `killed` is reset.
         kill: (signal) => Object.assign(child, { killed: false }).kill(signal),
       };
     }
     const cause = await failed;
     throw new KatError(
-      `Cannot run ${JSON.stringify(binary)}: ${String(cause)}`,
+      `Cannot run ${JSON.stringify(binary)}: ${messageOf(cause)}`,
       { cause, hint: "Check the file and the directories above it" },
     );
   } finally {

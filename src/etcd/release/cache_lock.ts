@@ -1,5 +1,5 @@
 /**
- * One agent at a time changes the cache.
+ * A lock on the cache of releases, so that one agent at a time changes it.
  *
  * @module
  */
@@ -7,20 +7,20 @@
 import { systemClock } from "../../base/clock.ts";
 import { logger } from "../../base/log.ts";
 
-/** The pause between two tries, in milliseconds: what a second agent starts later by. */
+/** The pause between two attempts, in milliseconds; a second agent starts later by at most that. */
 const RETRY_MS = 200;
 
 /** Options of {@linkcode lockCache}. */
 export interface LockCacheOptions {
-  /** Ends the waiting; the promise then rejects with the signal's reason. */
+  /** Ends the wait; the promise then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Waits for the lock on a file, which is made if need be and never removed:
- * whoever removes a lock file can give the lock to two.
+ * Waits for the lock on a file, and makes the file if it is missing. The file
+ * is never removed: after a removal two agents could hold the lock at once.
  *
- * Disposing frees it. The kernel frees it when its holder dies.
+ * Disposing frees the lock. The kernel frees it when the process ends.
  */
 export async function lockCache(
   path: string,
@@ -29,10 +29,10 @@ export async function lockCache(
   signal?.throwIfAborted();
   const file = await Deno.open(path, { write: true, create: true });
   try {
-    // Asking again and again, because waiting in the kernel cannot be ended.
+    // It tries repeatedly, because a wait in the kernel cannot be cancelled.
     for (let tries = 0; !await file.tryLock(true); tries += 1) {
       if (tries === 0) {
-        logger("etcd").info("Waiting for another agent that fetches etcd", {
+        logger("etcd").info("Waiting for another agent that is fetching etcd", {
           lock: path,
         });
       }

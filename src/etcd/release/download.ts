@@ -1,5 +1,6 @@
 /**
- * One URL to one file, checked against its SHA-256 before it counts as there.
+ * Downloads one URL into one file, with pauses between attempts, and checks its
+ * SHA-256. The single request is left to `transfer`.
  *
  * @module
  */
@@ -19,11 +20,11 @@ import { Transfer } from "./transfer.ts";
 
 /** Options of {@linkcode download}. */
 export interface DownloadOptions {
-  /** The file to make; there must be none. */
+  /** The file to make; it must not exist yet. */
   readonly to: string;
   /** What the file's SHA-256 must be, in lowercase hex. */
   readonly sha256: string;
-  /** Told after every piece. */
+  /** Called after every piece. */
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
   /** Ends the download; the promise then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
@@ -33,7 +34,7 @@ export interface DownloadOptions {
 
 /**
  * Downloads `url` into a new file, which is on disk when the promise resolves.
- * If it rejects, the file is gone.
+ * If the promise rejects, the file has been removed.
  *
  * @throws {DownloadError} if the URL does not give the file with this SHA-256.
  * @throws {Error} as the file system says, if the file cannot be written.
@@ -47,7 +48,7 @@ export async function download(
     limits.totalMs,
     () =>
       new DownloadError(url, {
-        reason: `not done within ${limits.totalMs / 1000} s`,
+        reason: `it was not complete after ${limits.totalMs / 1000} s`,
         hint: NETWORK_HINT,
       }),
     [options.signal],
@@ -79,7 +80,7 @@ export async function download(
       if (fruitless >= limits.attempts || pauseMs > limits.maxPauseMs) {
         throw error;
       }
-      logger("etcd").debug("Trying the download again", {
+      logger("etcd").debug("The download is retried", {
         url: error.url,
         reason: error.reason,
         pauseMs: Math.round(pauseMs),

@@ -1,18 +1,19 @@
 /**
- * What went wrong with one URL, told apart by whether it is worth another try.
+ * The error of a download from one URL. It tells whether the same request may
+ * succeed a moment later.
  *
  * @module
  */
 
 import { KatError, messageOf } from "../../base/errors.ts";
 
-/** What to do when the other side was not reached, or was lost. */
+/** The hint when the server was not reached, or the connection broke. */
 export const NETWORK_HINT =
   "Check the network, name resolution, and HTTPS_PROXY and NO_PROXY";
 
 /** Options of {@linkcode DownloadError}. */
 export interface DownloadErrorOptions {
-  /** Why, as half a sentence: "the server answers 404 Not Found". */
+  /** The reason, as a clause: "the server answers 404 Not Found". */
   readonly reason: string;
   /** Whether the same request may succeed a moment later. @default {false} */
   readonly transient?: boolean;
@@ -24,19 +25,18 @@ export interface DownloadErrorOptions {
   readonly cause?: unknown;
 }
 
-/** A URL did not give the archive: the next attempt or the next URL may. */
+/** A URL did not give the archive; the next attempt or the next URL may. */
 export class DownloadError extends KatError {
-  /** The class, as printed. */
-  /** The URL, without what may be secret in it. */
+  /** The URL, without a user, a password or a query. */
   readonly url: string;
-  /** Why, as half a sentence. */
+  /** The reason, as a clause. */
   readonly reason: string;
   /** Whether the same request may succeed a moment later. */
   readonly transient: boolean;
   /** How long the server asks to wait, in milliseconds. */
   readonly retryAfterMs: number | undefined;
 
-  /** `url` did not give the archive. */
+  /** The error that `url` did not give the archive. */
   constructor(url: URL, options: DownloadErrorOptions) {
     super(`Cannot download "${shownUrl(url)}": ${options.reason}`, {
       hint: options.hint,
@@ -48,7 +48,7 @@ export class DownloadError extends KatError {
     this.retryAfterMs = options.retryAfterMs;
   }
 
-  /** What `fetch` threw: the network's trouble, so transient. */
+  /** The error for what `fetch` threw: a network failure, so transient. */
   static ofFetch(url: URL, error: unknown): DownloadError {
     const deepest = error instanceof Error && error.cause instanceof Error
       ? error.cause
@@ -62,12 +62,12 @@ export class DownloadError extends KatError {
   }
 }
 
-/** Returns a URL as logs and messages may show it: no user, password, query. */
+/** Returns a URL as logs and messages may show it: without user, password and query. */
 export function shownUrl(url: URL): string {
   return url.origin + url.pathname;
 }
 
-/** The network library's message names URLs whole, signatures in queries and all. */
+/** The network library's message contains whole URLs, also signatures in their queries. */
 function withoutUrls(message: string): string {
   return message
     .replace(/^error sending request[^:]*\([a-z]+:\/\/[^)]*\): /, "")

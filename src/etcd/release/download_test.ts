@@ -136,7 +136,10 @@ Deno.test("download() refuses a web page that comes with 200", async () => {
     send("200 OK", { "content-type": "text/html; charset=utf-8" }, "<html>")
   );
 
-  strictEqual(error?.reason, "a web page came instead of the archive");
+  strictEqual(
+    error?.reason,
+    "the server sent a web page instead of the archive",
+  );
   match(error?.hint ?? "", /captive portal/);
 });
 
@@ -345,7 +348,7 @@ Deno.test("download() ends at its total time when bytes trickle", async () => {
     }
   }, { limits: { totalMs: 300, stallMs: 10_000 } });
 
-  strictEqual(error?.reason, "not done within 0.3 s");
+  strictEqual(error?.reason, "it was not complete after 0.3 s");
 });
 
 Deno.test("download() refuses a file that is longer than a release", async () => {
@@ -358,7 +361,7 @@ Deno.test("download() refuses a file that is longer than a release", async () =>
   });
 
   for (const { error } of [said, unsaid]) {
-    match(error?.reason ?? "", /more than the 50000 bytes/);
+    match(error?.reason ?? "", /larger than 50000 bytes/);
   }
 });
 
@@ -400,7 +403,10 @@ Deno.test("download() tells what the portal sent when it is redirected to one", 
       : send("200 OK", { "content-type": "text/html" }, "<html>Log in</html>")
   );
 
-  strictEqual(error?.reason, "a web page came instead of the archive");
+  strictEqual(
+    error?.reason,
+    "the server sent a web page instead of the archive",
+  );
 });
 
 Deno.test("download() sends user and password to the host they are for, and no other", async () => {

@@ -1,5 +1,5 @@
 /**
- * etcd's programs on this machine, and asking them who they are.
+ * etcd's programs on this machine, and the version that they print.
  *
  * @module
  */
@@ -11,10 +11,10 @@ import { KatError, messageOf } from "../../base/errors.ts";
 import { type EtcdVersion, parseEtcdVersion } from "../etcd_version.ts";
 import { assertRunnable } from "./program_file.ts";
 
-/** Where etcd's programs were found: named by a setting, fetched before, fetched now, or on PATH. */
+/** Where etcd's programs come from: a setting, the cache, a download just now, or PATH. */
 export type EtcdSource = "setting" | "cache" | "download" | "path";
 
-/** etcd's programs, and what is known of them. Paths are absolute. */
+/** etcd's programs as absolute paths, with their version and origin. */
 export interface EtcdBinaries {
   /** The server. */
   readonly etcd: string;
@@ -24,18 +24,18 @@ export interface EtcdBinaries {
   readonly etcdutl?: string;
   /** The server's version. */
   readonly version: EtcdVersion;
-  /** Where they were found. */
+  /** Where they come from. */
   readonly source: EtcdSource;
 }
 
-/** The programs of a release, the server first; only the server is a must. */
+/** The programs of a release, the server first; only the server is required. */
 export const PROGRAMS = ["etcd", "etcdctl", "etcdutl"] as const;
 /** One of {@linkcode PROGRAMS}. */
 export type Program = typeof PROGRAMS[number];
 
-/** How long `etcd --version` may take, in milliseconds; it takes 30 on a slow machine. */
+/** How long `etcd --version` may take, in milliseconds; on a slow machine it takes 30. */
 const VERSION_MS = 15_000;
-/** Bytes that are read of what a program prints; etcd prints 100. */
+/** How many bytes of a program's output are kept; etcd prints 100. */
 const OUTPUT_BYTES = 4_096;
 
 /** Options of {@linkcode askVersion}. */
@@ -47,10 +47,11 @@ export interface AskVersionOptions {
 }
 
 /**
- * Runs `PATH --version`, with an empty environment, and reads its answer.
+ * Runs the program at `path` with `--version` and an empty environment, and
+ * reads what it prints.
  *
- * @throws {KatError} if it is no program for this machine, or does not answer
- * as etcd does.
+ * @throws {KatError} if it is not a program for this machine, or does not print
+ * a version of etcd.
  */
 export async function askVersion(
   path: string,
@@ -87,34 +88,37 @@ export async function askVersion(
       const said = escapeControls(stderr.trim().split("\n").at(-1) ?? "");
       throw refusal(path, `it ended with code ${status.code}: ${said}`);
     }
-    return parseEtcdVersion(stdout);
-  } catch (error) {
-    if (inTime.signal.aborted || !(error instanceof KatError)) throw error;
-    throw error.message.startsWith("Cannot run")
-      ? error
-      : refusal(path, error.message, error);
+    return versionIn(stdout, path);
   } finally {
     kill(child);
     await child.status;
   }
 }
 
-/** Adds to a server those of its companions that stand beside it. */
-export async function withCompanions(
+function versionIn(output: string, path: string): EtcdVersion {
+  try {
+    return parseEtcdVersion(output);
+  } catch (error) {
+    throw refusal(path, messageOf(error), error);
+  }
+}
+
+/** Adds to a server the other programs of etcd that are in the same directory. */
+export async function withOtherPrograms(
   etcd: string,
   found: Pick<EtcdBinaries, "version" | "source">,
 ): Promise<EtcdBinaries> {
-  const companions: { -readonly [Name in Program]?: string } = {};
+  const others: { -readonly [Name in Program]?: string } = {};
   for (const name of PROGRAMS) {
     const path = join(dirname(etcd), name);
     if (name !== "etcd" && await isExecutableFile(path)) {
-      companions[name] = path;
+      others[name] = path;
     }
   }
-  return { ...companions, etcd, ...found };
+  return { ...others, etcd, ...found };
 }
 
-/** Says whether there is a file that somebody may execute. */
+/** Whether `path` is a file with any execute permission. */
 export async function isExecutableFile(path: string): Promise<boolean> {
   try {
     const { isFile, mode } = await Deno.stat(path);
@@ -124,7 +128,7 @@ export async function isExecutableFile(path: string): Promise<boolean> {
   }
 }
 
-/** Reads a stream to its end, and keeps its beginning. */
+/** Reads a stream to its end, and returns its first bytes. */
 async function firstOf(stream: ReadableStream<Uint8Array>): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
@@ -146,7 +150,7 @@ function kill(child: Deno.ChildProcess): void {
 
 function refusal(path: string, reason: string, cause?: unknown): KatError {
   return new KatError(`Cannot run ${JSON.stringify(path)}: ${reason}`, {
-    hint: "Name an etcd for this machine with --etcd-binary",
+    hint: "Give an etcd for this machine with --etcd-binary",
     cause,
   });
 }

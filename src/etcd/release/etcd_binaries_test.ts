@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { fakeEtcd } from "../../../tests/fakes/etcd_archive.ts";
 import { tempDir } from "../../../tests/machine/temp_dir.ts";
 import { KatError } from "../../base/errors.ts";
-import { askVersion, withCompanions } from "./etcd_binaries.ts";
+import { askVersion, withOtherPrograms } from "./etcd_binaries.ts";
 
 async function program(path: string, text: string): Promise<string> {
   await Deno.writeTextFile(path, text, { mode: 0o755 });
@@ -103,14 +103,14 @@ Deno.test("askVersion() ends the program when its signal aborts", async () => {
   await rejects(asking, reason);
 });
 
-Deno.test("withCompanions() takes those programs that can be run", async () => {
+Deno.test("withOtherPrograms() takes those programs that can be run", async () => {
   await using dir = await tempDir();
   const etcd = await program(join(dir.path, "etcd"), fakeEtcd("3.4.23"));
   await program(join(dir.path, "etcdctl"), fakeEtcd("3.4.23"));
   await Deno.writeTextFile(join(dir.path, "etcdutl"), "no program");
   const version = await askVersion(etcd);
 
-  deepStrictEqual(await withCompanions(etcd, { version, source: "path" }), {
+  deepStrictEqual(await withOtherPrograms(etcd, { version, source: "path" }), {
     etcd,
     etcdctl: join(dir.path, "etcdctl"),
     version,

@@ -1,11 +1,9 @@
 /**
- * Releases that were fetched before: where they are, and whether they still
- * are what was fetched.
+ * The releases in the cache: where they are, and whether they are undamaged.
  *
  * Each has a directory with its programs and `manifest.json`, which holds the
- * checksum of the archive and of each program. This finds damage and mistakes.
- * It is no defence against someone who may write to the cache: they could
- * write a manifest, too.
+ * checksums of the archive and of each program. They find damage and mistakes,
+ * but no attack: a person who may write to the cache can write a manifest, too.
  *
  * @module
  */
@@ -19,9 +17,9 @@ import { type EtcdBinaries, type Program, PROGRAMS } from "./etcd_binaries.ts";
 import type { EtcdRelease } from "./etcd_release.ts";
 import { versionText } from "../etcd_version.ts";
 import { PartialFile } from "./partial_file.ts";
-import type { FileSeal } from "./unpack_archive.ts";
+import type { FileChecksum } from "./unpack_archive.ts";
 
-/** What the cache holds of a release. */
+/** Whether the cache holds a release, and in which state. */
 export type CacheState =
   | { readonly kind: "absent" }
   | { readonly kind: "damaged"; readonly reason: string }
@@ -40,32 +38,32 @@ export function releaseDirectory(
   return join(cacheRoot(cacheDir), `v${versionText(version)}-${platform}`);
 }
 
-const sealSchema = v.object({ size: v.number(), sha256: v.string() });
+const checksumSchema = v.object({ size: v.number(), sha256: v.string() });
 const manifestSchema = v.object({
   archiveSha256: v.string(),
   files: v.object({
-    etcd: sealSchema,
-    etcdctl: v.optional(sealSchema),
-    etcdutl: v.optional(sealSchema),
+    etcd: checksumSchema,
+    etcdctl: v.optional(checksumSchema),
+    etcdutl: v.optional(checksumSchema),
   }),
 });
 
 const MANIFEST = "manifest.json";
-/** A manifest has 500 bytes. */
+/** The most that is read of a manifest, which has 500 bytes. */
 const MAX_MANIFEST_BYTES = 64 * 1024;
 const READ_BYTES = 256 * 1024;
 
-/** Adds the manifest to programs that lie in `directory`, all on disk for good afterwards. */
-export async function sealRelease(
+/** Writes the manifest of the programs in `directory`, and makes all of it durable. */
+export async function writeManifest(
   directory: string,
-  { release, seals }: {
+  { release, checksums }: {
     readonly release: EtcdRelease;
-    readonly seals: ReadonlyMap<string, FileSeal>;
+    readonly checksums: ReadonlyMap<string, FileChecksum>;
   },
 ): Promise<void> {
   const manifest = {
     archiveSha256: release.sha256,
-    files: Object.fromEntries(seals),
+    files: Object.fromEntries(checksums),
   };
   const path = join(directory, MANIFEST);
   await using file = await PartialFile.create(path);
@@ -81,14 +79,14 @@ export async function sealRelease(
 export interface InspectReleaseOptions {
   /** Ends the reading; the promise then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
-  /** The programs to look at; the others are then not told of. @default {PROGRAMS} */
+  /** The programs to check; the result leaves out the others. @default {PROGRAMS} */
   readonly programs?: readonly Program[] | undefined;
 }
 
 /**
  * Reads every byte of a release in the cache and compares it with its manifest.
  *
- * @throws {Error} as the file system says, if the cache cannot be looked into.
+ * @throws {Error} as the file system says, if the cache cannot be read.
  */
 export async function inspectRelease(
   cacheDir: string,
@@ -109,10 +107,10 @@ export async function inspectRelease(
     }
     const paths: { -readonly [Name in Program]?: string } = {};
     for (const name of programs) {
-      const seal = manifest.files[name];
-      if (seal === undefined) continue;
+      const checksum = manifest.files[name];
+      if (checksum === undefined) continue;
       const path = join(directory, name);
-      const reason = await whyBroken(path, { ...seal, signal });
+      const reason = await damageOf(path, { ...checksum, signal });
       if (reason !== undefined) return damaged(`${name} ${reason}`);
       paths[name] = path;
     }
@@ -139,14 +137,14 @@ async function readManifest(
 ): Promise<v.InferOutput<typeof manifestSchema>> {
   const { isFile, size } = await Deno.lstat(path);
   if (!isFile || size > MAX_MANIFEST_BYTES) {
-    throw new Error(`${MANIFEST} is no manifest`);
+    throw new Error(`${MANIFEST} is not a manifest of kat-agent`);
   }
   return v.parse(manifestSchema, JSON.parse(await Deno.readTextFile(path)));
 }
 
-async function whyBroken(
+async function damageOf(
   path: string,
-  expected: FileSeal & InspectReleaseOptions,
+  expected: FileChecksum & InspectReleaseOptions,
 ): Promise<string | undefined> {
   const { isFile, size, mode } = await Deno.lstat(path);
   if (!isFile) return "is not a plain file";

@@ -1,5 +1,5 @@
 /**
- * The releases of etcd as their makers publish them: names, places, checksums.
+ * The releases of etcd as the project publishes them: names, URLs, checksums.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import {
   versionText,
 } from "../etcd_version.ts";
 
-/** A machine that etcd is published for, in etcd's own words. */
+/** A system and a processor that etcd is published for, as etcd names them. */
 export type EtcdPlatform =
   | "linux-amd64"
   | "linux-arm64"
@@ -30,7 +30,7 @@ export interface EtcdRelease {
   readonly sha256: string;
 }
 
-/** What an archive's name is made of. */
+/** The parts of an archive's name. */
 export type ReleaseName = Pick<EtcdRelease, "version" | "platform">;
 
 /** The archives of {@linkcode PINNED_ETCD_VERSION}, as SHA-256 in hex. */
@@ -45,7 +45,7 @@ const PINNED_SHA256: Readonly<Record<EtcdPlatform, string>> = {
     "fd154573a1f4c098c214d8233507d2766c43a164f7e339c0385aae71d9a1afaf",
 };
 
-/** Where releases come from, in the order in which they are tried. */
+/** The servers of the releases, tried in this order. */
 const OFFICIAL_BASES: readonly string[] = [
   "https://github.com/etcd-io/etcd/releases/download",
   "https://storage.googleapis.com/etcd",
@@ -60,18 +60,18 @@ const PLATFORMS: Readonly<Record<string, EtcdPlatform>> = {
 
 /** Options of {@linkcode etcdRelease}. */
 export interface EtcdReleaseOptions {
-  /** The version, as `3.6.14`; the pinned one unless said otherwise. */
+  /** The version, as `3.6.14`. @default {PINNED_ETCD_VERSION} */
   readonly version?: string | undefined;
   /** The archive's SHA-256 in hex; required where the version is not the pinned one. */
   readonly sha256?: string | undefined;
-  /** The machine; this one unless said otherwise. */
+  /** The machine. @default {this one} */
   readonly platform?: EtcdPlatform | undefined;
 }
 
 /**
- * Returns the etcd platform of a machine, by the names of `Deno.build`.
+ * Returns the etcd platform of a machine, whose names are those of `Deno.build`.
  *
- * @throws {KatError} if etcd is not published for it, or not with a known checksum.
+ * @throws {KatError} if etcd is not published for it.
  */
 export function platformOf(os: string, arch: string): EtcdPlatform {
   const platform = PLATFORMS[`${os}/${arch}`];
@@ -81,7 +81,7 @@ export function platformOf(os: string, arch: string): EtcdPlatform {
       {
         hint: os === "windows"
           ? "Run kat-agent on Linux, for example in WSL"
-          : "Name an etcd built for this machine with --etcd-binary",
+          : "Give an etcd for this machine with --etcd-binary",
       },
     );
   }
@@ -123,14 +123,14 @@ export function etcdRelease(options: EtcdReleaseOptions = {}): EtcdRelease {
     throw new KatError(
       `Cannot check etcd ${versionText(version)}: ${
         JSON.stringify(sha256)
-      } is no SHA-256`,
+      } is not a SHA-256`,
       { hint: "Set spec.etcd.sha256 to 64 hexadecimal digits" },
     );
   }
   return { version, platform, sha256 };
 }
 
-/** Returns what the archive's one directory is called, as `etcd-v3.6.14-linux-amd64`. */
+/** Returns the name of the directory in the archive, as `etcd-v3.6.14-linux-amd64`. */
 export function archiveDirectory({ version, platform }: ReleaseName): string {
   return `etcd-v${versionText(version)}-${platform}`;
 }
@@ -142,19 +142,19 @@ export function archiveName(release: ReleaseName): string {
 }
 
 /**
- * Returns where to try to fetch the archive, in order: the mirror alone where
- * there is one, else its makers' two places.
+ * Returns the URLs of the archive, in the order to try them: that of the mirror
+ * if there is one, else those of the official servers.
  *
- * @throws {KatError} if the mirror is no http or https URL.
+ * @throws {KatError} if the mirror is not an http or https URL.
  */
 export function archiveUrls(release: EtcdRelease, mirror?: string): URL[] {
   const bases = mirror === undefined ? OFFICIAL_BASES : [mirror];
   return bases.map((base) => {
     const url = URL.parse(base);
     if (url === null || !["http:", "https:"].includes(url.protocol)) {
-      // The text itself stays unsaid: it may hold a password.
+      // The message leaves the text out, as it may hold a password.
       throw new KatError(
-        "Cannot use the mirror in spec.etcd.mirror: it is no http or https URL",
+        "Cannot use the mirror in spec.etcd.mirror: it is not an http or https URL",
         { hint: "Give a URL like https://mirror.example.com/etcd" },
       );
     }

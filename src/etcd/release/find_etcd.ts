@@ -1,6 +1,6 @@
 /**
- * Which etcd the agent runs: the one that was named, else the release in the
- * cache, else a download, else what the machine has on PATH.
+ * Finds the etcd that the agent runs: the one that a setting names; else the
+ * release in the cache; else a download of it; else an etcd on PATH.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import {
   askVersion,
   type EtcdBinaries,
   isExecutableFile,
-  withCompanions,
+  withOtherPrograms,
 } from "./etcd_binaries.ts";
 import { cacheRoot, inspectRelease, releaseDirectory } from "./etcd_cache.ts";
 import {
@@ -24,16 +24,16 @@ import {
 } from "./etcd_release.ts";
 import { type EtcdVersion, supportOf, versionText } from "../etcd_version.ts";
 
-/** Where the path of a binary was set. */
+/** Where the path of the etcd was set. */
 export type BinaryOrigin = "flag" | "environment" | "config";
 
 /** Options of {@linkcode fetchEtcd}; version, checksum and machine are as in a release. */
 export interface FetchEtcdOptions extends EtcdReleaseOptions {
-  /** Where to download from instead of the official places. */
+  /** The URL to download from instead of the official servers. */
   readonly mirror?: string | undefined;
-  /** The cache, absolute; made if need be. */
+  /** The directory of the cache, absolute; made if it is missing. */
   readonly cacheDir: string;
-  /** Told after every piece of a download. */
+  /** Called after every piece of a download. */
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
   /** Ends the search; the promise then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
@@ -43,11 +43,11 @@ export interface FetchEtcdOptions extends EtcdReleaseOptions {
 
 /** Options of {@linkcode findEtcd}. */
 export interface FindEtcdOptions extends FetchEtcdOptions {
-  /** The etcd that was named; then no other is looked for. */
+  /** The path of the etcd that a setting names; no other is then used. */
   readonly binary?: string | undefined;
-  /** Where it was named, for messages. @default {"config"} */
+  /** Which setting names it, for messages. @default {"config"} */
   readonly binaryFrom?: BinaryOrigin | undefined;
-  /** The text of PATH. */
+  /** The value of PATH. */
   readonly path?: string | undefined;
 }
 
@@ -58,10 +58,9 @@ const ORIGIN_NAMES: Readonly<Record<BinaryOrigin, string>> = {
 };
 
 /**
- * Returns the etcd to run. The log says so if it is not the one that was
- * asked for, or outdated.
+ * Returns the etcd to run. The log tells if it comes from PATH, or is outdated.
  *
- * @throws {KatError} if there is none, with all that was tried and what to do.
+ * @throws {KatError} if there is none; the message lists all that was tried.
  */
 export async function findEtcd(
   options: FindEtcdOptions,
@@ -70,34 +69,39 @@ export async function findEtcd(
     return await namedEtcd(options.binary, options);
   }
   try {
-    return warnedOf(await cachedEtcd(options) ?? await fetchEtcd(options));
+    return warnIfOutdated(
+      await cachedEtcd(options) ?? await fetchEtcd(options),
+    );
   } catch (error) {
     if (!(error instanceof KatError)) throw error;
     const onPath = await etcdOnPath(options);
     if (onPath.binaries === undefined) {
       throw notFound(error, { rejected: onPath.rejected, options });
     }
-    logger("etcd").info("Using the etcd on PATH, as none could be fetched", {
-      etcd: onPath.binaries.etcd,
-      version: versionText(onPath.binaries.version),
-      reason: error.message,
-    });
-    return warnedOf(onPath.binaries);
+    logger("etcd").info(
+      "Using the etcd on PATH, because none could be fetched",
+      {
+        etcd: onPath.binaries.etcd,
+        version: versionText(onPath.binaries.version),
+        reason: error.message,
+      },
+    );
+    return warnIfOutdated(onPath.binaries);
   }
 }
 
 /**
- * Returns the release from the cache, downloading it first if need be; what
- * `kat-agent etcd fetch` does.
+ * Returns the release from the cache; downloads it first if it is not there.
+ * `kat-agent etcd fetch` does this.
  *
- * @throws {KatError} if it cannot be had; the cache then holds no part of it.
+ * @throws {KatError} if it cannot be installed; the cache then holds no part of it.
  */
 export async function fetchEtcd(
   options: FetchEtcdOptions,
 ): Promise<EtcdBinaries> {
   const { cacheDir, mirror, onProgress, signal, limits } = options;
   const release = etcdRelease(options);
-  // What downloads and unpacks is large, and seldom wanted.
+  // Loaded here, as the code to download and unpack is large and seldom needed.
   const { installEtcd } = await import("./install_etcd.ts");
   return await installEtcd({
     cacheDir,
@@ -110,8 +114,8 @@ export async function fetchEtcd(
 }
 
 /**
- * Says where the etcd will be found unless it has to be fetched first, without
- * looking at what is in the file; `undefined` if there is none.
+ * Returns the path that {@linkcode findEtcd} will probably return, without
+ * reading the file; `undefined` if etcd has to be fetched first.
  */
 export async function guessEtcd(
   { binary, cacheDir, ...options }: Pick<
@@ -127,12 +131,12 @@ export async function guessEtcd(
     );
     return await isExecutableFile(etcd) ? etcd : undefined;
   } catch {
-    // What is wrong with the settings is said by who looks for etcd.
+    // `findEtcd` reports what is wrong with the settings.
     return undefined;
   }
 }
 
-/** The release from the cache, if its server is there and whole; the agent runs no other program of it. */
+/** The release from the cache if its server is undamaged; the agent runs no other program of it. */
 async function cachedEtcd(
   options: FindEtcdOptions,
 ): Promise<EtcdBinaries | undefined> {
@@ -145,7 +149,7 @@ async function cachedEtcd(
     });
     return state.kind === "intact" ? state.binaries : undefined;
   } catch {
-    // Said, with what to do, by who would fetch it.
+    // `fetchEtcd` meets the same error and reports it.
     return undefined;
   }
 }
@@ -159,14 +163,14 @@ async function namedEtcd(
   try {
     const version = await askVersion(etcd, { signal });
     if (supportOf(version) === "unsupported") throw unsupported(etcd, version);
-    return warnedOf(
-      await withCompanions(etcd, { version, source: "setting" }),
+    return warnIfOutdated(
+      await withOtherPrograms(etcd, { version, source: "setting" }),
     );
   } catch (error) {
     if (!(error instanceof KatError)) throw error;
-    throw new KatError(`${error.message} (named by ${origin})`, {
+    throw new KatError(`${error.message} (set by ${origin})`, {
       hint:
-        `Correct ${origin}, or leave it out to have etcd ${PINNED_ETCD_VERSION} fetched`,
+        `Correct ${origin}, or leave it out: kat-agent then fetches etcd ${PINNED_ETCD_VERSION}`,
       cause: error,
     });
   }
@@ -182,7 +186,7 @@ function unsupported(etcd: string, version: EtcdVersion): KatError {
 
 interface PathResult {
   readonly binaries?: EtcdBinaries;
-  /** Those that are there but cannot be used, each with why. */
+  /** The etcds on PATH that cannot be used, each with the reason. */
   readonly rejected: readonly string[];
 }
 
@@ -190,7 +194,7 @@ async function etcdOnPath(
   { path = "", signal }: FindEtcdOptions,
 ): Promise<PathResult> {
   const rejected: string[] = [];
-  // A relative entry would mean whatever directory the agent was started in.
+  // A relative entry would depend on the directory the agent was started in.
   for (const directory of new Set(path.split(":").filter(isAbsolute))) {
     const etcd = join(directory, "etcd");
     if (!await isExecutableFile(etcd)) continue;
@@ -201,7 +205,7 @@ async function etcdOnPath(
       }
       return {
         rejected,
-        binaries: await withCompanions(etcd, { version, source: "path" }),
+        binaries: await withOtherPrograms(etcd, { version, source: "path" }),
       };
     } catch (error) {
       if (!(error instanceof KatError)) throw error;
@@ -222,19 +226,20 @@ function notFound(
     ? "no etcd on PATH"
     : rejected.join("; ");
   const hint =
-    `Name an etcd with --etcd-binary, a mirror with spec.etcd.mirror, or run "kat-agent etcd fetch" on a machine of the same kind with a network and copy ${
+    `Give an etcd with --etcd-binary, set spec.etcd.mirror to another server, or run "kat-agent etcd fetch" on a machine with a network and the same kind of processor, and copy its ${
       cacheRoot(options.cacheDir)
-    } from there`;
+    } to this one`;
   return new KatError(`${error.message}; ${onPath}`, {
     hint: error.hint === undefined ? hint : `${error.hint}. ${hint}`,
     cause: error,
   });
 }
 
-function warnedOf(binaries: EtcdBinaries): EtcdBinaries {
+/** Returns what it was given. */
+function warnIfOutdated(binaries: EtcdBinaries): EtcdBinaries {
   if (supportOf(binaries.version) === "outdated") {
-    logger("etcd").warning(
-      "This etcd is no longer maintained, use 3.5 or later",
+    logger("etcd").warn(
+      "This version of etcd is no longer maintained: use 3.5 or later",
       { etcd: binaries.etcd, version: versionText(binaries.version) },
     );
   }

@@ -97,9 +97,9 @@ Deno.test("findEtcd() refuses the one that was named, and says where that was", 
 
   for (
     const [binary, binaryFrom, says] of [
-      [missing, "flag", /no such file \(named by --etcd-binary\)$/],
-      [missing, "environment", /\(named by KAT_ETCD_BINARY\)$/],
-      [unsupported, "config", /3\.3\.27.*\(named by spec\.etcd\.binary\)$/],
+      [missing, "flag", /no such file \(set by --etcd-binary\)$/],
+      [missing, "environment", /\(set by KAT_ETCD_BINARY\)$/],
+      [unsupported, "config", /3\.3\.27.*\(set by spec\.etcd\.binary\)$/],
     ] as const
   ) {
     const error = await refusalOf({ ...here.options, binary, binaryFrom });

@@ -1,6 +1,6 @@
 /**
- * One GET, with its redirects followed by hand: each hop is checked, and
- * passwords stay with the host they are for.
+ * Sends one GET and follows its redirects itself: it checks each one, and sends
+ * a password only to the host that the URL names with it.
  *
  * Proxies from the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`,
  * `NO_PROXY`) are honoured by `fetch` itself.
@@ -12,25 +12,25 @@ import ipaddr from "ipaddr.js";
 import { abortable, Deadline } from "../../base/abortable.ts";
 import { DownloadError, NETWORK_HINT } from "./download_error.ts";
 
-/** Redirects that are followed before it counts as a loop. */
+/** How many redirects are followed; more count as a loop. */
 export const MAX_REDIRECTS = 5;
 
 /** Options of {@linkcode fetchFollowing}. */
 export interface FetchFollowingOptions {
-  /** Sent with every hop. */
+  /** The headers of every request. */
   readonly headers: Readonly<Record<string, string>>;
-  /** How long each hop may take to answer, in milliseconds. */
+  /** How long each server may take to answer, in milliseconds. */
   readonly answerMs: number;
-  /** Cuts the connection, also while the body is being read. */
+  /** Aborts the connection, also while the body is being read. */
   readonly connection: AbortSignal;
-  /** Ends the waiting for an answer. */
+  /** Ends the wait for an answer. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Returns the first answer that is no redirect; its body is not yet read.
+ * Returns the first answer that is not a redirect; its body is not read yet.
  *
- * @throws {DownloadError} if there is none in time, or a hop is refused.
+ * @throws {DownloadError} if none comes in time, or a redirect is refused.
  */
 export async function fetchFollowing(
   url: URL,
@@ -75,9 +75,9 @@ function refused(url: URL, reason: string): DownloadError {
   return new DownloadError(url, { reason, hint: PORTAL_HINT });
 }
 
-/** What to do when something else than the server seems to answer. */
+/** The hint when the answer seems to come from another program than the server. */
 export const PORTAL_HINT =
-  "A captive portal or a proxy may answer instead of the server: open the URL in a browser on this machine";
+  "A proxy or a captive portal (the login page of a network) may answer instead of the server: open the URL in a browser on this machine";
 
 /** Returns why a redirect is not followed, or `undefined` if it is. */
 export function redirectRefusal(from: URL, to: URL): string | undefined {
@@ -87,14 +87,14 @@ export function redirectRefusal(from: URL, to: URL): string | undefined {
   if (from.protocol === "https:" && to.protocol === "http:") {
     return "a redirect from https to http";
   }
-  // A public server has no business with what only this machine can reach.
+  // A public server must not make this machine send requests to itself.
   if (isOfThisMachine(to.hostname) && !isOfThisMachine(from.hostname)) {
     return `a redirect to ${to.hostname}`;
   }
   return undefined;
 }
 
-/** Loopback and link-local addresses, the latter also those of a cloud's metadata service. */
+/** Whether only this machine reaches the host: loopback, and link-local addresses as of a cloud's metadata service. */
 function isOfThisMachine(hostname: string): boolean {
   const address = hostname.replace(/^\[(.*)\]$/, "$1");
   if (!ipaddr.isValid(address)) return /(^|\.)localhost\.?$/.test(hostname);
@@ -129,7 +129,7 @@ async function answer(
   }
 }
 
-/** The `Authorization` header for a URL that holds a user's name, else nothing. */
+/** The `Authorization` header for a URL with a user's name; `undefined` without one. */
 function basicAuthorization(url: URL): string | undefined {
   if (url.username === "") return undefined;
   const pair = [url.username, url.password].map(decoded).join(":");

@@ -1,10 +1,10 @@
 /**
- * Brings a release of etcd into the cache: whole, checked and durable, or not
- * at all.
+ * Installs a release of etcd in the cache: whole, checked and durable, or not at
+ * all.
  *
- * Everything is made under a temporary name beside the final one. Only what
- * came out of an archive with the right SHA-256, and says that it is the right
- * version, is made executable and gets its final name.
+ * It works in a temporary directory beside the final one. Only a program from an
+ * archive with the right SHA-256 is made executable, and only if it prints the
+ * right version, the directory gets its final name.
  *
  * @module
  */
@@ -22,7 +22,7 @@ import {
   cacheRoot,
   inspectRelease,
   releaseDirectory,
-  sealRelease,
+  writeManifest,
 } from "./etcd_cache.ts";
 import {
   archiveDirectory,
@@ -34,13 +34,13 @@ import { unpackArchive } from "./unpack_archive.ts";
 
 /** Options of {@linkcode installEtcd}. */
 export interface InstallEtcdOptions {
-  /** The cache, absolute; made if need be. */
+  /** The directory of the cache, absolute; made if it is missing. */
   readonly cacheDir: string;
-  /** What to install. */
+  /** The release to install. */
   readonly release: EtcdRelease;
-  /** Where its archive is, in the order in which to try. */
+  /** The URLs of its archive, tried in this order. */
   readonly urls: readonly URL[];
-  /** Told after every piece of the archive. */
+  /** Called after every piece of the archive. */
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
   /** Ends the work; the promise then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
@@ -48,14 +48,14 @@ export interface InstallEtcdOptions {
   readonly limits?: Partial<DownloadLimits> | undefined;
 }
 
-/** What temporary directories begin with; nothing else in the cache does. */
+/** The prefix of temporary directories; no other name in the cache has it. */
 const TEMPORARY_PREFIX = ".new-";
 
 /**
- * Returns the release from the cache, downloading it first if it is not there
- * or damaged. Several agents may do so at once: one downloads, the others wait.
+ * Returns the release from the cache; downloads it first if it is missing there
+ * or damaged. If several agents do so at once, one downloads and the others wait.
  *
- * @throws {KatError} if it cannot be had; the cache then holds no part of it.
+ * @throws {KatError} if it cannot be installed; the cache then holds no part of it.
  */
 export async function installEtcd(
   options: InstallEtcdOptions,
@@ -80,20 +80,20 @@ export async function installEtcd(
       `Cannot keep etcd in "${root}": ${messageOf(error)}`,
       {
         hint:
-          "Make sure that this directory can be written and has 100 MB to spare",
+          "Make that directory writable for kat-agent, and see that its disk has 100 MB free",
         cause: error,
       },
     );
   }
 }
 
-/** What is damaged stays where it is until there is something better, and is never run. */
+/** Installs the release anew. The damaged one stays until that is done, and is never run. */
 async function replaceDamaged(
   reason: string,
   options: InstallEtcdOptions,
 ): Promise<EtcdBinaries> {
   const directory = releaseDirectory(options.cacheDir, options.release);
-  logger("etcd").warning("Replacing the damaged etcd in the cache", {
+  logger("etcd").warn("Replacing the damaged etcd in the cache", {
     directory,
     reason,
   });
@@ -102,13 +102,13 @@ async function replaceDamaged(
   } catch (error) {
     if (!(error instanceof KatError)) throw error;
     throw new KatError(
-      `${error.message}; the one in "${directory}" is damaged: ${reason}`,
+      `${error.message}; the etcd in the cache, "${directory}", is damaged: ${reason}`,
       { hint: error.hint, cause: error },
     );
   }
 }
 
-/** Downloads, unpacks, checks, renames. To be called under the lock. */
+/** Downloads, unpacks, checks and renames; the caller holds the lock. */
 async function install(options: InstallEtcdOptions): Promise<EtcdBinaries> {
   const { cacheDir, release, signal } = options;
   const root = cacheRoot(cacheDir);
@@ -121,37 +121,40 @@ async function install(options: InstallEtcdOptions): Promise<EtcdBinaries> {
     await downloadFromFirst(archive, options);
     const made = join(temporary, "release");
     await Deno.mkdir(made, { mode: 0o755 });
-    const seals = await unpackArchive(archive, {
+    const checksums = await unpackArchive(archive, {
       directory: archiveDirectory(release),
       names: PROGRAMS,
       into: made,
       signal,
     });
-    if (!seals.has("etcd")) throw unusable(release, "there is no etcd in it");
-    for (const name of seals.keys()) await makeExecutable(join(made, name));
+    if (!checksums.has("etcd")) throw unusable(release, "it holds no etcd");
+    for (const name of checksums.keys()) await makeExecutable(join(made, name));
     await assertVersion(join(made, "etcd"), options);
-    await sealRelease(made, { release, seals });
+    await writeManifest(made, { release, checksums });
     await replaceDirectory(releaseDirectory(cacheDir, release), {
       by: made,
       old: join(temporary, "old"),
     });
     await syncDirectory(root);
   } finally {
-    // What cannot be removed now is removed by the next who takes the lock.
+    // If this fails, the next agent that holds the lock removes it.
     await Deno.remove(temporary, { recursive: true }).catch(() => {});
   }
   const state = await inspectRelease(cacheDir, release, { signal });
   if (state.kind !== "intact") {
-    const reason = state.kind === "damaged" ? state.reason : "it is gone";
+    const reason = state.kind === "damaged" ? state.reason : "it is missing";
     throw new KatError(
       `Cannot keep etcd in "${root}": right after it was written, ${reason}`,
-      { hint: "Check the disk, and whether another program changes the cache" },
+      {
+        hint:
+          "Check the disk, and whether another program changes that directory",
+      },
     );
   }
   return { ...state.binaries, source: "download" };
 }
 
-/** Tries one place after the other. */
+/** Tries one URL after the other. */
 async function downloadFromFirst(
   archive: string,
   { release, urls, onProgress, signal, limits }: InstallEtcdOptions,
@@ -173,7 +176,7 @@ async function downloadFromFirst(
     } catch (error) {
       if (!(error instanceof DownloadError)) throw error;
       failures.push(error);
-      log.debug("Could not fetch etcd from here", {
+      log.debug("Cannot fetch etcd from this URL", {
         url: error.url,
         reason: error.reason,
       });
@@ -208,7 +211,7 @@ async function assertVersion(
   }
 }
 
-/** A directory cannot be renamed onto another, so the old one steps aside first. */
+/** Renames a directory; the old one is moved away first, as a rename cannot replace a directory. */
 async function replaceDirectory(
   directory: string,
   { by, old }: { readonly by: string; readonly old: string },
@@ -219,7 +222,7 @@ async function replaceDirectory(
   await Deno.rename(by, directory);
 }
 
-/** Removes what interrupted runs left. To be called under the lock: others' work looks the same. */
+/** Removes what interrupted agents left; the caller holds the lock, so that no agent works there. */
 async function removeLeftovers(root: string): Promise<void> {
   for await (const { name } of Deno.readDir(root)) {
     if (name.startsWith(TEMPORARY_PREFIX)) {
@@ -234,18 +237,16 @@ function unusable(
   cause?: unknown,
 ): KatError {
   return new KatError(
-    `Cannot use ${
-      archiveName(release)
-    }, although its SHA-256 is right: ${reason}`,
+    `Cannot use ${archiveName(release)}: its SHA-256 is right, but ${reason}`,
     {
       hint:
-        "Check that spec.etcd.version and spec.etcd.sha256 are those of one archive for this machine",
+        "Check that spec.etcd.version and spec.etcd.sha256 belong to the same archive for this machine",
       cause,
     },
   );
 }
 
-/** Errors of the operating system carry its number for them, whatever their class. */
+/** Whether the operating system reported the error: its number is in the message, whatever the class. */
 function isOfFileSystem(error: unknown): boolean {
   return error instanceof Error && !(error instanceof KatError) &&
     /\(os error \d+\)/.test(error.message);

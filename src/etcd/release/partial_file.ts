@@ -1,12 +1,12 @@
 /**
- * A file that grows, and knows its SHA-256 at every moment.
+ * A file that is being written, with the SHA-256 of what it holds so far.
  *
  * @module
  */
 
 import { createHash, type Hash } from "node:crypto";
 
-/** A new file that is removed when disposed, unless it was kept. */
+/** A new file; disposing removes it, unless {@linkcode PartialFile.keep} was called. */
 export class PartialFile implements AsyncDisposable {
   readonly #path: string;
   readonly #file: Deno.FsFile;
@@ -19,7 +19,7 @@ export class PartialFile implements AsyncDisposable {
     this.#file = file;
   }
 
-  /** Makes an empty file, mode 0600, where there must be none. */
+  /** Makes an empty file with mode 0600; it must not exist yet. */
   static async create(path: string): Promise<PartialFile> {
     const file = await Deno.open(path, {
       write: true,
@@ -49,7 +49,7 @@ export class PartialFile implements AsyncDisposable {
     this.#size += piece.length;
   }
 
-  /** Throws everything away that was written. */
+  /** Empties the file, to begin again. */
   async restart(): Promise<void> {
     await this.#file.truncate(0);
     await this.#file.seek(0, Deno.SeekMode.Start);
@@ -57,7 +57,7 @@ export class PartialFile implements AsyncDisposable {
     this.#size = 0;
   }
 
-  /** Puts it on disk for good. */
+  /** Makes the content durable, and keeps the file when this is disposed. */
   async keep(): Promise<void> {
     await this.#file.sync();
     this.#kept = true;

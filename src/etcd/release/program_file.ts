@@ -1,13 +1,13 @@
 /**
- * Whether a file can be run here at all, seen from its first bytes.
+ * Checks from the first bytes of a file whether this machine can run it.
  *
- * Asking the kernel is not enough: a file it refuses, such as a program for
- * another processor, is handed to the shell, which runs it as a script.
+ * The kernel's refusal is not enough: a file that the kernel refuses, such as a
+ * program for another processor, is then run by the shell as a script.
  *
  * @module
  */
 
-import { KatError } from "../../base/errors.ts";
+import { KatError, messageOf } from "../../base/errors.ts";
 
 const MACHINES: Readonly<Record<number, string>> = {
   0x3e: "x86_64",
@@ -15,13 +15,13 @@ const MACHINES: Readonly<Record<number, string>> = {
 };
 /** Mach-O for one processor, and for several. */
 const MACH_O: readonly number[] = [0xcffaedfe, 0xcafebabe];
-/** As far as an ELF header's e_machine. */
+/** The bytes of an ELF header up to and with e_machine. */
 const HEADER_BYTES = 20;
 
 /**
- * Refuses what is no program for this machine. Scripts are let through: one
- * that starts etcd must replace itself (`exec etcd "$@"`), or stopping it
- * would not stop etcd.
+ * Refuses a file that is not a program for this machine. A script passes. If it
+ * starts etcd, it must replace itself (`exec etcd "$@"`): otherwise stopping
+ * the script would not stop etcd.
  *
  * @throws {KatError} if the file is missing, not a file, not executable, or
  * made for another system.
@@ -42,14 +42,15 @@ export async function assertRunnable(path: string): Promise<void> {
       ? "there is no such file"
       : error instanceof Deno.errors.PermissionDenied
       ? "no permission to read it"
-      : String(error);
+      : messageOf(error);
     throw refusal(path, why, undefined, error);
   }
-  const why = whyForeign(header);
+  const why = foreignReason(header);
   if (why !== undefined) throw refusal(path, why);
 }
 
-function whyForeign(header: DataView): string | undefined {
+/** Why this machine cannot run a file that begins so; `undefined` if it can. */
+function foreignReason(header: DataView): string | undefined {
   if (header.getUint16(0) === 0x2321) return undefined; // "#!"
   const magic = header.getUint32(0);
   const { os, arch } = Deno.build;
@@ -71,7 +72,7 @@ function refusal(
   path: string,
   why: string,
   hint =
-    "Name another with --etcd-binary, or leave it out to have etcd fetched",
+    "Give another etcd with --etcd-binary, or leave it out: kat-agent then fetches etcd",
   cause?: unknown,
 ): KatError {
   return new KatError(`Cannot run ${JSON.stringify(path)}: ${why}`, {

@@ -1,6 +1,6 @@
 /**
- * Shows people how far a download is: a bar on a terminal, now and then a log
- * line elsewhere.
+ * Shows the progress of a download: as a bar on a terminal, else as a log line
+ * every few seconds.
  *
  * @module
  */
@@ -11,39 +11,40 @@ import type { DownloadProgress } from "./download_limits.ts";
 
 /** Options of {@linkcode showProgress}. */
 export interface ShowProgressOptions {
-  /** Writes to the terminal; absent where there is none, then the log tells. */
+  /** Writes to the terminal; absent if there is none, then the log tells. */
   readonly write?: ((text: string) => void) | undefined;
-  /** How wide the terminal is. @default {80} */
+  /** The width of the terminal. @default {80} */
   readonly columns?: number | undefined;
   /** For tests. */
   readonly clock?: Clock | undefined;
 }
 
-/** Something to show a download on. */
+/** What shows a download. */
 export interface ProgressView extends Disposable {
-  /** Shows how far it is. Cheap: may be called for every piece. */
+  /** Shows the progress; fast enough to be called for every piece. */
   readonly update: (progress: DownloadProgress) => void;
 }
 
 /** The bar is drawn 10 times a second at most. */
 const BAR_EVERY_MS = 100;
-/** A log line comes at least this often while bytes come, in milliseconds… */
+/** While bytes come, a log line follows after this time, in milliseconds. */
 const LINE_EVERY_MS = 5_000;
-/** …and with every such part of the whole. */
+/** A log line also follows after this part of the whole. */
 const LINE_EVERY_PERCENT = 10;
+/** The most cells of the bar. */
 const MAX_BAR = 40;
-/** What stands beside the bar: "etcd  ", brackets, " 100 %  24.0 of 24.0 MB". */
+/** The width of the text beside the bar: "etcd  ", brackets, " 100 %  24.0 of 24.0 MB". */
 const BESIDE_BAR = 32;
 const CLEAR_LINE = "\r\x1b[K";
 
-/** Starts to show a download; disposing takes the bar off the terminal. */
+/** Starts to show a download; disposing removes the bar from the terminal. */
 export function showProgress(
   { write, columns = 80, clock = systemClock }: ShowProgressOptions = {},
 ): ProgressView {
   return write === undefined ? lines(clock) : bar(write, { columns, clock });
 }
 
-/** How far a download is, in a few words. */
+/** The progress in a few words, for systemd's status line. */
 export function progressText(
   { receivedBytes, totalBytes }: DownloadProgress,
 ): string {
@@ -99,9 +100,9 @@ function lines(clock: Clock): ProgressView {
       const percent = totalBytes
         ? Math.floor(receivedBytes / totalBytes * 100)
         : undefined;
-      const isNews = percent !== undefined &&
+      const isFurther = percent !== undefined &&
         percent >= saidPercent + LINE_EVERY_PERCENT;
-      if (!isNews && nowMs - saidMs < LINE_EVERY_MS) return;
+      if (!isFurther && nowMs - saidMs < LINE_EVERY_MS) return;
       saidMs = nowMs;
       saidPercent = (percent ?? 0) - (percent ?? 0) % LINE_EVERY_PERCENT;
       log.info("Still fetching etcd", {

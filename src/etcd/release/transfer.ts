@@ -1,9 +1,10 @@
 /**
- * The requests that bring one file, one after the other until it is whole.
+ * The requests that fetch one file, one after the other. When to try again is
+ * left to `download`.
  *
- * Nothing here trusts the other side: time, size and redirects have bounds,
- * and an interrupted transfer goes on where it stopped only if the server
- * proves that it still has the same file.
+ * The server is not trusted: time, size and redirects have bounds, and an
+ * interrupted transfer continues where it stopped only if the server's tag
+ * shows that it still has the same file.
  *
  * @module
  */
@@ -17,43 +18,50 @@ import {
 import type { DownloadLimits, DownloadProgress } from "./download_limits.ts";
 import { fetchFollowing, PORTAL_HINT } from "./follow_redirects.ts";
 import type { PartialFile } from "./partial_file.ts";
+import {
+  contentRange,
+  lengthOf,
+  retryAfterMs,
+  strongEtag,
+} from "./response_headers.ts";
 
 /** Options of {@linkcode Transfer}. */
 export interface TransferOptions {
-  /** Where the bytes go. */
+  /** The file that the bytes are written to. */
   readonly file: PartialFile;
-  /** What the file's SHA-256 must be in the end, in lowercase hex. */
+  /** The SHA-256 that the whole file must have, in lowercase hex. */
   readonly sha256: string;
   /** Bounds of size and time. */
   readonly limits: DownloadLimits;
-  /** Told after every piece. */
+  /** Called after every piece. */
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
 }
 
-/** What attempts at the same file know of each other. */
+/** The transfer of one file, over all its attempts. */
 export class Transfer {
   readonly #url: URL;
   readonly #options: TransferOptions;
-  /** Names the very bytes that the file holds so far. */
+  /** The server's tag for the bytes that the file holds so far. */
   #etag: string | undefined;
-  /** Whether the file is made of the bodies of several answers. */
+  /** Whether the file holds the bodies of several answers. */
   #pieced = false;
 
-  /** A transfer of `url` that has not begun. */
+  /** The transfer of `url`; nothing is sent yet. */
   constructor(url: URL, options: TransferOptions) {
     this.#url = url;
     this.#options = options;
   }
 
   /**
-   * One request to the end of its body; the file then has the right SHA-256.
+   * Sends one request and reads its body to the end; the file then has the
+   * right SHA-256.
    *
-   * @throws {DownloadError} if not; a transient one leaves in the file what a
-   * further attempt can go on from.
+   * @throws {DownloadError} if it has not; after a transient one the next attempt
+   * can continue with what the file holds.
    */
   async attempt(signal: AbortSignal): Promise<void> {
     const { file, limits } = this.#options;
-    // Compressed on the way, a body has neither its length nor its hash.
+    // A compressed body would have another length and another hash.
     const headers: Record<string, string> = { "accept-encoding": "identity" };
     if (file.size > 0 && this.#etag !== undefined) {
       headers["range"] = `bytes=${file.size}-`;
@@ -75,7 +83,7 @@ export class Transfer {
     }
   }
 
-  /** Decides from status and headers where the body belongs; returns how long the file will be. */
+  /** Decides from status and headers whether the body begins or continues the file; returns the length of the whole. */
   async #begin(response: Response): Promise<number | undefined> {
     const { file, limits } = this.#options;
     const etag = strongEtag(response);
@@ -84,9 +92,12 @@ export class Transfer {
       const range = contentRange(response);
       if (range?.first !== file.size) {
         this.#etag = undefined;
-        throw this.#error("the server sends another part than asked for", {
-          transient: true,
-        });
+        throw this.#error(
+          "the server sent another part than the one asked for",
+          {
+            transient: true,
+          },
+        );
       }
       totalBytes = range.totalBytes;
       this.#pieced = true;
@@ -99,7 +110,7 @@ export class Transfer {
       throw this.#statusError(response);
     } else {
       if (/^text\/html\b/i.test(response.headers.get("content-type") ?? "")) {
-        throw this.#error("a web page came instead of the archive", {
+        throw this.#error("the server sent a web page instead of the archive", {
           hint: PORTAL_HINT,
         });
       }
@@ -139,7 +150,7 @@ export class Transfer {
     using inTime = new Deadline(
       stallMs,
       () =>
-        this.#error(`nothing came for ${stallMs / 1000} s`, {
+        this.#error(`no data came for ${stallMs / 1000} s`, {
           transient: true,
           hint: NETWORK_HINT,
         }),
@@ -168,21 +179,22 @@ export class Transfer {
     }
     const found = file.sha256();
     if (found === sha256) return;
-    // Pieces that do not fit together are no proof that the whole is wrong.
+    // If the parts came in several answers, they may not fit together: another
+    // attempt fetches the whole file.
     this.#etag = undefined;
     throw this.#error(
       `the ${file.size} bytes that came have SHA-256 ${found}, not ${sha256}`,
       {
         transient: this.#pieced,
         hint:
-          "The download was cut short or changed on the way, or spec.etcd.sha256 is not for this version and machine",
+          "Either the file was changed on its way here, or spec.etcd.sha256 belongs to another version or machine",
       },
     );
   }
 
   #tooLong(): DownloadError {
     return this.#error(
-      `more than the ${this.#options.limits.maxBytes} bytes that a release may have`,
+      `the file is larger than ${this.#options.limits.maxBytes} bytes, and no release is`,
     );
   }
 
@@ -198,7 +210,9 @@ export class Transfer {
       transient,
       retryAfterMs: waitMs,
       hint: STATUS_HINTS[status] ??
-        (transient ? "Try again later, or name a mirror" : undefined),
+        (transient
+          ? "Try again later, or set spec.etcd.mirror to another server"
+          : undefined),
     });
   }
 
@@ -211,39 +225,8 @@ export class Transfer {
 }
 
 const STATUS_HINTS: Readonly<Record<number, string>> = {
-  401: "Put user and password into spec.etcd.mirror",
-  403: "Ask whoever runs the server or the proxy to allow it",
+  401: "Put the user and the password into spec.etcd.mirror",
+  403: "Ask the administrator of the server or of the proxy to allow it",
   404: "Check spec.etcd.version and spec.etcd.mirror",
-  407: "Put user and password into HTTPS_PROXY",
+  407: "Put the user and the password into HTTPS_PROXY",
 };
-
-/** A weak tag names a meaning, not bytes: no ground to glue two halves together. */
-function strongEtag(response: Response): string | undefined {
-  const etag = response.headers.get("etag");
-  return etag === null || etag.startsWith("W/") ? undefined : etag;
-}
-
-function lengthOf(text: string | null): number | undefined {
-  return text !== null && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
-}
-
-function contentRange(
-  response: Response,
-): { readonly first: number; readonly totalBytes: number } | undefined {
-  const text = response.headers.get("content-range") ?? "";
-  const [, first, total] = /^bytes (\d{1,15})-\d+\/(\d{1,15})$/.exec(text) ??
-    [];
-  return first === undefined || total === undefined
-    ? undefined
-    : { first: Number(first), totalBytes: Number(total) };
-}
-
-/** `Retry-After` holds seconds or a date. */
-function retryAfterMs(response: Response): number | undefined {
-  const text = response.headers.get("retry-after");
-  if (text === null) return undefined;
-  const seconds = lengthOf(text);
-  if (seconds !== undefined) return seconds * 1000;
-  const date = Date.parse(text);
-  return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now());
-}

@@ -144,7 +144,7 @@ for (const extension of EXTENSIONS) {
     ]);
 
     ok(error instanceof KatError);
-    ok(/there twice/.test(error.message), error.message);
+    ok(/it holds etcd twice/.test(error.message), error.message);
   });
 
   Deno.test(`unpackArchive() stops at the limit of bytes in a .${extension}`, async () => {

@@ -25,7 +25,7 @@ import type {
   EtcdClient,
   MemberStream,
 } from "../../etcd/client/etcd_client.ts";
-import { EMPTY_READ } from "../../etcd/client/etcd_maintenance.ts";
+import { EMPTY_READ } from "../../etcd/client/store_position.ts";
 import { idempotent } from "./etcd_errors.ts";
 import type { KeepAlive } from "../leadership/lease.ts";
 import { StoreUnavailableError } from "../state_store.ts";

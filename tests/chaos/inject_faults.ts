@@ -1,6 +1,6 @@
 /**
- * The faults of a run, one after the other and now and then two at once, each
- * written down with its proof.
+ * Injects the faults of a run, one after the other and sometimes two at once,
+ * and records each with its proof.
  *
  * @module
  */
@@ -23,21 +23,22 @@ import { monotonicNs } from "../history/monotonic_clock.ts";
 import { NETWORK_FAULTS } from "./network_faults.ts";
 import { NEEDS_MEMBER, PROCESS_FAULTS } from "./process_faults.ts";
 
-/** Options of {@linkcode runStorm}. */
-export interface StormOptions extends Omit<FaultContext, "node" | "candidate"> {
+/** Options of {@linkcode injectFaults}. */
+export interface InjectionOptions
+  extends Omit<FaultContext, "node" | "candidate"> {
   /** How many faults there are at least. */
   readonly faults: number;
   /** How long they go on at least, in milliseconds. */
   readonly ms: number;
-  /** How long it is calm after each, on average, in milliseconds. */
+  /** The pause after each, on average, in milliseconds. */
   readonly calmMs: number;
   /** Told of faults and of moments without any. */
   readonly append: (record: HistoryRecord) => void;
-  /** Told in words how it goes. */
+  /** Told of the progress, for people. */
   readonly log: (line: string) => void;
-  /** Told of what should not have happened. */
+  /** Told of what no fault explains. */
   readonly incident: (line: string) => void;
-  /** Ends the storm early. */
+  /** Ends the injection early. */
   readonly signal: AbortSignal;
 }
 
@@ -49,8 +50,8 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   ...ADMIN_FAULTS,
 ];
 
-/** How long the cluster may take to be whole again after a fault, in milliseconds. */
-export function healingBoundMs(
+/** How long the cluster may take to recover from a fault, in milliseconds. */
+export function recoveryBoundMs(
   { cluster, leaseMs }: Pick<FaultContext, "cluster" | "leaseMs">,
 ): number {
   // A member that ends again and again is started after 30 s at the latest;
@@ -58,12 +59,12 @@ export function healingBoundMs(
   return leaseMs + (cluster.members === 1 ? 45_000 : 15_000);
 }
 
-/** How long every member may take to answer again before no further fault is done. */
-const WHOLE_MS = 90_000;
+/** The most time for every member to answer again before the next fault. */
+const RECOVERED_MS = 90_000;
 
-/** Does faults until there were enough. Resolves with the kinds that could not be done, and why. */
-export async function runStorm(
-  options: StormOptions,
+/** Injects faults until there were enough. Resolves with the kinds that cannot be injected here, and why. */
+export async function injectFaults(
+  options: InjectionOptions,
 ): Promise<ReadonlyMap<string, string>> {
   const { cluster, random, signal } = options;
   const missing = new Map<string, string>();
@@ -86,30 +87,30 @@ export async function runStorm(
       : undefined;
     deck = deck.filter((kind) => kind !== second);
     const both = second === undefined ? [first] : [first, second];
-    await strike(both, options);
+    await injectAndRecover(both, options);
     count += both.length;
-    // Agents keep what they have; candidates resign, and do what leaders do.
+    // Agents do not resign by themselves; candidates do, and write as leaders.
     if (random.chance(AGENT_SHARE) && await agentLeads(options)) {
-      await strike([STOP_AGENT], options, { leader: true });
+      await injectAndRecover([STOP_AGENT], options, { leader: true });
       count++;
     }
   }
-  // Whoever brings the store along is there first each time it comes back, until
-  // the others have had time to stand in line.
+  // An agent that runs the store is the first to campaign each time the store is
+  // back, until the candidates have had time to queue.
   const patient = { ...options, calmMs: CLOSING_CALM_MS };
   for (const kind of CLOSING) {
     for (let stops = 0; stops < MOST_STOPS; stops++) {
       if (signal.aborted || !await agentLeads(options)) break;
-      await strike([STOP_AGENT], patient, { leader: true });
+      await injectAndRecover([STOP_AGENT], patient, { leader: true });
     }
-    await strike([kind], options, { leader: true });
+    await injectAndRecover([kind], options, { leader: true });
   }
   return missing;
 }
 
 /** How often a leading agent is told to stop after a fault. */
 const AGENT_SHARE = 0.3;
-/** How long it is calm, on average, after an agent was stopped for a candidate to lead, in milliseconds. */
+/** The pause, on average, after an agent was stopped so that a candidate leads, in milliseconds. */
 const CLOSING_CALM_MS = 3_000;
 /** After so many stops the run goes on, and is void if no candidate ever led. */
 const MOST_STOPS = 10;
@@ -126,15 +127,17 @@ function kindNamed(wanted: string): FaultKind {
   return kind;
 }
 
-async function agentLeads({ cluster, store }: StormOptions): Promise<boolean> {
+async function agentLeads(
+  { cluster, store }: InjectionOptions,
+): Promise<boolean> {
   const leader = await store.getLeader().catch(() => undefined);
   return cluster.nodes.some(({ name }) => name === leader);
 }
 
-/** One or two faults at once, and the healing. */
-async function strike(
+/** Injects one or two faults at once, and waits for the recovery. */
+async function injectAndRecover(
   kinds: readonly FaultKind[],
-  options: StormOptions,
+  options: InjectionOptions,
   { leader = false }: { readonly leader?: boolean } = {},
 ): Promise<void> {
   options.log(kinds.map(({ name }) => name).join(" + "));
@@ -143,18 +146,18 @@ async function strike(
     type: "mark",
     name: "healed",
     at_ns: monotonicNs(),
-    bound_ms: healingBoundMs(options),
+    bound_ms: recoveryBoundMs(options),
   });
-  await untilWhole(options.cluster, options);
+  await untilRecovered(options.cluster, options);
   const { calmMs, random } = options;
   await options.sleep(random.integer(calmMs / 3, calmMs * 5 / 3));
 }
 
-/** Waits until every member answers and somebody leads. */
-export async function untilWhole(
+/** Waits until every member answers and there is a leader. */
+export async function untilRecovered(
   cluster: ClusterUnderTest,
   { store, incident, signal }: Pick<
-    StormOptions,
+    InjectionOptions,
     "store" | "incident" | "signal"
   >,
 ): Promise<void> {
@@ -163,26 +166,26 @@ export async function untilWhole(
       if (signal.aborted) return;
       await etcdctl(endpointsOf(cluster), "endpoint", "health");
       if (await store.getLeader() === undefined) throw new Error("No leader");
-    }, { withinMs: WHOLE_MS, everyMs: 250 });
+    }, { withinMs: RECOVERED_MS, everyMs: 250 });
   } catch (error) {
-    incident(`The cluster was not whole within ${WHOLE_MS} ms: ${error}`);
+    incident(`The cluster did not recover within ${RECOVERED_MS} ms: ${error}`);
   }
 }
 
 async function inflict(
   kind: FaultKind,
-  options: StormOptions,
+  options: InjectionOptions,
   leader: boolean,
 ): Promise<void> {
   const { append, log, incident } = options;
   const start_ns = monotonicNs();
-  const context = { ...options, ...await victims(kind, options, leader) };
+  const context = { ...options, ...await chooseTargets(kind, options, leader) };
   let target: readonly string[] = [context.node.name];
   let proof: string | null = null;
   try {
     ({ target, proof } = await kind.inflict(context));
   } catch (error) {
-    // An agent that is gone without our doing is told by its node.
+    // Its node reports an agent that ended without a fault.
     incident(`"${kind.name}" could not be done: ${messageOf(error)}`);
   }
   const end_ns = monotonicNs();
@@ -198,10 +201,10 @@ async function inflict(
   log(`  ${kind.name}, ${target[0]}, ${took} s: ${proof ?? "no proof"}`);
 }
 
-/** Chooses whom a fault is done to: more often whoever leads than somebody else. */
-async function victims(
+/** Chooses the node and the candidate of a fault; the leader more often than others. */
+async function chooseTargets(
   { name }: FaultKind,
-  { cluster, random, store }: StormOptions,
+  { cluster, random, store }: InjectionOptions,
   wantsLeader: boolean,
 ): Promise<{ readonly node: ChaosNode; readonly candidate: CandidateProcess }> {
   const nodes = NEEDS_MEMBER.has(name) || NEEDS_DISK.has(name)

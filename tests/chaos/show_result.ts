@@ -13,10 +13,10 @@ const LEAST_RATE = 50;
 /** The share of what a checker looked at that it may leave undecided; and this many anyway. */
 const UNDECIDED_SHARE = 0.01;
 const UNDECIDED_ANYWAY = 5;
-/** Checkers that a run of this kind gives nothing to look at. */
+/** Checkers without input in a run of this kind. */
 const NOT_APPLICABLE: ReadonlySet<string> = new Set(["I20"]);
 
-/** Says what makes a run fail: violations, what stayed undecided, and what makes it void. */
+/** Lists what makes a run fail: violations, too many undecided, and what makes it void. */
 export function failuresOf(result: TopologyResult): string[] {
   const { lines, measures, faults, incidents } = result;
   const failures = [...incidents];

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { sleep } from "../machine/sleep.ts";
 import { runElection } from "../../src/election/election.ts";
 import {
   type Leadership,
@@ -16,10 +17,10 @@ import {
   ResignedError,
   StoreError,
 } from "../../src/store/state_store.ts";
-import { jsonLines, sayLine } from "./child_program.ts";
+import { jsonLines, sayLine } from "../machine/json_lines.ts";
 import type { HistoryRecord } from "../history/history.ts";
 import { monotonicNs } from "../history/monotonic_clock.ts";
-import { Random } from "./random.ts";
+import { Random } from "../simulation/random.ts";
 import { RecordingStore } from "./recording_store.ts";
 
 /** What a candidate is told first. */
@@ -55,7 +56,7 @@ export type CandidateNote =
     readonly byChoice: boolean;
   };
 
-/** How often it asks itself whether it leads, in milliseconds. */
+/** How often it records whether it believes to lead, in milliseconds. */
 const PROBE_MS = 50;
 /** The pause between two guarded writes, in milliseconds. */
 const ACT_MS = 100;
@@ -123,7 +124,7 @@ class ChaosCandidate {
     const untilNs = monotonicNs() + this.#random.next() * 3 * ttlMs * 1e6;
     while (!over.aborted) {
       await this.#act(leadership);
-      await pause(ACT_MS, over);
+      await sleep(ACT_MS, over);
       if (monotonicNs() > untilNs) enough.abort();
     }
     const byChoice = !leadership.signal.aborted ||
@@ -139,7 +140,7 @@ class ChaosCandidate {
     this.#store.actingTerm = undefined;
   }
 
-  /** One guarded step: a number that only a leader raises, and a range that nobody else may get. */
+  /** One guarded step: a number that only a leader raises, and a range that no other leader may get. */
   async #act(leadership: Leadership): Promise<void> {
     const epoch = Math.floor(monotonicNs() / EPOCH_NS);
     const key = `/chaos/guarded/${epoch}`;
@@ -197,7 +198,7 @@ class ChaosCandidate {
     return this.#term !== undefined && !this.#term.signal.aborted;
   }
 
-  /** Asks itself whether it leads at this moment, and says so. */
+  /** Records whether it believes to lead at this moment. */
   #probe(): boolean {
     const asked_ns = monotonicNs();
     const leads = this.#believes();
@@ -224,19 +225,6 @@ class ChaosCandidate {
     }
     sayLine({ type: "blocked", ms: (monotonicNs() - start) / 1e6, led });
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done, { once: true });
-    function done() {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    }
-    if (signal.aborted) done();
-  });
 }
 
 function bytes(value: string): Uint8Array {

@@ -1,7 +1,7 @@
 /**
  * A program that is half ended: its first thread is gone, another keeps a file
- * open and locked until it is told to end. So does a killed process look that
- * has a thread in the disk's queue. Linux only.
+ * open and locked until it is told to end. A killed process is in the same state
+ * while one of its threads waits for the disk. Linux only.
  *
  * @module
  */
