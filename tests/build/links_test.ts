@@ -1,4 +1,4 @@
-import { deepStrictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok } from "node:assert/strict";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -75,6 +75,13 @@ Deno.test("documents link only to files and headings that exist, and name only p
     dead.push(...await deadLinks(path, readFile, fileExists));
   }
   deepStrictEqual(dead, []);
+});
+
+Deno.test("README shows the example's program as it is", async () => {
+  const program = await readFile("examples/store_program.ts");
+  ok((await readFile("README.md")).includes(
+    program.slice(program.indexOf("import {")),
+  ));
 });
 
 Deno.test("deadLinks() sees a missing file, a missing heading and a missing path", async () => {
