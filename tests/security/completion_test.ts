@@ -41,10 +41,8 @@ _kat-agent kat-agent "\${COMP_WORDS[COMP_CWORD]}" "\${COMP_WORDS[COMP_CWORD-1]}"
 printf '%s\\n' "\${COMPREPLY[@]}"
 `;
 
-async function complete(...words: readonly string[]): Promise<{
-  readonly mark: boolean;
-  readonly output: string;
-}> {
+/** Completes a command line among files of such names; returns whether one of them left its mark. */
+async function complete(...words: readonly string[]): Promise<boolean> {
   await using dir = await tempDir();
   await Deno.mkdir(`${dir.path}/bin`);
   await Deno.mkdir(`${dir.path}/work`);
@@ -62,14 +60,13 @@ async function complete(...words: readonly string[]): Promise<{
     `#!/bin/sh\nexec ${quoted} "$@" 2>/dev/null\n`,
     { mode: 0o755 },
   );
-  const { stdout, stderr } = await new Deno.Command("bash", {
+  const { code, stderr } = await new Deno.Command("bash", {
     args: ["--norc", "-c", SCRIPT, "bash", dir.path, ...words],
     stdin: "null",
   }).output();
-  const output = new TextDecoder().decode(stdout) +
-    new TextDecoder().decode(stderr);
+  ok(code === 0, new TextDecoder().decode(stderr));
   const names = await Array.fromAsync(Deno.readDir(`${dir.path}/work`));
-  return { mark: names.some(({ name }) => name === "mark"), output };
+  return names.some(({ name }) => name === "mark");
 }
 
 const hasBash = await new Deno.Command("bash", { args: ["--version"] })
@@ -80,15 +77,14 @@ Deno.test("bash's completion runs nothing of the words that it completes", {
 }, async () => {
   const ran: string[] = [];
   for (const word of WORDS) {
-    const { mark } = await complete("store", "get", word);
-    if (mark) ran.push(word);
+    if (await complete("store", "get", word)) ran.push(word);
   }
 
   deepStrictEqual(ran, []);
 });
 
 Deno.test(
-  "bash's completion runs nothing of the names of files, and prints none raw",
+  "bash's completion runs nothing of the names of files",
   {
     ignore: !hasBash,
   },
@@ -103,10 +99,7 @@ Deno.test(
         ["config", "validate", ""],
       ]
     ) {
-      const { mark, output } = await complete(...words);
-
-      ok(!mark, words.join(" "));
-      ok(!output.includes("\u001b"), words.join(" "));
+      ok(!await complete(...words), words.join(" "));
     }
   },
 );

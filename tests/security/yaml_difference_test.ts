@@ -172,11 +172,14 @@ const STRUCTURES = [
   }),
 ];
 
+const NAMES = ["no", "on", "y", "null", "n1", "0x1", "1e3", "12", "1-1"];
+
 /** All that two readers are asked. */
 const TEXTS = [
   ...NUMBERS.map((value) => withSpec(`agentPort: ${value}`)),
   ...DOMAINS.map((value) => withSpec(`clusterDomain: ${value}`)),
   ...PATHS.map((value) => withSpec(`volumeBasePath: ${value}`)),
+  ...NAMES.map((name) => withSpec().replace("name: test", `name: ${name}`)),
   ...STRUCTURES,
 ];
 
@@ -190,33 +193,51 @@ Deno.test(
     const differences: unknown[] = [];
     for (const [index, text] of TEXTS.entries()) {
       const own = parsed(text);
-      if (own === undefined) continue;
-      const other = elsewhere[index] as { spec?: object } | null;
-      const given = Object.entries(other?.spec ?? {});
-      const same = other !== null &&
-        given.every(([name, value]) => agree(own[name], value));
-      if (!same) differences.push({ text, own, other });
+      const other = elsewhere[index] as Tree | null;
+      // What one of them refuses means nothing to it.
+      if (own === undefined || other === null) continue;
+      if (agree(own, other)) continue;
+      differences.push({ text, other });
     }
 
     deepStrictEqual(differences, []);
   },
 );
 
-function parsed(text: string): Record<string, unknown> | undefined {
+/** What a reader makes of a file. */
+interface Tree {
+  readonly metadata?: { readonly name?: unknown };
+  readonly spec?: Readonly<Record<string, unknown>>;
+}
+
+/** As this program reads a file; `undefined` if it refuses it. */
+function parsed(text: string): Tree | undefined {
   try {
-    return { ...parseClusterConfig(text, OPTIONS).spec };
+    const { name, spec } = parseClusterConfig(text, OPTIONS);
+    return { metadata: { name }, spec: { ...spec } };
   } catch {
     return undefined;
   }
 }
 
-/** Whether a value is the other reader's, but for quotes around numbers. */
-function agree(own: unknown, other: unknown): boolean {
-  if (typeof own === "object" && own !== null) {
-    const values = new Map(Object.entries(own));
-    return Object.entries(other ?? {}).every(([name, value]) =>
-      agree(values.get(name), value)
+const DEFAULTS = parsed(withSpec())?.spec ?? {};
+
+/** Whether both say the same: what the file gives, and defaults for the rest. */
+function agree(own: Tree, other: Tree): boolean {
+  const names = new Set(Object.keys({ ...own.spec, ...other.spec }));
+  return same(own.metadata?.name, other.metadata?.name) &&
+    [...names].every((name) =>
+      same(own.spec?.[name], other.spec?.[name] ?? DEFAULTS[name])
     );
-  }
-  return String(own) === String(other);
+}
+
+function same(own: unknown, other: unknown): boolean {
+  const isMapping = typeof own === "object" && own !== null &&
+    typeof other === "object" && other !== null;
+  if (!isMapping) return String(own) === String(other);
+  const [values, others] = [own, other].map((one) =>
+    new Map<string, unknown>(Object.entries(one))
+  );
+  const names = new Set([...values?.keys() ?? [], ...others?.keys() ?? []]);
+  return [...names].every((name) => same(values?.get(name), others?.get(name)));
 }
