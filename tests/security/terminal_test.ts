@@ -21,8 +21,8 @@ import { runMeasured } from "./fakes/measured_run.ts";
 /** A title, a colour, a line of its own, a C1 command, an override, a hidden tag. */
 const EVIL =
   "x\u001b]0;pwned\u0007\u001b[31m\r\n! all is well\u2028\u009b2J\u0085\u202egnp.\u200b\u{e0041}";
-/** What may not come raw, but for the end of a line. */
-const RAW = /(?!\n)[\p{Cc}\p{Cf}\u2028\u2029]/u;
+/** What may not come raw, but for ends of lines and what stands between columns. */
+const RAW = /(?![\n\t])[\p{Cc}\p{Cf}\u2028\u2029]/u;
 
 function assertHarmless(text: string, what: string): void {
   const found = RAW.exec(text);
