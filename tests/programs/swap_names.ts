@@ -1,0 +1,50 @@
+/**
+ * An attacker: exchanges names in a directory as fast as it can until it is
+ * killed. Its argument is the JSON of {@linkcode Swaps}. It imports nothing at
+ * run time, so that a copy of it runs as any user.
+ *
+ * @module
+ */
+
+/** What is exchanged. */
+export interface Swaps {
+  /**
+   * `file`: a link to `secret`, a link to nothing beside it, a file, nothing;
+   * `directory`: a link to `secret`, a directory, nothing.
+   */
+  readonly kind: "file" | "directory";
+  /** The name whose meaning changes. */
+  readonly name: string;
+  /** What a victim is to be led to. */
+  readonly secret: string;
+}
+
+if (import.meta.main) {
+  const { kind, name, secret } = JSON.parse(Deno.args[0] ?? "") as Swaps;
+  const next = `${name}.swap`;
+  const moved = () => attempt(() => Deno.renameSync(next, name));
+  Deno.stdout.writeSync(new TextEncoder().encode("swapping\n"));
+  while (true) {
+    attempt(() => Deno.symlinkSync(secret, next));
+    moved();
+    attempt(() => Deno.removeSync(name));
+    if (kind === "file") {
+      attempt(() => Deno.symlinkSync(`${secret}.new`, next));
+      moved();
+      attempt(() => Deno.writeTextFileSync(next, "planted"));
+      moved();
+    } else {
+      attempt(() => Deno.mkdirSync(name));
+    }
+    attempt(() => Deno.removeSync(name));
+  }
+}
+
+/** The victim works on the same names. */
+function attempt(action: () => void): void {
+  try {
+    action();
+  } catch {
+    // The next round finds it otherwise.
+  }
+}
