@@ -31,7 +31,7 @@ if (import.meta.main) {
     if (kind === "file") {
       attempt(() => Deno.symlinkSync(`${secret}.new`, next));
       moved();
-      attempt(() => Deno.writeTextFileSync(next, "planted"));
+      attempt(() => Deno.writeTextFileSync(next, "1\n"));
       moved();
     } else {
       attempt(() => Deno.mkdirSync(name));
