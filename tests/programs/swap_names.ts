@@ -10,9 +10,10 @@
 export interface Swaps {
   /**
    * `file`: a link to `secret`, a link to nothing beside it, a file, nothing;
-   * `directory`: a link to `secret`, a directory, nothing.
+   * `directory`: a link to `secret`, a directory, nothing; `exchange`: what it
+   * is and what `secret` is.
    */
-  readonly kind: "file" | "directory";
+  readonly kind: "file" | "directory" | "exchange";
   /** The name whose meaning changes. */
   readonly name: string;
   /** What a victim is to be led to. */
@@ -24,6 +25,12 @@ if (import.meta.main) {
   const next = `${name}.swap`;
   const moved = () => attempt(() => Deno.renameSync(next, name));
   Deno.stdout.writeSync(new TextEncoder().encode("swapping\n"));
+  while (kind === "exchange") {
+    attempt(() => Deno.renameSync(name, next));
+    attempt(() => Deno.renameSync(secret, name));
+    attempt(() => Deno.renameSync(name, secret));
+    attempt(() => Deno.renameSync(next, name));
+  }
   while (true) {
     attempt(() => Deno.symlinkSync(secret, next));
     moved();

@@ -66,14 +66,16 @@ export async function must(
   throw new Error(`${command} ${args.join(" ")}: ${text.decode(stderr)}`);
 }
 
-/** The words that make a command line the other user's. */
-export const AS_OTHER_USER = [
-  "/usr/bin/setpriv",
-  `--reuid=${OTHER_USER}`,
-  `--regid=${OTHER_USER}`,
-  "--clear-groups",
-  "--",
-] as const;
+/** The words that make a command line a user's, in the other user's group. */
+function asUser(uid: number): string[] {
+  return [
+    "/usr/bin/setpriv",
+    `--reuid=${uid}`,
+    `--regid=${OTHER_USER}`,
+    "--clear-groups",
+    "--",
+  ];
+}
 
 /** Options of {@linkcode startProgram}. */
 export interface ProgramOptions {
@@ -81,17 +83,19 @@ export interface ProgramOptions {
   readonly task: unknown;
   /** Root's directory that the other user may enter, for a copy; absent: it runs as root. */
   readonly dir?: string;
+  /** Another one than the other user, in the same group. */
+  readonly uid?: number;
 }
 
 /** Starts a file of `tests/programs` that imports nothing, as the other user or as root. */
 export async function startProgram(
   name: string,
-  { task, dir }: ProgramOptions,
+  { task, dir, uid = OTHER_USER }: ProgramOptions,
 ): Promise<AsyncDisposable> {
   const source = `${ROOT}tests/programs/${name}`;
   const line = dir === undefined
     ? [Deno.execPath()]
-    : [...AS_OTHER_USER, await reachable(Deno.execPath(), `${dir}/deno`)];
+    : [...asUser(uid), await reachable(Deno.execPath(), `${dir}/deno`)];
   const path = dir === undefined
     ? source
     : await reachable(source, `${dir}/${name}`);
@@ -101,7 +105,7 @@ export async function startProgram(
     JSON.stringify(task),
   ];
   const denoDir = await Deno.makeTempDir();
-  if (dir !== undefined) await giveAway(denoDir);
+  await Deno.chmod(denoDir, 0o777);
   const child = new Deno.Command(command, {
     args,
     env: { DENO_DIR: denoDir },
