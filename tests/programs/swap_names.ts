@@ -23,6 +23,16 @@ export interface Swaps {
 if (import.meta.main) {
   const { kind, name, secret } = JSON.parse(Deno.args[0] ?? "") as Swaps;
   const next = `${name}.swap`;
+  let gone = 0;
+  /** What a victim has put something into can only be moved. */
+  function away(): void {
+    try {
+      Deno.removeSync(name);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return;
+      attempt(() => Deno.renameSync(name, `${name}.gone${++gone}`));
+    }
+  }
   const moved = () => attempt(() => Deno.renameSync(next, name));
   Deno.stdout.writeSync(new TextEncoder().encode("swapping\n"));
   while (kind === "exchange") {
@@ -34,7 +44,7 @@ if (import.meta.main) {
   while (true) {
     attempt(() => Deno.symlinkSync(secret, next));
     moved();
-    attempt(() => Deno.removeSync(name));
+    away();
     if (kind === "file") {
       attempt(() => Deno.symlinkSync(`${secret}.new`, next));
       moved();
@@ -43,7 +53,7 @@ if (import.meta.main) {
     } else {
       attempt(() => Deno.mkdirSync(name));
     }
-    attempt(() => Deno.removeSync(name));
+    away();
   }
 }
 
