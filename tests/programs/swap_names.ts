@@ -20,19 +20,20 @@ export interface Swaps {
   readonly secret: string;
 }
 
+/** How long a name is what it is, at most: a victim sees one thing and then another. */
+const LINK_MS = 1;
+const OTHER_MS = 0.2;
+
 if (import.meta.main) {
   const { kind, name, secret } = JSON.parse(Deno.args[0] ?? "") as Swaps;
   const next = `${name}.swap`;
   let gone = 0;
-  /** What a victim has put something into can only be moved. */
-  function away(): void {
-    try {
-      Deno.removeSync(name);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return;
-      attempt(() => Deno.renameSync(name, `${name}.gone${++gone}`));
-    }
-  }
+  // What a victim has put something into can only be moved.
+  const away = () =>
+    attempt(
+      () => Deno.removeSync(name),
+      () => attempt(() => Deno.renameSync(name, `${name}.gone${++gone}`)),
+    );
   const moved = () => attempt(() => Deno.renameSync(next, name));
   Deno.stdout.writeSync(new TextEncoder().encode("swapping\n"));
   while (kind === "exchange") {
@@ -44,8 +45,10 @@ if (import.meta.main) {
   while (true) {
     attempt(() => Deno.symlinkSync(secret, next));
     moved();
+    dwell(LINK_MS);
     away();
     if (kind === "file") {
+      dwell(OTHER_MS);
       attempt(() => Deno.symlinkSync(`${secret}.new`, next));
       moved();
       attempt(() => Deno.writeTextFileSync(next, "1\n"));
@@ -53,15 +56,21 @@ if (import.meta.main) {
     } else {
       attempt(() => Deno.mkdirSync(name));
     }
+    dwell(OTHER_MS);
     away();
   }
 }
 
+function dwell(mostMs: number): void {
+  const endMs = performance.now() + Math.random() * mostMs;
+  while (performance.now() < endMs);
+}
+
 /** The victim works on the same names. */
-function attempt(action: () => void): void {
+function attempt(action: () => void, otherwise?: () => void): void {
   try {
     action();
-  } catch {
-    // The next round finds it otherwise.
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) otherwise?.();
   }
 }

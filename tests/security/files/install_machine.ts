@@ -32,10 +32,21 @@ printf '%s\\0' "$@" >${BOX}/out/args
 while [ $# -gt 0 ]; do
   case $1 in --data-dir | --cache-dir)
     { echo here >"$2/recorded"; } 2>>${BOX}/out/errors || echo "$1 $2" >>${BOX}/out/failed ;;
+    --config) cat "$2" >/dev/null || echo "$1 $2" >>${BOX}/out/failed ;;
   esac
   shift
 done
 `;
+
+/** Options of {@linkcode InstallMachine.install}. */
+export interface InstallOptions {
+  /** What stands in front of the usual PATH. */
+  readonly path?: string;
+  /** `spec.backupPath`. */
+  readonly backups?: string;
+  /** The directory of cluster.kat and the program, for copies of them. */
+  readonly reads?: string;
+}
 
 /** A machine, and its disk as this side sees it. */
 export interface InstallMachine extends AsyncDisposable {
@@ -43,10 +54,10 @@ export interface InstallMachine extends AsyncDisposable {
   readonly machine: SystemdMachine;
   /** {@linkcode BOX}, seen from here. */
   readonly disk: string;
-  /** Runs \`systemd install\` with a PATH of its own in front. */
+  /** Runs `systemd install`. */
   readonly install: (
     args: readonly string[],
-    options?: { readonly path?: string; readonly backups?: string },
+    options?: InstallOptions,
   ) => Promise<MachineResult>;
   /** Installs nothing any more, so that the next row begins anew. */
   readonly reset: () => Promise<void>;
@@ -79,20 +90,22 @@ export async function bootForInstall(): Promise<InstallMachine> {
 
   async function install(
     args: readonly string[],
-    { path = "", backups = "/var/lib/kat/backups" }: {
-      readonly path?: string;
-      readonly backups?: string;
-    } = {},
+    { path = "", backups = "/var/lib/kat/backups", reads = BOX }:
+      InstallOptions = {},
   ): Promise<MachineResult> {
     await writeClusterFile(disk, {
       spec: { backupPath: JSON.stringify(backups) },
     });
     await Deno.chmod(`${disk}/cluster.kat`, 0o644);
+    if (reads !== BOX) {
+      await machine.read("mkdir", "-p", reads);
+      await machine.read("cp", `${BOX}/cluster.kat`, `${BOX}/recorder`, reads);
+    }
     return await machine.run(
       "env",
       `PATH=${path}/usr/sbin:/usr/bin:/sbin:/bin`,
       ...[`${BOX}/kat-agent`, "systemd", "install", "--node-name=n1"],
-      ...[`--config=${BOX}/cluster.kat`, `--exec=${BOX}/recorder`],
+      ...[`--config=${reads}/cluster.kat`, `--exec=${reads}/recorder`],
       ...args,
     );
   }
