@@ -1,18 +1,31 @@
 /**
  * The path to a file or directory that only root and this user can change.
  *
- * Deno has no `openat`, and under a list of permissions `O_NOFOLLOW` is of no
- * use: Deno itself resolves links before it opens, renames or changes
- * anything. What holds instead is an argument by induction. `/` is root's.
- * Below a directory that only root and this user may write to, only they can
- * exchange a name; below a sticky one of root's, only they can exchange a name
- * of theirs. So a path that is checked from `/` downwards, each link in it
- * included, cannot be changed by another user between the check and the use.
+ * Deno has no `openat`. It has `O_NOFOLLOW` in `node:fs`, but under a list of
+ * permissions Deno itself resolves all links of a path, asks whether the result
+ * is permitted, and opens the result; only a program that may do everything
+ * gets its flag to the kernel. `/proc/self/fd/N/name`, which would do as
+ * `openat`, is closed to the agent.
  *
- * What remains possible: root and other processes of the same user can exchange
- * anything at any time. For them the functions of this folder look again after
- * opening, and find another file under the name; that narrows the race and
- * does not close it, for they could write to the files directly as well.
+ * What holds instead is an argument by induction. `/` is root's. Below a
+ * directory that only root and this user may write to, only they can exchange
+ * a name. Below a sticky directory of root's (`/tmp`), only they can exchange a
+ * name that is theirs. So nobody else can change a path between its check and
+ * its use, if each component as it is written, and each component of each link
+ * in it, was found to be so from `/` downwards. Every look decides at once on
+ * existence, owner and mode: two looks at a sticky directory can see two
+ * things.
+ *
+ * | who | what remains |
+ * |---|---|
+ * | another user, a group | nothing; whatever they own or may write to is refused |
+ * | another user in a sticky directory | to keep this user from making a name there |
+ * | a process of the same user | to exchange names while they are used. A file is compared with its name after opening, so that none is read or written through a link. It could write to the files itself, and can make the agent wait by a pipe |
+ * | root, whoever mounts file systems | everything |
+ * | a server of a network file system | to lie about owners |
+ *
+ * Refused because it cannot be known: owners or modes that the system does not
+ * tell, and owners that a user namespace does not know, which appear as 65534.
  *
  * @module
  */
@@ -50,8 +63,8 @@ export interface CheckedEntry {
 
 /**
  * Returns `path` without links. Components that do not exist yet are kept as
- * they are written; none but root and this user can make them, except directly
- * below a sticky directory, where making them tells.
+ * they are written; only root and this user can make them, except directly
+ * below a sticky directory, where whoever makes a name first has it.
  *
  * @throws {KatError} naming the component that another user can change.
  * @throws {Error} as the file system says, if it cannot be looked at.

@@ -52,7 +52,7 @@ Deno.test("checkedPath() names the component that others may write to", async ()
   await Deno.mkdir(`${open}/below`, { recursive: true });
   for (const mode of [0o775, 0o757, 0o1777]) {
     await Deno.chmod(open, mode);
-    // Who runs the tests as root has a sticky directory of root's there.
+    // A sticky directory is believed if it is root's, as in a test that root runs.
     if (isRoot && mode === 0o1777) continue;
     await refuses(`${open}/below/x`, /open" leads to it, and other users may/);
     await refuses(open, /open": other users may write to it/);

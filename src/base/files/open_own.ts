@@ -2,10 +2,10 @@
  * Opens and makes files of this user's: never through a link, never another
  * user's, never a pipe or a device.
  *
- * Deno follows a link in the last component whatever it is told. So a file is
- * opened without emptying or making it, and then the open file must be the one
- * that has the name: device and inode as `lstat` says. Making is `O_EXCL`,
- * which takes no link.
+ * Deno follows a link in the last component whatever it is told (see
+ * `checked_path.ts`). So a file is opened without emptying or making it, and
+ * then the open file must be the one that has the name: device and inode as
+ * `lstat` says. It is made with `O_EXCL`, which takes no link.
  *
  * @module
  */

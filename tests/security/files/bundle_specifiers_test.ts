@@ -64,7 +64,7 @@ const PLANTED: readonly (readonly [name: string, code: string])[] = [
     'export const planted = () => import("file:///etc/passwd", { with: { type: "bytes" } });',
   ],
   [
-    "a late import of a file with a remark in it",
+    "a late import of a file with a comment in it",
     'export const planted = () => import(/* "./x.js" */ "file:///etc/passwd", { with: { type: "text" } });',
   ],
   [
@@ -107,7 +107,7 @@ for (const [place, file] of PLACES) {
       await using made = await checkout();
       await Deno.writeTextFile(
         `${made.path}/${file}`,
-        // Called if the day is right, so that no bundler drops it.
+        // Used under a condition, so that the bundler keeps it.
         `\n${code}\nif (Date.now() < 0) console.log(planted);\n`,
         { append: true },
       );

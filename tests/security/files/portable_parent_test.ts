@@ -80,7 +80,7 @@ Deno.test(
     await giveAway(at.theirs);
     const env = { KAT_CACHE_DIR: `${shared}/cache`, TMPDIR: "/dev/null" };
     const start = () => runBare(built.path, ["version"], { env, cwd: "/" });
-    // As it is left by a start in better times.
+    // A start before the group could write.
     const first = await start();
     strictEqual(first.code, 0, first.stderr);
     await Deno.chmod(shared, 0o775);
