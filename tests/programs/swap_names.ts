@@ -23,6 +23,8 @@ export interface Swaps {
 /** How long a name is what it is, at most: a victim sees one thing and then another. */
 const LINK_MS = 1;
 const OTHER_MS = 0.2;
+/** What a script takes between two of its commands. */
+const EXCHANGE_MS = 4;
 
 if (import.meta.main) {
   const { kind, name, secret } = JSON.parse(Deno.args[0] ?? "") as Swaps;
@@ -39,8 +41,10 @@ if (import.meta.main) {
   while (kind === "exchange") {
     attempt(() => Deno.renameSync(name, next));
     attempt(() => Deno.renameSync(secret, name));
+    dwell(EXCHANGE_MS);
     attempt(() => Deno.renameSync(name, secret));
     attempt(() => Deno.renameSync(next, name));
+    dwell(EXCHANGE_MS);
   }
   while (true) {
     attempt(() => Deno.symlinkSync(secret, next));
