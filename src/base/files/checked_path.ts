@@ -1,0 +1,190 @@
+/**
+ * The path to a file or directory that only root and this user can change.
+ *
+ * Deno has no `openat`. It has `O_NOFOLLOW` in `node:fs`, but under a list of
+ * permissions Deno itself resolves all links of a path, asks whether the result
+ * is permitted, and opens the result; only a program that may do everything
+ * gets its flag to the kernel. `/proc/self/fd/N/name`, which would do as
+ * `openat`, is closed to the agent.
+ *
+ * What holds instead is an argument by induction. `/` is root's. Below a
+ * directory that only root and this user may write to, only they can exchange
+ * a name. Below a sticky directory of root's (`/tmp`), only they can exchange a
+ * name that is theirs. So nobody else can change a path between its check and
+ * its use, if each component as it is written, and each component of each link
+ * in it, was found to be so from `/` downwards. Every look decides at once on
+ * existence, owner and mode: two looks at a sticky directory can see two
+ * things.
+ *
+ * | who | what remains |
+ * |---|---|
+ * | another user, a group | nothing; whatever they own or may write to is refused |
+ * | another user in a sticky directory | to keep this user from making a name there |
+ * | a process of the same user | to exchange names while they are used. A file is compared with its name after opening, so that none is read or written through a link. It could write to the files itself, and can make the agent wait by a pipe |
+ * | root, whoever mounts file systems | everything |
+ * | a server of a network file system | to lie about owners |
+ *
+ * Refused because it cannot be known: owners or modes that the system does not
+ * tell, and owners that a user namespace does not know, which appear as 65534.
+ *
+ * @module
+ */
+
+import { dirname, join, relative, resolve } from "node:path";
+import { KatError } from "../errors.ts";
+import { distrust, type Entry, untrusted } from "./untrusted_path.ts";
+
+/** Options of {@linkcode checkedPath}, and of all that begin with it. */
+export interface CheckedPathOptions {
+  /**
+   * A directory that was checked before, absolute and without links: only what
+   * lies below is looked at, links are refused there, and its owner is this
+   * user. For threads that may not look above their directory.
+   */
+  readonly within?: string | undefined;
+}
+
+/** Options of {@linkcode checkedPath}. */
+export interface CheckedPathOwner extends CheckedPathOptions {
+  /** The user that the last component must belong to. @default {root or this user} */
+  readonly owner?: number | undefined;
+}
+
+/** As many links as Linux follows in one path. */
+const MAX_LINKS = 40;
+
+/** What {@linkcode lookAtPath} found. */
+export interface CheckedEntry {
+  /** The path without links. */
+  readonly path: string;
+  /** What is there, from the same look; `undefined` if nothing is yet. */
+  readonly entry: Deno.FileInfo | undefined;
+}
+
+/**
+ * Returns `path` without links. Components that do not exist yet are kept as
+ * they are written; only root and this user can make them, except directly
+ * below a sticky directory, where whoever makes a name first has it.
+ *
+ * @throws {KatError} naming the component that another user can change.
+ * @throws {Error} as the file system says, if it cannot be looked at.
+ */
+export async function checkedPath(
+  path: string,
+  options: CheckedPathOwner = {},
+): Promise<string> {
+  return (await lookAtPath(path, options)).path;
+}
+
+/** As {@linkcode checkedPath}; tells what is there as well, for a second look could find another. */
+export async function lookAtPath(
+  path: string,
+  { within, owner: lastOwner }: CheckedPathOwner = {},
+): Promise<CheckedEntry> {
+  const whole = resolve(path);
+  const start = within ?? "/";
+  const owner = await ownerOf(within);
+  const names = namesBelow(start, whole);
+  let at = start;
+  let entry = await Deno.lstat(at);
+  assertTrusted(entry, { path: whole, at, owner });
+  for (let links = 0; names.length > 0;) {
+    const name = names.shift();
+    if (name === undefined || name === "" || name === ".") continue;
+    if (!entry.isDirectory) throw notDirectory(whole, at);
+    if (name === "..") {
+      at = dirname(at);
+      continue;
+    }
+    const next = join(at, name);
+    const found = await entryAt(next);
+    if (found === undefined) {
+      // A link may say "..": what is missing can then not be entered either.
+      if (names.includes("..")) throw new Deno.errors.NotFound(next);
+      return { path: join(next, ...names), entry: undefined };
+    }
+    const isLast = names.length === 0;
+    // A link is followed only if root or this user made it, whoever owns its target.
+    const expected = isLast && !found.isSymlink ? lastOwner : undefined;
+    assertTrusted(found, { path: whole, at: next, owner: expected ?? owner });
+    if (expected !== undefined && found.uid !== expected) {
+      throw untrusted(whole, {
+        at: next,
+        reason: `it belongs to user ${found.uid}, not to user ${expected}`,
+        hint: `Hand it over: chown ${expected} ${JSON.stringify(next)}`,
+      });
+    }
+    if (!found.isSymlink) {
+      at = next;
+      entry = found;
+      continue;
+    }
+    if (within !== undefined) throw isLink(whole, next);
+    if (++links > MAX_LINKS) throw isLink(whole, next);
+    const target = await Deno.readLink(next);
+    names.unshift(...target.split("/"));
+    if (!target.startsWith("/")) continue;
+    at = "/";
+    entry = await Deno.lstat(at);
+  }
+  return { path: at, entry };
+}
+
+/** The user whose files are believed besides root's; a thread may not know its own. */
+export async function ownerOf(within: string | undefined): Promise<number> {
+  const uid = within === undefined
+    ? Deno.uid()
+    : (await Deno.lstat(within)).uid;
+  // As refused as an unknown owner: no user has this ID.
+  return uid ?? -1;
+}
+
+function namesBelow(start: string, path: string): string[] {
+  const below = relative(start, path);
+  if (below === ".." || below.startsWith("../")) {
+    throw new KatError(
+      `Cannot use ${JSON.stringify(path)}: it is not below "${start}"`,
+    );
+  }
+  return below === "" ? [] : below.split("/");
+}
+
+function assertTrusted(
+  entry: Entry,
+  { path, at, owner }: {
+    readonly path: string;
+    readonly at: string;
+    readonly owner: number;
+  },
+): void {
+  const found = distrust(entry, { path: at, owner });
+  if (found !== undefined) throw untrusted(path, { ...found, at });
+}
+
+/** What is at `path`, a link itself included; `undefined` if nothing is. */
+export async function entryAt(
+  path: string,
+): Promise<Deno.FileInfo | undefined> {
+  try {
+    return await Deno.lstat(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+function isLink(path: string, at: string): KatError {
+  return untrusted(path, {
+    at,
+    reason: "it is a symbolic link",
+    hint: "Remove it, or give the path that it leads to",
+  });
+}
+
+function notDirectory(path: string, at: string): KatError {
+  return untrusted(path, {
+    at,
+    reason: "it is not a directory",
+    hint: "Choose another path",
+  });
+}
