@@ -38,7 +38,7 @@ export async function startMember(
   { record, members, endpoints }: NodePlan,
   { claim, workers, sockets, report, signal }: StartMemberOptions,
 ): Promise<MemberPart> {
-  const { etcd, adopted } = claim;
+  const { etcd, adopted, identity } = claim;
   const { store } = workers;
   const version = versionText(etcd.version);
   report?.({ etcdVersion: version });
@@ -56,7 +56,9 @@ export async function startMember(
     report(progress) {
       report?.(progress);
       const { state } = progress.etcd ?? {};
-      if (state === "starting") workers.connectStore();
+      if (state === "starting") {
+        workers.connectStore(member, { clusterId: identity?.clusterId });
+      }
       // Now, and not when the lease has run out.
       if (state === "exited") store.endTerm("its etcd ended");
     },

@@ -72,8 +72,10 @@ class FakeCall implements DuplexCall {
 
 function streamOf(line: Line): MessageStream<unknown, unknown> {
   const call = new FakeCall(line);
-  const stream = new MessageStream(call, (error) => {
-    throw error;
+  const stream = new MessageStream(call, {
+    toError(error) {
+      throw error;
+    },
   });
   line.onOpen?.(call);
   return stream;
