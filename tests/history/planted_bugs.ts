@@ -47,7 +47,7 @@ export const PLANTED_BUGS = {
   m4: {
     what: "a lease is counted from when its renewal was answered",
     file: "store/leadership/lease.ts",
-    find: "this.#validity = validFrom(sent, ttlMs);",
+    find: "this.#validity = validFrom(sent, Math.min(ttlMs, this.ttlMs));",
     replace: "this.#validity = validFrom(readClocks(this.#clock), ttlMs);",
   },
   m5: {
@@ -61,8 +61,8 @@ export const PLANTED_BUGS = {
     what: "a watch does not notice that the member cancelled it",
     file: "store/etcd/etcd_watch.ts",
     find: `if (response.canceled) throw this.#cancellation(response);
-    const next`,
-    replace: "const next",
+    const { events`,
+    replace: "const { events",
   },
   m7: {
     what: "a renewal that grants nothing is taken for a renewal",

@@ -19,6 +19,7 @@ import {
   frame,
   type Message,
 } from "./fakes/etcd_messages.ts";
+import { ctlJson } from "./fakes/ctl_json.ts";
 import { type Http2Frame, startFrameProxy } from "./fakes/frame_proxy.ts";
 import { startHostileEtcd } from "./fakes/hostile_etcd.ts";
 import { runMeasured } from "./fakes/measured_run.ts";
@@ -94,10 +95,18 @@ for (const [what, inject] of Object.entries(FLOODS)) {
   }
 }
 
-/** A message of a watch, over and over. */
-async function* watchFlood(message: Message): AsyncGenerator<Uint8Array> {
-  yield frame(encodeMessage("WatchResponse", { header: {}, created: true }));
-  const one = frame(encodeMessage("WatchResponse", message));
+/** A message of a watch of the cluster at `endpoint`, over and over. */
+async function* watchFlood(
+  message: Message,
+  endpoint: string,
+): AsyncGenerator<Uint8Array> {
+  const [{ Status: { header } }] = await ctlJson(
+    endpoint,
+    "endpoint",
+    "status",
+  ) as [{ Status: { header: Message } }];
+  yield frame(encodeMessage("WatchResponse", { header, created: true }));
+  const one = frame(encodeMessage("WatchResponse", { header, ...message }));
   while (true) {
     yield one;
     await new Promise((resolve) => setTimeout(resolve, 0));
@@ -139,7 +148,9 @@ for (
         await using hostile = await startHostileEtcd({
           behind: etcd.endpoint,
           lie: ({ name }) =>
-            name === "Watch/Watch" ? { raw: watchFlood(message) } : undefined,
+            name === "Watch/Watch"
+              ? { raw: watchFlood(message, etcd.endpoint) }
+              : undefined,
         });
 
         const { code, peakBytes, stderr } = await runMeasured(
@@ -249,16 +260,23 @@ Deno.test("an agent's fence does not go back behind a proxy that repeats answers
   }
 });
 
-Deno.test("a store bears a connection on which every byte of the server comes twice", async () => {
-  await using etcd = await startTestEtcd();
-  await using proxy = startTwice(etcd.port);
-  await using store = new EtcdStore({ endpoints: [proxy.endpoint] });
+Deno.test(
+  "a store bears a connection on which every byte of the server comes twice",
+  {
+    // gRPC's timer for its next attempt to connect outlives a closed channel.
+    sanitizeOps: false,
+  },
+  async () => {
+    await using etcd = await startTestEtcd();
+    await using proxy = startTwice(etcd.port);
+    await using store = new EtcdStore({ endpoints: [proxy.endpoint] });
 
-  await rejects(
-    store.put("/a", new Uint8Array([1]), { timeoutMs: 3_000 }),
-    StoreError,
-  );
-});
+    await rejects(
+      store.put("/a", new Uint8Array([1]), { timeoutMs: 3_000 }),
+      StoreError,
+    );
+  },
+);
 
 /** A proxy that says twice what the server says. */
 function startTwice(

@@ -394,6 +394,7 @@ export class EtcdConnection implements Disposable {
   async #keepAnchored(channel: MemberChannel): Promise<void> {
     const { signal } = this.#closed;
     while (!signal.aborted && !channel.isOver) {
+      // Whatever comes on it was not asked for, and is not read.
       using anchor = this.#openStream<unknown, unknown>(
         channel,
         "Watch",

@@ -147,5 +147,5 @@ function boundReadAhead(call: DuplexCall): void {
   const { _readableState: state } = call as {
     readonly _readableState?: { highWaterMark: number };
   };
-  if (state) state.highWaterMark = 1;
+  if (state) state.highWaterMark = 0;
 }
