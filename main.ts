@@ -67,9 +67,11 @@ function exitAtOnce(code: number): never {
 }
 
 async function reportBug(error: unknown): Promise<never> {
-  const stack = error instanceof Error ? error.stack : String(error);
+  const stack = String(error instanceof Error ? error.stack : error);
   // First, because writing can block for as long as the reader takes.
   runExitHooks();
-  await writeError(`kat-agent: this is a bug, please report it\n${stack}\n`);
+  // The message may be another program's, and have lines of its own.
+  const lines = stack.replaceAll(/^/gm, "| ");
+  await writeError(`kat-agent: this is a bug, please report it\n${lines}\n`);
   Deno.exit(ExitCode.bug);
 }

@@ -84,7 +84,9 @@ async function install(
   const isDry = flags.dryRun === true;
   const unit = await unitOf(flags, context);
   const text = systemdUnit({ ...unit, systemdVersion: await systemdVersion() });
-  await context.stdout(isDry ? text : await installUnit(text, unit));
+  // The text of the unit is to be kept as it is.
+  if (isDry) await context.stdoutBytes(new TextEncoder().encode(text));
+  else await context.stdout(await installUnit(text, unit));
   return ExitCode.ok;
 }
 

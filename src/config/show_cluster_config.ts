@@ -23,6 +23,8 @@ export function showClusterConfig({ name, spec }: ClusterConfig): string {
   }, {
     version: "1.2",
     schema: "core",
+    // Quotes what YAML 1.1 would not read as a string, as the parser wants it.
+    compat: "yaml-1.1",
     lineWidth: 0,
     aliasDuplicateObjects: false,
   });
