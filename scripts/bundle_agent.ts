@@ -6,6 +6,7 @@
 
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { assertBundleClosed, assertSourcesNamed } from "./check_bundle.ts";
 import { runProgram } from "./run_program.ts";
 
 /** A late import as the bundler writes it. */
@@ -39,6 +40,8 @@ export const V8_FLAGS = "--lite-mode,--expose-gc,--no-memory-reducer";
  * Writes the bundle into `directory`, with a `deno.json` that holds the
  * permission sets. What is loaded late is in files of its own: `version` then
  * starts in half the time. Names stay as they are, for traces in bug reports.
+ *
+ * @throws {KatError} if something in it names a file or data from elsewhere.
  */
 export async function bundleAgent(
   directory: string,
@@ -60,6 +63,7 @@ export async function bundleAgent(
       join(stage, "src", "base", "build.json"),
       JSON.stringify(build),
     );
+    await assertSourcesNamed(stage, { entries });
     await runProgram(Deno.execPath(), [
       "bundle",
       "--quiet",
@@ -82,6 +86,7 @@ export async function bundleAgent(
     // A workspace of its own: Deno then looks for no other above it.
     JSON.stringify({ workspace: [], permissions, unstable }, null, 2) + "\n",
   );
+  await assertBundleClosed(directory);
 }
 
 /** The commit that is checked out, with a word if files differ from it. */
