@@ -4,7 +4,7 @@
  * @module
  */
 
-import { dirname, join, relative } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { assertBundleClosed, assertSourcesNamed } from "./check_bundle.ts";
 import { runProgram } from "./run_program.ts";
@@ -26,6 +26,8 @@ export type Form = typeof FORMS[number];
 const MAIN = "main.ts";
 /** Where its Workers begin: in the bundle, all files lie side by side. */
 export const WORKERS = ["member_worker", "store_worker"] as const;
+/** What each thread runs first; the bundler itself keeps no order among files. */
+const FIRST = "close_storage";
 
 /**
  * What V8 is told: not to compile, which an agent that mostly waits does not
@@ -52,11 +54,16 @@ export async function bundleAgent(
     const build = { form, commit: await commitOf(ROOT) };
     await copySources(stage);
     const entries: string[] = [MAIN];
-    for (const name of WORKERS) {
-      entries.push(`${name}.ts`);
+    for (
+      const path of [
+        ...WORKERS.map((name) => `agent/parts/${name}.ts`),
+        `base/${FIRST}.ts`,
+      ]
+    ) {
+      entries.push(basename(path));
       await Deno.writeTextFile(
-        join(stage, `${name}.ts`),
-        `import "./src/agent/parts/${name}.ts";\n`,
+        join(stage, basename(path)),
+        `import "./src/${path}";\n`,
       );
     }
     await Deno.writeTextFile(
@@ -135,9 +142,11 @@ async function finishFiles(
     const text = (await Deno.readTextFile(path))
       .replaceAll(`${cache}/npm/`, "npm/");
     const isWorker = WORKERS.some((worker) => name === `${worker}.js`);
+    const isEntry = isWorker || name === "main.js";
     await Deno.writeTextFile(
       path,
-      isWorker ? text : text.replaceAll(LATE_IMPORT, LATE_LOOKUP),
+      (isEntry ? `import "./${FIRST}.js";\n` : "") +
+        (isWorker ? text : text.replaceAll(LATE_IMPORT, LATE_LOOKUP)),
     );
   }
 }
