@@ -5,8 +5,8 @@
  */
 
 import { dirname } from "node:path";
-import { writeFileAtomic } from "../base/atomic_file.ts";
 import { KatError, messageOf } from "../base/errors.ts";
+import { writeOwn } from "../base/files/write_own.ts";
 import {
   installed,
   SERVICE_USER,
@@ -51,7 +51,7 @@ export async function installUnit(
   await assertAccess(program, { user, bits: 0o5 });
   for (const path of reads) await assertAccess(path, { user, bits: 0o4 });
   for (const path of installed(writes)) await ensureDirectory(path, user);
-  await writeFileAtomic(UNIT_PATH, text, { mode: 0o644 });
+  await writeOwn(UNIT_PATH, text, { mode: 0o644 });
   await run("systemctl", ["daemon-reload"]);
   await run("systemctl", ["enable", UNIT_NAME]);
   return wasThere
