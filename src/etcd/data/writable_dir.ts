@@ -66,14 +66,25 @@ async function nearest(path: string): Promise<Nearest> {
       const { path: directory, entry: info } = await lookAtPath(at);
       if (info) return { directory, info, isPath: at === path };
     } catch (error) {
-      if (!(error instanceof PathError) || error.fault === "untrusted") {
-        throw error;
-      }
-      const { at, reason } = error;
-      const where = at === path ? "it" : JSON.stringify(at);
-      throw refusal(path, reason.replace(/^it/, where));
+      if (error instanceof PathError) throw refusalOf(path, error);
+      throw error;
     }
   }
+}
+
+function refusalOf(
+  path: string,
+  { at, reason, fault, hint }: PathError,
+): KatError {
+  if (fault === "untrusted") {
+    const where = at === path ? "" : `${JSON.stringify(at)} leads to it, and `;
+    return refusal(path, `${where}${reason}`, hint);
+  }
+  const isPath = at === path && fault !== "dangling";
+  return refusal(
+    path,
+    isPath ? reason : reason.replace(/^it/, JSON.stringify(at)),
+  );
 }
 
 async function assertWritable(directory: string, path: string): Promise<void> {
