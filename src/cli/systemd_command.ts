@@ -11,7 +11,7 @@ import type { InferValue } from "@optique/core/parser";
 import { flag, option } from "@optique/core/primitives";
 import { ExitCode, KatError } from "../base/errors.ts";
 import type { Command, Context } from "./command.ts";
-import { valueOf } from "./flag_values.ts";
+import { SERVICE_CACHE, valueOf } from "./flag_values.ts";
 import { describeNode, NODE_OPTIONS } from "./node_flags.ts";
 import { path, plainText, type Setting, setting } from "./options.ts";
 import type { UnitOptions } from "./systemd_unit.ts";
@@ -102,7 +102,7 @@ async function unitOf(
     { ...context, usualDataDir: "/var/lib/kat" },
   );
   const cacheDir = resolve(
-    valueOf(flags.cacheDir, "KAT_CACHE_DIR", context) ?? "/var/cache/kat",
+    valueOf(flags.cacheDir, "KAT_CACHE_DIR", context) ?? SERVICE_CACHE,
   );
   const etcdBinary = valueOf(flags.etcdBinary, "KAT_ETCD_BINARY", context);
   return nodeUnit(config, {

@@ -23,7 +23,7 @@ const WALLS: Readonly<Record<string, Levels>> = {
   agent: [["node"], ["parts"], ["identity", "health"], ["."]],
   store: [["etcd", "memory"], ["leadership", "batching"], ["."]],
   etcd: [["process"], ["release", "client", "data"], ["."]],
-  base: [["worker", "logging"], ["systemd"], ["."]],
+  base: [["worker", "logging"], ["systemd", "files"], ["."]],
 };
 
 interface Module {

@@ -8,10 +8,11 @@
  * @module
  */
 
+import { dirname } from "node:path";
 import * as v from "valibot";
-import { writeFileAtomic } from "../../base/atomic_file.ts";
 import { KatError } from "../../base/errors.ts";
-import { readOwnFile } from "../data_directory.ts";
+import { writeOwn } from "../../base/files/write_own.ts";
+import { readDataFile } from "../data_directory.ts";
 
 /** What a node knows of its etcd. */
 export interface Identity {
@@ -73,7 +74,7 @@ export async function writeIdentity(
   path: string,
   identity: Identity,
 ): Promise<void> {
-  await writeFileAtomic(path, encodeIdentity(identity));
+  await writeOwn(path, encodeIdentity(identity), { within: dirname(path) });
 }
 
 /**
@@ -114,7 +115,7 @@ export function decodeIdentity(text: string, path: string): Identity {
 export async function readIdentity(
   path: string,
 ): Promise<Identity | undefined> {
-  const text = await readOwnFile(path);
+  const text = await readDataFile(path);
   return text === undefined ? undefined : decodeIdentity(text, path);
 }
 

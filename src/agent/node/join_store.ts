@@ -54,7 +54,7 @@ export async function joinStore(
       isLeaseGiven,
     },
   }, {
-    host: storeHost(record, { member, report }),
+    host: storeHost(claim.record, { member, report }),
     signal: AbortSignal.any([signal, member.failed]),
   });
   if (member.failed.aborted) throw member.failed.reason;

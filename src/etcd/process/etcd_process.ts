@@ -5,9 +5,11 @@
  * @module
  */
 
+import { basename, dirname } from "node:path";
 import { hostOf, isLoopback } from "../../base/url.ts";
 import { abortable, Deadline } from "../../base/abortable.ts";
 import { addExitHook } from "../../base/exit_hooks.ts";
+import { removeOwnSync } from "../../base/files/write_own.ts";
 import { logger } from "../../base/log.ts";
 import { diagnoseMismatch } from "./diagnose_log.ts";
 import { explainExit, explainSilence } from "./explain_exit.ts";
@@ -107,7 +109,7 @@ export async function startEtcd(
   try {
     await writePidFile(pidFile, { pid: etcd.pid, childId });
     // Its end, if it came meanwhile, found no file to remove.
-    if (etcd.state === "exited") await Deno.remove(pidFile).catch(() => {});
+    if (etcd.state === "exited") removePidFile(pidFile);
     signal?.throwIfAborted();
     return etcd;
   } catch (error) {
@@ -265,12 +267,8 @@ export class EtcdProcess implements AsyncDisposable {
     clearInterval(this.#logTimer);
     this.#exit = exit;
     this.#transition("exited");
-    try {
-      // At once, before the next etcd can be started and write its own.
-      Deno.removeSync(this.#options.pidFile);
-    } catch {
-      // Never written, or gone; a stale one names a child that does not exist.
-    }
+    // At once, before the next etcd can be started and write its own.
+    removePidFile(this.#options.pidFile);
     this.#ended.abort();
   }
 
@@ -288,5 +286,13 @@ export class EtcdProcess implements AsyncDisposable {
       this.#options.member;
     const urls = listenClientUrls ?? [first, ...rest];
     return urls.find((url) => isLoopback(hostOf(url))) ?? urls[0] ?? first;
+  }
+}
+
+function removePidFile(path: string): void {
+  try {
+    removeOwnSync(dirname(path), basename(path));
+  } catch {
+    // Never written, or gone; a stale one names a child that does not exist.
   }
 }
