@@ -56,7 +56,7 @@ export async function claimNode(
   { isFresh, findEtcd, store, signal }: ClaimOptions,
 ): Promise<ClaimedNode> {
   const { record, paths, ports, needsProbe } = plan;
-  // Nothing is left of a failure here: there is no directory yet.
+  // The directory does not exist yet, so a failure leaves no trace.
   if (isFresh) await assertPortsFree(ports);
   const found = isFresh ? await findEtcd(record.spec) : undefined;
 
