@@ -52,7 +52,7 @@ const WORDS: Readonly<
   },
   disk: {
     begins: "The disk is nearly full",
-    ends: "The disk has room again",
+    ends: "The disk has space again",
   },
 };
 
