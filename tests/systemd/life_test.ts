@@ -269,11 +269,12 @@ Deno.test("a node lives under systemd, from its installation to its removal", {
     deepStrictEqual(await processes(machine), []);
     const last = (await journal(machine))
       .filter(({ KAT_COMPONENT }) => KAT_COMPONENT !== undefined)
-      .slice(-3).map(({ MESSAGE }) => MESSAGE?.replace(/ \w+=.*/, ""));
+      .slice(-4).map(({ MESSAGE }) => MESSAGE?.replace(/ \w+=.*/, ""));
     deepStrictEqual(last, [
       "Resigned leadership",
       "Stopping etcd",
       "etcd stopped",
+      "kat-agent stopped",
     ]);
   });
 
