@@ -38,7 +38,7 @@ for (const name of STOP_SIGNALS) {
       return;
     }
     const samePress = performance.now() - firstSignalMs < SAME_PRESS_MS;
-    // A terminal that is closed twice asks for no haste.
+    // A second SIGHUP does not force an exit.
     if (samePress || name === "SIGHUP") return;
     exitAtOnce(SIGNAL_EXIT_CODES[name]);
   });

@@ -65,7 +65,7 @@ export function mergeTiming(
     ? { diskP99Ms: p99Ms, slowestNode: nodeName }
     : stored ?? {};
   const timing = deriveTiming(diskP99Ms, { members });
-  // A node that does not know this leaves it as it is.
+  // Without cluster.kat, keep whether the stored timing has a lease.
   const hasLease = isLeaseGiven === undefined
     ? stored?.leaderLeaseSeconds !== undefined
     : !isLeaseGiven;

@@ -41,7 +41,7 @@ const NO_FILES: Omit<StoreHost, "report"> = {
 export async function runExternal(
   { endpoints, nodeName, sockets, report, signal }: ExternalOptions,
 ): Promise<void> {
-  // There is no etcd to start, and the one that is there may take its time.
+  // READY does not wait for the external etcd.
   report?.({ isUp: true });
   const members = [] as const;
   using store = new StorePart({ endpoints, members });

@@ -15,9 +15,9 @@ import type { NodePlan } from "./plan_node.ts";
 
 /** Options of {@linkcode joinStore}. */
 export interface JoinStoreOptions {
-  /** The store's half. */
+  /** The store part. */
   readonly store: StorePart;
-  /** The member's half, whose etcd serves. */
+  /** The member part, whose etcd serves. */
   readonly member: MemberPart;
   /** What was found when the node took its place. */
   readonly claim: ClaimedNode;
@@ -60,7 +60,7 @@ export async function joinStore(
   if (member.failed.aborted) throw member.failed.reason;
 }
 
-/** What the store's half has done by the member's, which has files. */
+/** What the store part asks of the member part, which has the files. */
 function storeHost(
   record: NodeRecord,
   { member, report }: Pick<JoinStoreOptions, "member" | "report">,

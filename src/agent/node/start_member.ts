@@ -57,7 +57,7 @@ export async function startMember(
       report?.(progress);
       const { state } = progress.etcd ?? {};
       if (state === "starting") workers.connectStore();
-      // Now, and not when the lease has run out.
+      // Ends the term at once instead of waiting for the lease to expire.
       if (state === "exited") store.endTerm("its etcd ended");
     },
     orphan: adopted && {

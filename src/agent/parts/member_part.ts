@@ -1,7 +1,7 @@
 /**
- * The half of the agent that has the node's files and its etcd: its thread may
+ * The part of the agent that has the node's files and its etcd: its thread may
  * read and write the data directory and run that one program. It may connect to
- * nothing: what must be asked over the network, the other half asks.
+ * nothing: what must be asked over the network, the store part asks.
  *
  * @module
  */
@@ -130,7 +130,7 @@ export interface ServeMemberOptions {
 }
 
 /**
- * The member's half, as the main thread has it. Its thread loads from the first
+ * The member part, as the main thread has it. Its thread loads from the first
  * moment and serves once it is told to; disposing stops etcd.
  */
 export class MemberPart implements WatchedPart, AsyncDisposable {
@@ -213,7 +213,7 @@ export class MemberPart implements WatchedPart, AsyncDisposable {
   }
 
   /** Whether its event loop turns. */
-  turns(options: { readonly signal: AbortSignal }): Promise<boolean> {
+  responds(options: { readonly signal: AbortSignal }): Promise<boolean> {
     return this.#worker.turns(options);
   }
 

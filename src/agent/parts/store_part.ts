@@ -1,5 +1,5 @@
 /**
- * The half of the agent that speaks with etcd: it makes or finds the cluster,
+ * The part of the agent that speaks with etcd: it makes or finds the cluster,
  * campaigns, and observes. All that reads from the network runs in its thread,
  * which has connections to the members, and no files and no processes.
  *
@@ -96,7 +96,7 @@ export interface StoreMethods {
   ): Promise<string[]>;
 }
 
-/** What it has its host do, whose other half has files. */
+/** What it has its host do; the member part has the files. */
 export interface StoreHost {
   /** Takes note of what has changed. */
   report(progress: Pick<NodeState, "leader" | "storeCheck" | "term">): void;
@@ -138,7 +138,7 @@ export function storePermissions(
   return { net: [...new Set(urls.map(authorityOf))], sys: ["osUptime"] };
 }
 
-/** The store's half, as the main thread has it; its thread loads while the caller goes on. */
+/** The store part, as the main thread has it; its thread loads while the caller goes on. */
 export class StorePart implements WatchedPart, MemberNetwork, Disposable {
   /** What it is called. */
   readonly name = "store";
@@ -213,7 +213,7 @@ export class StorePart implements WatchedPart, MemberNetwork, Disposable {
   }
 
   /** Whether its event loop turns. */
-  turns(options: { readonly signal: AbortSignal }): Promise<boolean> {
+  responds(options: { readonly signal: AbortSignal }): Promise<boolean> {
     return this.#worker.turns(options);
   }
 

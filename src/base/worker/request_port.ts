@@ -2,6 +2,18 @@
  * One end of the line between two threads: it sends requests for the other
  * side's methods, and answers those for its own.
  *
+ * A request can be made within another. Then the methods that answer it are the
+ * `host` of the outer one:
+ *
+ * ```
+ *   main                                        worker
+ *    │ ── request 7: serve(input) ──────────────▶ │  sent with a host
+ *    │ ◀── request 1 within 7: keepIdentity(…) ── │
+ *    │  finds the host of its request 7           │
+ *    │ ── answer to 1 ──────────────────────────▶ │
+ *    │ ◀── answer to 7 ────────────────────────── │
+ * ```
+ *
  * @module
  */
 
@@ -73,7 +85,7 @@ export class RequestPort {
     // The one cast: only the compiler knows which methods there are.
     return new Proxy(Object.freeze({}), {
       get: (_, method) =>
-        // A promise that is made of it asks whether it is one.
+        // `await` reads `then`; the proxy must not look like a promise.
         typeof method === "string" && method !== "then"
           ? (input: unknown, options?: Options) => send(method, input, options)
           : undefined,

@@ -68,7 +68,7 @@ export type EtcdProcessState = "starting" | "serving" | "stopping" | "exited";
 
 /**
  * etcd takes 0.1 s alone. With peers it first tries to hand leadership over, for
- * up to 5 s and an election timeout where several stop at once; 10 s is a hung
+ * up to 5 s and an election time-out where several stop at once; 10 s is a hung
  * disk.
  */
 export const GRACE_MS = 10_000;
