@@ -14,7 +14,10 @@ const encoder = new TextEncoder();
 
 /** Every variable that the agent obeys; the permission set in deno.json names the same. */
 export const VARIABLES = [
+  "ALL_PROXY",
   "HOME",
+  "HTTPS_PROXY",
+  "HTTP_PROXY",
   "JOURNAL_STREAM",
   "KAT_ADVERTISE_ADDRESS",
   "KAT_CACHE_DIR",
@@ -28,12 +31,18 @@ export const VARIABLES = [
   "KAT_PROGRAM",
   "NOTIFY_SOCKET",
   "NO_COLOR",
+  "NO_PROXY",
   "PATH",
+  "REQUEST_METHOD",
   "TERM",
   "WATCHDOG_PID",
   "WATCHDOG_USEC",
   "XDG_CACHE_HOME",
   "XDG_DATA_HOME",
+  "all_proxy",
+  "http_proxy",
+  "https_proxy",
+  "no_proxy",
 ] as const;
 
 /** The context of this process, stopped by `signal`. */

@@ -224,7 +224,7 @@ Deno.test(
       .replaceAll("\r\n", "\n");
     ok(shown.includes("pwned"), shown);
     // The value's own lines stay lines.
-  strictEqual(RAW.exec(shown), null, JSON.stringify(shown));
+    strictEqual(RAW.exec(shown), null, JSON.stringify(shown));
   },
 );
 
