@@ -63,12 +63,8 @@ export async function claimNode(
   { isFresh, findEtcd, store, signal }: ClaimOptions,
 ): Promise<ClaimedNode> {
   const { record, paths, ports, needsProbe } = plan;
-<<<<<<< HEAD
   const find = () => findEtcd(record.spec, record.knownEtcd);
-  // Nothing is left of a failure here: there is no directory yet.
-=======
   // The directory does not exist yet, so a failure leaves no trace.
->>>>>>> main
   if (isFresh) await assertPortsFree(ports);
   const found = isFresh ? await find() : undefined;
 

@@ -93,6 +93,10 @@ function refused(url: URL, reason: string): DownloadError {
 export const PORTAL_HINT =
   "A proxy or a captive portal (the login page of a network) may answer instead of the server: open the URL in a browser on this machine";
 
+/** The hint when a server leads to where only this machine or its network is. */
+const NARROWER_HINT =
+  "A captive portal (the login page of a network) may answer instead of the server; a server of your own network must be named in spec.etcd.mirror";
+
 /** Returns why a redirect is not followed, or `undefined` if it is. */
 export function redirectRefusal(from: URL, to: URL): string | undefined {
   if (to.protocol !== "https:" && to.protocol !== "http:") {
@@ -159,14 +163,19 @@ async function askDirectly(
   url: URL,
   { headers, connection, asked, from }: AnswerOptions,
 ): Promise<Answer> {
-  const addresses = await addressesOf(url);
-  const wrong = from &&
-    addresses.find((address) => isNarrower(scopeOf(address), from));
-  if (wrong !== undefined) {
-    throw refused(asked, `a redirect to ${url.hostname} at ${wrong}`);
+  const found = await addressesOf(url);
+  const addresses = found.filter((address) =>
+    from === undefined || !isNarrower(scopeOf(address), from)
+  );
+  if (addresses.length === 0) {
+    throw new DownloadError(asked, {
+      reason: `a redirect to ${url.hostname} at ${found.join(", ")}`,
+      hint: NARROWER_HINT,
+    });
   }
   return {
     response: await requestAt(url, { addresses, headers, signal: connection }),
+    // It may have been any of them.
     scope: addresses.map(scopeOf).reduce(wider),
   };
 }

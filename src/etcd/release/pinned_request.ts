@@ -45,7 +45,10 @@ export async function requestAt(
   const { Duplex } = await import("node:stream");
   const connection = await connect(url, { addresses, signal });
   // Of Node only the protocol is used: its TLS knows no DENO_CERT.
-  const stream = Duplex.fromWeb(connection);
+  // Deno and Node declare the same streams differently.
+  const stream = Duplex.fromWeb(
+    connection as unknown as Parameters<typeof Duplex.fromWeb>[0],
+  );
   const agent = Object.assign(new Agent(), { createConnection: () => stream });
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const plain = Object.assign(new URL(url), { protocol: "http:" });
