@@ -44,7 +44,10 @@ Deno.test(
     await Deno.remove(`${data}/node.json`);
     await Deno.symlink(`${at.path}/secret.json`, `${data}/node.json`);
     await giveAway(at.theirs);
-    await rejects(inspectDataDirectory(data), /it is a symbolic link/);
+    await rejects(
+      inspectDataDirectory(data),
+      /not a regular file, but a symbolic link/,
+    );
   },
 );
 
