@@ -7,6 +7,8 @@
  * @module
  */
 
+// First, before any package.
+import "./src/base/close_storage.ts";
 import { ExitCode, ShutdownRequested } from "./src/base/errors.ts";
 import { runExitHooks } from "./src/base/exit_hooks.ts";
 import { hideEnvironment } from "./src/base/hide_environment.ts";

@@ -155,6 +155,8 @@ kat_unpack() (
   sync $kat_files 2>/dev/null || sync
   mv -f $kat_files "$kat_dir/" || exit 1
   [ -d "$kat_dir/.deno" ] || mkdir -m 700 "$kat_dir/.deno" || [ -d "$kat_dir/.deno" ]
+  # A file where Deno would make a directory: threads without rights could fill it.
+  [ -e "$kat_dir/.deno/location_data" ] || : >"$kat_dir/.deno/location_data"
 )
 
 kat_self=$0

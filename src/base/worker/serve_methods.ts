@@ -4,6 +4,8 @@
  * @module
  */
 
+// First, before any package.
+import "../close_storage.ts";
 import { runExitHooks } from "../exit_hooks.ts";
 import { hideEnvironment } from "../hide_environment.ts";
 import { type LogRecord, startForwarding } from "../log.ts";
