@@ -224,7 +224,7 @@ const FILE_USES: Readonly<Record<string, readonly string[]>> = {
   ],
   "src/base/disk_space.ts": ["statfs"],
   // Whether systemd runs, and who may read the files of a service.
-  "src/cli/install_unit.ts": ["Deno.stat"],
+  "src/cli/install_unit.ts": ["Deno.lstat", "Deno.stat"],
   // Of the program's own output.
   "src/base/systemd/journal.ts": ["fstatSync"],
 };
