@@ -168,10 +168,12 @@ export async function isOwnFile(
 }
 
 function whatIs({ isSymlink, isDirectory }: Deno.FileInfo): string {
-  if (isSymlink) return "it is a symbolic link";
-  return `it is not a regular file, but ${
-    isDirectory ? "a directory" : "a pipe or a device"
-  }`;
+  const kind = isSymlink
+    ? "a symbolic link"
+    : isDirectory
+    ? "a directory"
+    : "a pipe or a device";
+  return `it is not a regular file, but ${kind}`;
 }
 
 /** What a file says of itself, whichever of Deno's two kinds it is. */

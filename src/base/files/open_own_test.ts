@@ -74,8 +74,11 @@ Deno.test("own files are no links, pipes, directories, and not open to others", 
   await Deno.writeTextFile(`${data}/open`, "");
   await Deno.chmod(`${data}/open`, 0o620);
 
-  await allRefuse(`${data}/link`, /it is a symbolic link$/);
-  await allRefuse(`${data}/dangling`, /it is a symbolic link$/);
+  await allRefuse(`${data}/link`, /not a regular file, but a symbolic link$/);
+  await allRefuse(
+    `${data}/dangling`,
+    /not a regular file, but a symbolic link$/,
+  );
   await allRefuse(`${data}/pipe`, /a pipe or a device/);
   await allRefuse(
     `${data}/directory`,
