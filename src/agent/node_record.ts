@@ -14,7 +14,8 @@ import type { ClusterSpec } from "../config/cluster_config.ts";
 import { parseIpAddress } from "../config/ip_address.ts";
 import { type ClusterTiming, TimingSchema } from "../cluster/cluster_timing.ts";
 import type { InitialMember } from "../config/node_settings.ts";
-import { decodeSpec, orderSpec } from "../config/stored_spec.ts";
+import { orderSpec } from "../config/shared_spec.ts";
+import { readNodeSpec } from "../config/stored_spec.ts";
 
 /** A node's memory. */
 export interface NodeRecord {
@@ -91,7 +92,7 @@ export function decodeNodeRecord(text: string, path: string): NodeRecord {
     );
   }
   try {
-    return { ...rest, spec: decodeSpec(JSON.stringify(spec)) };
+    return { ...rest, spec: readNodeSpec(spec) };
   } catch (error) {
     throw damaged(path, `"spec" is wrong (${messageOf(error)})`, error);
   }

@@ -73,7 +73,7 @@ async function poisoned(
   );
   await using agent = startAgent(initArgs(file, data));
   await agent.logged("Became leader");
-  await agent.logged("Settled the timing of the cluster");
+  await agent.logged("Updated the timing of the cluster");
   const endpoint = `http://127.0.0.1:${file.clientPort}`;
   const stored = await etcdctl(
     endpoint,

@@ -6,6 +6,7 @@
  */
 
 import { versionText } from "../../etcd/etcd_version.ts";
+import { followCluster } from "../../config/shared_spec.ts";
 import type { NodeRecord } from "../node_record.ts";
 import type { Report } from "../node_state.ts";
 import type { MemberPart } from "../parts/member_part.ts";
@@ -74,12 +75,14 @@ function storeHost(
   };
   return {
     report: (progress) => report?.(progress),
-    keepCluster: ({ uid, spec }) =>
-      remember({
+    keepCluster: ({ uid, spec }) => {
+      const first = known.state !== "ready";
+      return remember({
         state: "ready",
         clusterUid: uid,
-        spec: { ...spec, dataDir: record.spec.dataDir },
-      }),
+        spec: followCluster(record.spec, spec, { first }),
+      });
+    },
     keepElectionKey: (electionKey) => remember({ electionKey }),
     keepIdentity: (identity) => member.keepIdentity(identity),
     keepTiming: (timing) => remember({ timing }),

@@ -68,6 +68,8 @@ export type StoreEntry =
   | {
     readonly kind: "return";
     readonly uid: string;
+    /** Its configuration as the node last knew it. */
+    readonly spec: ClusterSpec;
     /** What cluster.kat says; without it the cluster's own configuration holds. */
     readonly wantedSpec: ClusterSpec | undefined;
   }
