@@ -44,8 +44,10 @@ interface Stored {
   readonly config: KV | undefined;
 }
 
-/** As `crypto.randomUUID()` makes them. */
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** Whether a text is a UUID as `crypto.randomUUID()` makes them. */
+export function isUuid(text: string): boolean {
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
+}
 
 /** Options of the calls here. */
 export interface RecordOptions {
@@ -108,7 +110,7 @@ export async function readCluster(
 ): Promise<ClusterRecord | undefined> {
   const { uid, config } = await readStored(store, options);
   if (uid === undefined) return undefined;
-  if (!UUID.test(decode(uid))) {
+  if (!isUuid(decode(uid))) {
     throw new KatError(
       `Cannot read the cluster: ${CLUSTER_UID_KEY} in the store is no UUID`,
       { hint: "Restore the store from a backup" },
