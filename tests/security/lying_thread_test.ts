@@ -148,11 +148,12 @@ for (
       const text = await Deno.readTextFile(path).catch(() => "");
       ok(!text.includes('"n9"') && !text.includes("u001b"), text);
     }
+    const peerPort = async () =>
+      (await remembered(node) as { spec: Record<string, unknown> })
+        .spec.etcdPeerPort;
+    strictEqual(await peerPort(), node.file.peerPort);
     await serveHonestly(node);
-    const { spec } = await remembered(node) as {
-      spec: Record<string, unknown>;
-    };
-    strictEqual(spec.etcdPeerPort, node.file.peerPort);
+    strictEqual(await peerPort(), node.file.peerPort);
   });
 }
 
@@ -221,6 +222,7 @@ function assertBearable({ end, led, left }: Outcome): void {
   ok(end.byItself || led, "the agent goes on, and its thread does not");
   strictEqual(end.signal, null, "the agent was killed, or had to be");
   ok(end.code !== 70, end.stderr);
+  ok(!end.byItself || end.code !== 0, "it ended as if it had been asked to");
   deepStrictEqual(left, [], "its etcd was left");
 }
 
