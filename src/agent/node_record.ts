@@ -15,7 +15,8 @@ import { parseIpAddress } from "../config/ip_address.ts";
 import { type ClusterTiming, TimingSchema } from "../cluster/cluster_timing.ts";
 import type { InitialMember } from "../config/node_settings.ts";
 import type { KnownProgram } from "../etcd/release/etcd_cache.ts";
-import { decodeSpec, orderSpec } from "../config/stored_spec.ts";
+import { orderSpec } from "../config/shared_spec.ts";
+import { readNodeSpec } from "../config/stored_spec.ts";
 
 /** A node's memory. */
 export interface NodeRecord {
@@ -97,7 +98,7 @@ export function decodeNodeRecord(text: string, path: string): NodeRecord {
     );
   }
   try {
-    return { ...rest, spec: decodeSpec(JSON.stringify(spec)) };
+    return { ...rest, spec: readNodeSpec(spec) };
   } catch (error) {
     throw damaged(path, `"spec" is wrong (${messageOf(error)})`, error);
   }

@@ -7,7 +7,7 @@
 import { stringify } from "yaml";
 
 import { API_VERSION, type ClusterConfig, KIND } from "./cluster_config.ts";
-import { orderSpec } from "./stored_spec.ts";
+import { orderSpec } from "./shared_spec.ts";
 
 /**
  * Returns YAML with every default written out; parsing it gives the same

@@ -46,17 +46,28 @@ const count = v.pipe(
   v.transform((text) => BigInt(text)),
 );
 
-const IdentitySchema = v.object({
-  formatVersion: v.number(),
+const TEXTS = {
   clusterId: id,
   memberId: id,
   clusterUid: v.string(),
   nodeName: v.string(),
   etcdVersion: version,
   clusterVersion: v.optional(version),
+};
+
+const IdentitySchema = v.object({
+  formatVersion: v.number(),
+  ...TEXTS,
   revision: count,
   raftIndex: v.optional(count),
 });
+
+const number63 = v.pipe(v.bigint(), v.minValue(0n), v.maxValue(2n ** 63n - 1n));
+
+/** An identity on its way between two threads. */
+export const PlainIdentitySchema: v.GenericSchema<unknown, Identity> = v.object(
+  { ...TEXTS, revision: number63, raftIndex: v.optional(number63) },
+);
 
 /** The text of `identity.json`. */
 export function encodeIdentity(identity: Identity): string {

@@ -5,6 +5,7 @@
  */
 
 import { dropPermissions } from "../../base/drop_permissions.ts";
+import { PartsWatch } from "../health/watch_parts.ts";
 import type { Report } from "../node_state.ts";
 import { type StoreHost, StorePart } from "../parts/store_part.ts";
 
@@ -46,9 +47,15 @@ export async function runExternal(
   const members = [] as const;
   using store = new StorePart({ endpoints, members });
   report?.({ parts: [store] });
+  using watch = new PartsWatch();
+  watch.add(store);
   await dropPermissions({ sockets, after: [store] });
   await store.serve(
     { endpoints, nodeName, members, entry: { kind: "join" } },
-    { host: { ...NO_FILES, report: (one) => report?.(one) }, signal },
+    {
+      host: { ...NO_FILES, report: (one) => report?.(one) },
+      signal: AbortSignal.any([signal, watch.signal]),
+    },
   );
+  watch.signal.throwIfAborted();
 }

@@ -7,23 +7,29 @@
  */
 
 import { abortable } from "../../base/abortable.ts";
+import { portOf, urlOf } from "../../base/url.ts";
 import type { DiskSpace } from "../../base/disk_space.ts";
 import {
   type Permissions,
   SandboxedWorker,
 } from "../../base/worker/sandboxed_worker.ts";
 import type { Served, ServedContext } from "../../base/worker/methods.ts";
+import { ThreadError } from "../../base/worker/thread_error.ts";
 import type { InitialMember } from "../../config/node_settings.ts";
+import { quote } from "../../config/rule.ts";
 import type { EtcdHealth } from "../../etcd/client/etcd_health.ts";
 import type { DiskProbe } from "../../etcd/disk_probe.ts";
 import type { OrphanControl } from "../../etcd/process/adopt_etcd.ts";
-import type {
-  EtcdProcessOptions,
-  EtcdProcessState,
+import {
+  type EtcdProcessOptions,
+  type EtcdProcessState,
+  GRACE_MS,
 } from "../../etcd/process/etcd_process.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { NodeRecord } from "../node_record.ts";
 import type { NodeState, Report, WatchedPart } from "../node_state.ts";
+import { endedBy } from "./ended_by.ts";
+import { MEMBER_SCHEMAS } from "./member_schemas.ts";
 import { THREAD_ERRORS } from "./thread_errors.ts";
 import { workerUrl } from "./worker_url.ts";
 
@@ -85,6 +91,12 @@ export interface MemberHost {
   /** The names and peer URLs of the other members that cannot be reached. */
   missingPeers(): Promise<string[]>;
 }
+
+/**
+ * How long stopping etcd may take: SIGKILL comes after 10 s. A thread that
+ * stands still leaves its etcd to the next start of the agent.
+ */
+const STOPPING_MS = GRACE_MS + 5_000;
 
 /** What decides on the rights of the member's thread. */
 export interface MemberPlace {
@@ -151,6 +163,7 @@ export class MemberPart implements WatchedPart, AsyncDisposable {
       permissions: memberPermissions(place),
       hasExitHooks: true,
       errors: THREAD_ERRORS,
+      schemas: MEMBER_SCHEMAS,
     });
     this.#serving.promise.catch(() => {});
   }
@@ -164,11 +177,19 @@ export class MemberPart implements WatchedPart, AsyncDisposable {
   serve(input: MemberInput, options: ServeMemberOptions): void {
     const { signal } = this.#stopping;
     const host = this.#hostOf(input, options);
-    this.#life = this.#worker.remote.serve(input, { signal, host })
-      .catch((error) => {
-        this.#serving.reject(error);
-        if (!signal.aborted) this.#failed.abort(error);
-      });
+    const thread = { thread: this.name, signal };
+    const over = (error: unknown) => {
+      this.#serving.reject(error);
+      if (!signal.aborted) this.#failed.abort(error);
+    };
+    this.#life = this.#worker.remote.serve(input, {
+      signal,
+      host,
+      graceMs: STOPPING_MS,
+    }).then(
+      () => over(endedBy(undefined, thread)),
+      (error) => over(endedBy(error, thread)),
+    );
   }
 
   /** Resolves once it is loaded. */
@@ -243,7 +264,14 @@ export class MemberPart implements WatchedPart, AsyncDisposable {
       report: (progress) => report?.(progress),
       isOrphanRunning: async () => await orphan?.isRunning() ?? false,
       signalOrphan: async (signal) => await orphan?.signal(signal),
-      untilServing: (url, options) => health.untilServing(url, options),
+      untilServing: (url, options) => {
+        if (
+          url !== clientUrl && url !== urlOf("127.0.0.1", portOf(clientUrl))
+        ) {
+          throw new ThreadError(`asked for the member at ${quote(url)}`);
+        }
+        return health.untilServing(url, options);
+      },
       missingPeers: (_, options) => network.missingPeers(input, options),
     };
   }

@@ -22,6 +22,8 @@ import type { Identity } from "../identity/identity.ts";
 import type { NodeState, WatchedPart } from "../node_state.ts";
 import type { ClusterTiming } from "../../cluster/cluster_timing.ts";
 import type { MemberNetwork } from "./member_part.ts";
+import { endedBy } from "./ended_by.ts";
+import { STORE_SCHEMAS } from "./store_schemas.ts";
 import { THREAD_ERRORS } from "./thread_errors.ts";
 import { workerUrl } from "./worker_url.ts";
 
@@ -68,6 +70,8 @@ export type StoreEntry =
   | {
     readonly kind: "return";
     readonly uid: string;
+    /** Its configuration as the node last knew it. */
+    readonly spec: ClusterSpec;
     /** What cluster.kat says; without it the cluster's own configuration holds. */
     readonly wantedSpec: ClusterSpec | undefined;
   }
@@ -152,6 +156,7 @@ export class StorePart implements WatchedPart, MemberNetwork, Disposable {
       module: workerUrl("store_worker"),
       permissions: storePermissions(input),
       errors: THREAD_ERRORS,
+      schemas: STORE_SCHEMAS,
     });
     const { remote } = this.#worker;
     const isTrue = (answer: Promise<boolean>, signal: AbortSignal) =>
@@ -186,10 +191,14 @@ export class StorePart implements WatchedPart, MemberNetwork, Disposable {
     input: StoreInput,
     { host, signal }: ServeStoreOptions,
   ): Promise<void> {
+    const { name: thread } = this;
     const options = { signal, graceMs: RESIGNING_MS, host };
     await this.#worker.remote.serve(input, options).catch((error) => {
-      if (!signal.aborted || error !== signal.reason) throw error;
+      if (!signal.aborted || error !== signal.reason) {
+        throw endedBy(error, { thread, signal });
+      }
     });
+    if (!signal.aborted) throw endedBy(undefined, { thread, signal });
   }
 
   /**
