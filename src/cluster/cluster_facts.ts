@@ -7,6 +7,7 @@
  */
 
 import { type DiskSpace, diskSpace } from "../base/disk_space.ts";
+import { ClusterBinding } from "../etcd/client/cluster_binding.ts";
 import { EtcdCallError } from "../etcd/client/etcd_call_error.ts";
 import {
   listMembersWithStatus,
@@ -123,11 +124,16 @@ async function askCluster(
   endpoints: readonly string[],
   options: AskOptions,
 ): Promise<Pick<ClusterFacts, "store" | "members">> {
-  await using store = new EtcdStore({ endpoints });
+  const cluster = new ClusterBinding();
+  await using store = new EtcdStore({ endpoints, cluster });
   try {
     return {
       store: await readStore(store, options),
-      members: await listMembersWithStatus({ endpoints, ...options }),
+      members: await listMembersWithStatus({
+        endpoints,
+        cluster,
+        ...options,
+      }),
     };
   } catch (error) {
     if (!(error instanceof StoreError || error instanceof EtcdCallError)) {
@@ -135,7 +141,7 @@ async function askCluster(
     }
     // Without a majority the members cannot be listed, but each can be asked.
     const members = endpoints.map(async (url) => {
-      const status = await statusIfAnswering(url, options);
+      const status = await statusIfAnswering(url, { cluster, ...options });
       return { name: "", url, ...(status ? { status } : {}) };
     });
     return {

@@ -7,7 +7,7 @@
 import { aborted } from "../base/abortable.ts";
 import { Backoff } from "../base/backoff.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
-import { messageOf } from "../base/errors.ts";
+import { KatError, messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import {
   type Leadership,
@@ -58,12 +58,16 @@ export interface ElectionOptions {
  *
  * Losing a term never ends the loop. The duties of a term have ended before its
  * lease is given back, so that the work of two leaders does not overlap.
+ *
+ * @throws {AnotherClusterError} if another cluster answers.
+ * @throws {KatError} if the store was set back, so that a fence would be lower than the last.
  */
 export async function runElection(
   store: StateStore,
   options: ElectionOptions,
 ): Promise<void> {
   const pauses = new Backoff({ firstMs: 1_000, maxMs: 30_000 });
+  let lastFence = 0n;
   while (!options.signal.aborted) {
     const leadership = await store.campaign(
       options.leaderId,
@@ -74,6 +78,10 @@ export async function runElection(
       throw error;
     });
     if (leadership === undefined) return;
+    if (leadership.fence <= lastFence) {
+      throw await refuse(leadership, lastFence);
+    }
+    lastFence = leadership.fence;
     const worked = await lead(leadership, options);
     if (worked) pauses.reset();
     else {
@@ -81,6 +89,18 @@ export async function runElection(
       await clock.sleep(pauses.nextMs(), { signal }).catch(() => {});
     }
   }
+}
+
+/** Gives back a term whose fence would let older writes pass for newer ones. */
+async function refuse(
+  leadership: Leadership,
+  lastFence: bigint,
+): Promise<KatError> {
+  await leadership.resign();
+  return new KatError(
+    `Cannot lead: the store gave the fence ${leadership.fence} after ${lastFence}, so it was made anew or set back`,
+    { hint: "Restore the newest data there is, or start again on this store" },
+  );
 }
 
 /** How often a warning is logged while duties go on after their term. */

@@ -8,7 +8,11 @@ import { type Clock, systemClock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { ELECTION_PREFIX } from "../store/keys.ts";
-import { type StateStore, StoreError } from "../store/state_store.ts";
+import {
+  AnotherClusterError,
+  type StateStore,
+  StoreError,
+} from "../store/state_store.ts";
 
 /** Options of {@linkcode observeLeader}. */
 export interface ObserveOptions {
@@ -33,6 +37,8 @@ const POLL_INTERVAL_MS = 15_000;
  *
  * It reads the leader after each event of a watch and at an interval, because an
  * event may be lost.
+ *
+ * @throws {AnotherClusterError} if another cluster answers.
  */
 export async function observeLeader(
   store: StateStore,
@@ -80,6 +86,7 @@ export async function observeLeader(
       }
     } catch (error) {
       if (signal.aborted) return;
+      if (error instanceof AnotherClusterError) throw error;
       if (!(error instanceof StoreError)) throw error;
       log.debug("Cannot read the leader", { reason: messageOf(error) });
       await clock.sleep(RETRY_MS, { signal }).catch(() => {});

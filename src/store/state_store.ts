@@ -5,6 +5,9 @@
  * been done is never sent again without the caller: it rejects with
  * {@linkcode OutcomeUnknownError}, and the caller reads or compares to find out.
  *
+ * A store is bound to one cluster: that of the first answer, for its life. When
+ * another answers, calls and watches end with {@linkcode AnotherClusterError}.
+ *
  * What it does not promise: that two writes of different callers are seen in
  * the order in which they were started, that a watch delivers within any time,
  * or that holding a {@linkcode Leadership} is proof of being the leader: see there.
@@ -84,7 +87,8 @@ export interface TransactionOptions extends StoreOptions {
 /**
  * Events in the order of their revisions, without gap or duplicate, across
  * lost connections. Ends when it is closed; rejects when its signal aborts,
- * when the store is closed, or with {@linkcode CompactedError}.
+ * when the store is closed, with {@linkcode CompactedError}, or with
+ * {@linkcode AnotherClusterError}.
  */
 export interface Watch
   extends AsyncIterableIterator<WatchEvent, undefined>, AsyncDisposable {
@@ -139,11 +143,13 @@ export interface StateStore extends AsyncDisposable {
   watch(keyOrPrefix: string, options?: WatchOptions): Promise<Watch>;
   /**
    * Waits until `leaderId` leads, and resolves with its term. It goes on trying
-   * through every kind of trouble until its signal aborts or the store closes.
+   * through every kind of trouble until its signal aborts, the store closes, or
+   * another cluster answers.
    *
    * The store may grant another TTL than asked for; what it grants is what counts.
    * A store takes part in one campaign at a time.
    *
+   * @throws {AnotherClusterError} if another cluster answers; no term was begun there.
    * @throws {StoreError} if it takes part already.
    */
   campaign(
@@ -255,6 +261,47 @@ export class CompactedError extends StoreError {
   constructor(message: string, compactRevision: bigint, cause?: unknown) {
     super(message, { cause });
     this.compactRevision = compactRevision;
+  }
+}
+
+/** What {@linkcode AnotherClusterError} is made from. */
+export interface AnotherClusterErrorInit {
+  /** The cluster that the store is bound to, in hexadecimal digits. */
+  readonly expected: string;
+  /** The cluster that answered, in hexadecimal digits. */
+  readonly found: string;
+  /** Whether the call may have taken effect. */
+  readonly outcome: Outcome;
+  /** The error underneath. */
+  readonly cause?: unknown;
+}
+
+/**
+ * Another cluster answers where the store's own one did. A store is bound to
+ * one cluster for its life, so nothing of that answer was taken. If that is
+ * the cluster to use from now on, open another store.
+ */
+export class AnotherClusterError extends StoreError {
+  /** The cluster that the store is bound to, in hexadecimal digits. */
+  readonly expected: string;
+  /** The cluster that answered, in hexadecimal digits. */
+  readonly found: string;
+  /** Whether it may have taken effect. */
+  override readonly outcome: Outcome;
+
+  /** An error that names both clusters. */
+  constructor(
+    message: string,
+    { expected, found, outcome, cause }: AnotherClusterErrorInit,
+  ) {
+    super(message, {
+      cause,
+      hint:
+        "Look what listens at that address; to use the other cluster, start again",
+    });
+    this.expected = expected;
+    this.found = found;
+    this.outcome = outcome;
   }
 }
 

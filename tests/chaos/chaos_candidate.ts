@@ -11,6 +11,7 @@
 import { sleep } from "../machine/sleep.ts";
 import { runElection } from "../../src/election/election.ts";
 import {
+  AnotherClusterError,
   type Leadership,
   LeadershipLostError,
   type Op,
@@ -61,6 +62,8 @@ const PROBE_MS = 50;
 /** The pause between two guarded writes, in milliseconds. */
 const ACT_MS = 100;
 const WRITE_MS = 2_000;
+/** The pause after another etcd has answered, in milliseconds. */
+const ELSEWHERE_MS = 250;
 /** Keys change each minute, so that no key's history grows too long to check. */
 const EPOCH_NS = 30e9;
 
@@ -98,6 +101,9 @@ class ChaosCandidate {
           leaseTtlSeconds: this.#setting.leaseSeconds,
           signal: AbortSignal.any([signal, enough.signal]),
           duties: (leadership, over) => this.#lead(leadership, over, enough),
+        }).catch(async (error) => {
+          if (!(error instanceof AnotherClusterError)) throw error;
+          await sleep(ELSEWHERE_MS, signal);
         });
       }
     } finally {

@@ -8,6 +8,7 @@
 import { type AgentProcess, startAgent } from "../machine/agent_process.ts";
 import { eventually } from "../machine/eventually.ts";
 import type { Probe } from "../history/history.ts";
+import { sleep } from "../machine/sleep.ts";
 import { monotonicNs } from "../history/monotonic_clock.ts";
 import { etcdsOn, signal } from "../machine/processes.ts";
 
@@ -34,6 +35,13 @@ export interface NodeSetting {
   /** Told of what its log says of terms. */
   readonly append: (probe: Probe) => void;
 }
+
+/**
+ * An agent without a member ends when another etcd answers, and is started again
+ * as by systemd; it waits for nobody where there is no cluster of KAT's.
+ */
+const ELSEWHERE = /and not of cluster|holds no cluster/;
+const RESTART_MS = 500;
 
 /** A line of the log says that a term is over. */
 const OVER = ["Lost leadership", "Resigned leadership"];
@@ -166,11 +174,16 @@ export class ChaosNode implements AsyncDisposable {
     // A killed agent says nothing more; what it believed, it did until then.
     const killed = this.#toldToStopNs < Infinity;
     this.#closeTerm(killed ? this.#awake(this.#toldToStopNs) : undefined);
-    if (!this.#ending) {
+    const isRight = code === 1 && this.setting.etcdDir === undefined &&
+      ELSEWHERE.test(stderr);
+    if (!this.#ending && !isRight) {
       this.incidents.push(`${this.name}'s agent ended by itself with ${code}`);
     }
     const path = `${this.setting.logDir}/${this.name}.${start}.log`;
     await Deno.writeTextFile(path, stderr);
+    if (this.#ending || !isRight) return;
+    await sleep(RESTART_MS);
+    if (!this.#ending) this.start();
   }
 
   /** Turns what the log says of terms into probes. */

@@ -21,6 +21,7 @@ import type { FaultContext, FaultKind } from "./fault_kind.ts";
 import type { HistoryRecord } from "../history/history.ts";
 import { monotonicNs } from "../history/monotonic_clock.ts";
 import { NETWORK_FAULTS } from "./network_faults.ts";
+import { NEEDS_PORT, PORT_FAULTS } from "./port_faults.ts";
 import { NEEDS_MEMBER, PROCESS_FAULTS } from "./process_faults.ts";
 
 /** Options of {@linkcode injectFaults}. */
@@ -48,6 +49,7 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   ...NETWORK_FAULTS,
   ...DISK_FAULTS,
   ...ADMIN_FAULTS,
+  ...PORT_FAULTS,
 ];
 
 /** How long the cluster may take to recover from a fault, in milliseconds. */
@@ -207,9 +209,9 @@ async function chooseTargets(
   { cluster, random, store }: InjectionOptions,
   wantsLeader: boolean,
 ): Promise<{ readonly node: ChaosNode; readonly candidate: CandidateProcess }> {
-  const nodes = NEEDS_MEMBER.has(name) || NEEDS_DISK.has(name)
-    ? memberNodes(cluster)
-    : cluster.nodes;
+  const needsMember = [NEEDS_MEMBER, NEEDS_DISK, NEEDS_PORT]
+    .some((names) => names.has(name));
+  const nodes = needsMember ? memberNodes(cluster) : cluster.nodes;
   const leader = await store.getLeader().catch(() => undefined);
   const prefer = wantsLeader || random.chance(0.7);
   const either = <T extends { readonly name: string }>(

@@ -133,7 +133,8 @@ async function blockCandidate(
   };
 }
 
-async function killed(pid: number, what: string): Promise<string> {
+/** Kills a process and waits for its end; says that it is gone. */
+export async function killed(pid: number, what: string): Promise<string> {
   signal(pid, "SIGKILL");
   while (![undefined, "Z"].includes(await processState(pid))) {
     await sleep(5);

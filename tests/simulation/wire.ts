@@ -72,10 +72,9 @@ export function connectOver(link: Link, onSend: OnSend): Connection {
       await reach(link, { signal, timeoutMs });
       onSend(method, undefined);
       const wire = new Wire(link, method);
-      return new MessageStream(
-        wire,
-        (error) => toCallError(error, link.member.name),
-      );
+      return new MessageStream(wire, {
+        toError: (error) => toCallError(error, link.member.name),
+      });
     },
     [Symbol.dispose]: () => link.break(),
   };

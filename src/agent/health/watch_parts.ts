@@ -64,7 +64,7 @@ export class PartsWatch implements Disposable {
         [signal],
         this.#clock,
       );
-      missing = await part.turns(deadline) ? 0 : missing + 1;
+      missing = await part.responds(deadline) ? 0 : missing + 1;
       signal.throwIfAborted();
     }
     this.#silent.abort(

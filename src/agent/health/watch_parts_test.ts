@@ -9,7 +9,7 @@ function setUp() {
     name: "store",
     ready: Promise.resolve(),
     isTurning: true,
-    turns: () => Promise.resolve(part.isTurning),
+    responds: () => Promise.resolve(part.isTurning),
   };
   const watch = new PartsWatch(clock);
   watch.add(part);

@@ -8,6 +8,7 @@
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { logger } from "../../base/log.ts";
 import { DEFAULT_QUOTA_BYTES } from "../../etcd/process/etcd_flags.ts";
+import type { OwnEndpoint } from "../../etcd/client/etcd_client.ts";
 import {
   ownErrors,
   statusIfAnswering,
@@ -24,6 +25,8 @@ import {
 export interface WatchSpaceOptions {
   /** The client URL of the node's own member. */
   readonly endpoint: string;
+  /** Says whether that member holds its port. */
+  readonly own?: OwnEndpoint | undefined;
   /** Says how much space the disk of etcd's data has. */
   readonly diskSpace: () => Promise<DiskSpace | undefined>;
   /** The quota that etcd was started with. @default {etcd's own} */
@@ -72,12 +75,12 @@ export async function watchSpace(options: WatchSpaceOptions): Promise<void> {
 }
 
 async function checkSpace(
-  { endpoint, diskSpace, quotaBytes = DEFAULT_QUOTA_BYTES, signal }:
+  { endpoint, own, diskSpace, quotaBytes = DEFAULT_QUOTA_BYTES, signal }:
     WatchSpaceOptions,
   before: readonly SpaceTrouble[],
 ): Promise<readonly SpaceTrouble[]> {
   const [status, disk] = await Promise.all([
-    statusIfAnswering(endpoint, { signal }),
+    statusIfAnswering(endpoint, { own, signal }),
     diskSpace(),
   ]);
   const facts: SpaceFacts = {

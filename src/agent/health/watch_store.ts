@@ -9,7 +9,11 @@ import { systemClock } from "../../base/clock.ts";
 import { logger } from "../../base/log.ts";
 import type { InitialMember } from "../../config/node_settings.ts";
 import { SCHEMA_VERSION_KEY } from "../../store/keys.ts";
-import { type StateStore, StoreError } from "../../store/state_store.ts";
+import {
+  AnotherClusterError,
+  type StateStore,
+  StoreError,
+} from "../../store/state_store.ts";
 import { missingPeers } from "./missing_peers.ts";
 
 /** Options of {@linkcode watchStore}. */
@@ -29,7 +33,11 @@ const CHECK_INTERVAL_MS = 5_000;
 /** How long an answer may take before the store counts as unreachable. */
 const ANSWER_MS = 3_000;
 
-/** Checks until the signal aborts; logs each change once. */
+/**
+ * Checks until the signal aborts; logs each change once.
+ *
+ * @throws {AnotherClusterError} if another cluster answers.
+ */
 export async function watchStore(
   store: StateStore,
   { nodeName, members, onCheck, signal }: ReachabilityOptions,
@@ -45,6 +53,7 @@ export async function watchStore(
         said = undefined;
         onCheck?.(undefined);
       } catch (error) {
+        if (error instanceof AnotherClusterError) throw error;
         if (!(error instanceof StoreError)) throw error;
         const missing = await missingPeers(members, { nodeName, signal });
         const waitsFor = missing.join(", ");

@@ -11,6 +11,7 @@ import { type Clock, systemClock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
 import { EtcdCallError } from "../../etcd/client/etcd_call_error.ts";
+import type { OwnEndpoint } from "../../etcd/client/etcd_client.ts";
 import { readClusterVersion } from "../../etcd/client/etcd_health.ts";
 import { readMemberStatus } from "../../etcd/client/member_status.ts";
 import { readPosition } from "../../etcd/client/store_position.ts";
@@ -26,6 +27,8 @@ import {
 export interface PositionOptions {
   /** The client URL of the node's own member. */
   readonly endpoint: string;
+  /** Says whether that member holds its port. */
+  readonly own?: OwnEndpoint | undefined;
   /** Ends the wait. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -64,13 +67,16 @@ const VERSION_MS = 1_000;
  */
 export async function checkPosition(
   known: Identity | undefined,
-  { endpoint, signal }: PositionOptions,
+  { endpoint, own, signal }: PositionOptions,
 ): Promise<void> {
   if (known === undefined) return;
   const pauses = new Backoff({ firstMs: 50, maxMs: 2_000 });
   while (true) {
     try {
-      return refuseStepBack(known, await readPosition(endpoint, { signal }));
+      return refuseStepBack(
+        known,
+        await readPosition(endpoint, { own, signal }),
+      );
     } catch (error) {
       const again = error instanceof EtcdCallError &&
         error.failure === "unavailable";
@@ -105,8 +111,8 @@ export class IdentityKeeper implements AsyncDisposable {
    */
   static async start(options: KeepIdentityOptions): Promise<IdentityKeeper> {
     const keeper = new IdentityKeeper(options);
-    const { endpoint, signal } = options;
-    await checkPosition(options.known, { endpoint, signal });
+    const { endpoint, own, signal } = options;
+    await checkPosition(options.known, { endpoint, own, signal });
     await keeper.#tryCheck(signal);
     keeper.#loop = keeper.#keep();
     return keeper;
@@ -151,9 +157,9 @@ export class IdentityKeeper implements AsyncDisposable {
   }
 
   async #check(signal: AbortSignal): Promise<void> {
-    const { endpoint, write, clusterUid, nodeName, etcdVersion } =
+    const { endpoint, own, write, clusterUid, nodeName, etcdVersion } =
       this.#options;
-    const found = await readPosition(endpoint, { signal });
+    const found = await readPosition(endpoint, { own, signal });
     const stepBack = findStepBack(this.#known, found);
     this.#say(stepBack);
     // What was seen stays on record until a person decides.
@@ -165,7 +171,7 @@ export class IdentityKeeper implements AsyncDisposable {
       etcdVersion,
       clusterVersion: await this.#clusterVersion(signal),
       raftIndex:
-        (await readMemberStatus(endpoint, { signal })).raftAppliedIndex,
+        (await readMemberStatus(endpoint, { own, signal })).raftAppliedIndex,
     };
     if (this.#known && encodeIdentity(this.#known) === encodeIdentity(next)) {
       return;

@@ -6,7 +6,7 @@
 
 import type { ClusterSpec } from "../../config/cluster_config.ts";
 import { MemberPart } from "../parts/member_part.ts";
-import { StorePart } from "../parts/store_part.ts";
+import { type PrepareInput, StorePart } from "../parts/store_part.ts";
 import type { NodePlan } from "./plan_node.ts";
 
 /** Options of {@linkcode EarlyWorkers.start}. */
@@ -57,10 +57,16 @@ export class EarlyWorkers implements AsyncDisposable {
   }
 
   /** Connects the store's thread to etcd, which has just been started; once. */
-  connectStore(): void {
+  connectStore(
+    member: MemberPart,
+    { clusterId }: Pick<PrepareInput, "clusterId">,
+  ): void {
     if (this.#isConnecting) return;
     this.#isConnecting = true;
-    this.store.prepare(this.#plan);
+    const { endpoints } = this.#plan;
+    this.store.prepare({ endpoints, clusterId }, {
+      holdsPort: () => member.holdsPort(),
+    });
   }
 
   /** Ends the threads. */

@@ -41,7 +41,7 @@ export async function startMember(
   { record, members, endpoints }: NodePlan,
   { claim, workers, watch, sockets, report, signal }: StartMemberOptions,
 ): Promise<MemberPart> {
-  const { etcd, adopted } = claim;
+  const { etcd, adopted, identity } = claim;
   const { store } = workers;
   const version = versionText(etcd.version);
   report?.({ etcdVersion: version });
@@ -60,7 +60,9 @@ export async function startMember(
     report(progress) {
       report?.(progress);
       const { state } = progress.etcd ?? {};
-      if (state === "starting") workers.connectStore();
+      if (state === "starting") {
+        workers.connectStore(member, { clusterId: identity?.clusterId });
+      }
       // Ends the term at once instead of waiting for the lease to expire.
       if (state === "exited") store.endTerm("its etcd ended");
     },

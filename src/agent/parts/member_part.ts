@@ -72,6 +72,8 @@ export interface MemberMethods {
   probeDisk(dataDir: string): Promise<DiskProbe | undefined>;
   /** Says how much space the disk of a directory has. */
   diskSpace(dataDir: string): Promise<DiskSpace | undefined>;
+  /** Whether an etcd runs on a data directory, which has bound its ports before. */
+  holdsPort(dataDir: string): Promise<boolean>;
 }
 
 /** What it has its host do. */
@@ -231,6 +233,11 @@ export class MemberPart implements WatchedPart, AsyncDisposable {
   /** Says how much space the disk has. */
   async diskSpace(): Promise<DiskSpace | undefined> {
     return await this.#worker.remote.diskSpace(this.#place.dataDir);
+  }
+
+  /** Whether its etcd, and no other program, holds its ports. */
+  async holdsPort(): Promise<boolean> {
+    return await this.#worker.remote.holdsPort(this.#place.dataDir);
   }
 
   /** Whether its event loop turns. */

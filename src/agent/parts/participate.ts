@@ -11,6 +11,7 @@ import { runElection } from "../../election/election.ts";
 import type { TermCanceller } from "../../election/term_canceller.ts";
 import { observeLeader } from "../../election/observe_leader.ts";
 import {
+  AnotherClusterError,
   type Leadership,
   type StateStore,
   StoreError,
@@ -36,7 +37,11 @@ export interface ParticipateOptions
   readonly report?: Report | undefined;
 }
 
-/** Takes part until the signal aborts; a bug in one task ends them all. */
+/**
+ * Takes part until the signal aborts; a bug in one task ends them all.
+ *
+ * @throws {AnotherClusterError} if another cluster answers.
+ */
 export async function participate(
   store: StateStore,
   options: ParticipateOptions,
@@ -73,6 +78,8 @@ export async function participate(
   const results = await Promise.allSettled(
     tasks.map((task) =>
       task.catch((error) => {
+        // Not resigned: nothing can be told to the cluster that was.
+        if (error instanceof AnotherClusterError) termCanceller?.end(error);
         failed.abort(error);
         throw error;
       })
@@ -97,6 +104,7 @@ async function reportNamesake(
     );
   } catch (error) {
     if (signal.aborted) return;
+    if (error instanceof AnotherClusterError) throw error;
     if (!(error instanceof StoreError)) throw error;
     logger("agent").debug("Cannot see who leads", { reason: messageOf(error) });
   }

@@ -12,6 +12,7 @@ import type {
   WorkerMethods,
 } from "../../base/worker/serve_methods.ts";
 import { probeDisk } from "../../etcd/disk_probe.ts";
+import { holdsPort } from "../../etcd/data/data_dir_lock.ts";
 import { adoptEtcd } from "../../etcd/process/adopt_etcd.ts";
 import {
   type EtcdProcess,
@@ -40,6 +41,7 @@ export const memberMethods: WorkerMethods<MemberMethods, MemberHost> = {
     writeIdentity(dataPaths(dataDir).identity, identity),
   probeDisk: (dataDir) => probeDisk(dataDir),
   diskSpace: (dataDir) => diskSpace(dataDir),
+  holdsPort: (dataDir) => holdsPort(dataPaths(dataDir).etcd),
 };
 
 async function serveMember(

@@ -8,12 +8,14 @@
 import { abortable } from "../../base/abortable.ts";
 import { KatError, messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
-import type { ServedContext } from "../../base/worker/methods.ts";
+import type { Remote, ServedContext } from "../../base/worker/methods.ts";
 import type {
   WorkerContext,
   WorkerMethods,
 } from "../../base/worker/serve_methods.ts";
 import { TermCanceller } from "../../election/term_canceller.ts";
+import { ClusterBinding } from "../../etcd/client/cluster_binding.ts";
+import type { OwnEndpoint } from "../../etcd/client/etcd_client.ts";
 import { httpHealth } from "../../etcd/client/etcd_health.ts";
 import { EtcdStore } from "../../store/etcd/etcd_store.ts";
 import {
@@ -36,6 +38,7 @@ import type { TermState } from "../node_state.ts";
 import { participate } from "./participate.ts";
 import type {
   OwnMember,
+  PrepareInput,
   StoreHost,
   StoreInput,
   StoreMethods,
@@ -54,6 +57,11 @@ class StoreThread implements WorkerMethods<StoreMethods, StoreHost> {
   readonly #termCanceller = new TermCanceller();
   /** Connected already, for {@linkcode serve}. */
   #prepared: EtcdStore | undefined;
+  /** Has files; none between two requests. */
+  #host: Remote<StoreHost> | undefined;
+  readonly #own: OwnEndpoint = {
+    holdsPort: async () => await this.#host?.holdsPort() ?? false,
+  };
   readonly untilServing = httpHealth.untilServing;
   readonly isServing = httpHealth.isServing;
   readonly answers = httpHealth.answers;
@@ -67,12 +75,25 @@ class StoreThread implements WorkerMethods<StoreMethods, StoreHost> {
   }
 
   async prepare(
-    { endpoints }: Pick<StoreInput, "endpoints">,
-    { signal }: ServedContext,
+    { endpoints, clusterId }: PrepareInput,
+    { signal, host }: WorkerContext<StoreHost>,
   ): Promise<void> {
-    const store = this.#prepared = new EtcdStore({ endpoints });
-    // The first request costs much of a start; etcd answers it when it serves.
-    await readCluster(store, { signal });
+    this.#host = host;
+    const store = this.#prepared = this.#ownStore(endpoints, clusterId);
+    try {
+      // The first request costs much of a start; etcd answers it when it serves.
+      await readCluster(store, { signal });
+    } finally {
+      if (this.#host === host) this.#host = undefined;
+    }
+  }
+
+  #ownStore(
+    endpoints: readonly string[],
+    clusterId: string | undefined,
+  ): EtcdStore {
+    const cluster = new ClusterBinding(clusterId);
+    return new EtcdStore({ endpoints, cluster, own: this.#own });
   }
 
   endTerm(reason: string): void {
@@ -88,15 +109,27 @@ class StoreThread implements WorkerMethods<StoreMethods, StoreHost> {
     const [endpoint = ""] = endpoints;
     await using stack = new AsyncDisposableStack();
     // Before anything is written to a store that may be another, or older.
-    await checkPosition(own?.identity, { endpoint, signal });
-    const store = stack.use(this.#prepared ?? new EtcdStore({ endpoints }));
+    this.#host = host;
+    await checkPosition(own?.identity, { endpoint, own: this.#own, signal });
+    const store = stack.use(
+      own
+        ? this.#prepared ?? this.#ownStore(endpoints, own.identity?.clusterId)
+        : new EtcdStore({ endpoints }),
+    );
     this.#prepared = undefined;
     const cluster = await findCluster(store, input, context);
     await host.keepCluster(cluster);
     const timing = own &&
       await agree(store, { input, cluster, context, stack });
     if (own) {
-      stack.defer(keepIdentity({ own, endpoint, cluster, input, context }));
+      stack.defer(keepIdentity({
+        ownEndpoint: this.#own,
+        own,
+        endpoint,
+        cluster,
+        input,
+        context,
+      }));
     }
     if (own) await endFormerCandidacy(store, { own, nodeName, signal });
     await participate(store, {
@@ -105,6 +138,7 @@ class StoreThread implements WorkerMethods<StoreMethods, StoreHost> {
       leaseSeconds: leaseInForce(cluster.spec, timing),
       space: own && {
         endpoint,
+        own: this.#own,
         quotaBytes: cluster.spec.etcd.quotaBackendBytes,
         diskSpace: () => abortable(host.diskSpace(), signal),
       },
@@ -182,7 +216,15 @@ async function agree(
 
 /** Keeps the identity up to date from now on; returns what ends that. */
 function keepIdentity(
-  { own, endpoint, cluster, input, context: { signal, host } }: OwnOptions & {
+  {
+    ownEndpoint,
+    own,
+    endpoint,
+    cluster,
+    input,
+    context: { signal, host },
+  }: OwnOptions & {
+    readonly ownEndpoint: OwnEndpoint;
     readonly own: OwnMember;
     readonly endpoint: string;
   },
@@ -191,6 +233,7 @@ function keepIdentity(
     write: (identity) => host.keepIdentity(identity),
     known: own.identity,
     endpoint,
+    own: ownEndpoint,
     clusterUid: cluster.uid,
     nodeName: input.nodeName,
     etcdVersion: own.etcdVersion,

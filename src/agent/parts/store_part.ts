@@ -78,12 +78,18 @@ export type StoreEntry =
   /** It takes part in whatever cluster there is. */
   | { readonly kind: "join" };
 
+/** What is known before the node's own member serves. */
+export interface PrepareInput extends Pick<StoreInput, "endpoints"> {
+  /** The ID of the cluster in hexadecimal digits; none before the first start. */
+  readonly clusterId: string | undefined;
+}
+
 /** What the store's thread does when asked. */
 export interface StoreMethods {
   /** Takes part in the cluster until asked to end; resigns then. */
   serve(input: StoreInput): Promise<void>;
   /** Connects to the members, and reads, before it is to serve. */
-  prepare(input: Pick<StoreInput, "endpoints">): Promise<void>;
+  prepare(input: PrepareInput): Promise<void>;
   /** Ends the term that is under way, if one is, with the reason. */
   endTerm(reason: string): Promise<void>;
   /** Resolves once the member at a client URL serves. */
@@ -116,7 +122,22 @@ export interface StoreHost {
   probeDisk(): Promise<DiskProbe | undefined>;
   /** Says how much space the disk has. */
   diskSpace(): Promise<DiskSpace | undefined>;
+  /** Whether the node's own etcd, and no other program, holds its ports. */
+  holdsPort(): Promise<boolean>;
 }
+
+const tooEarly = () => Promise.reject(new Error("It does not serve yet"));
+
+/** What a store is refused that only prepares. */
+const NOT_YET: Omit<StoreHost, "holdsPort"> = {
+  report() {},
+  keepCluster: tooEarly,
+  keepElectionKey: tooEarly,
+  keepIdentity: tooEarly,
+  keepTiming: tooEarly,
+  probeDisk: tooEarly,
+  diskSpace: tooEarly,
+};
 
 /** Options of {@linkcode StorePart.serve}. */
 export interface ServeStoreOptions {
@@ -205,9 +226,13 @@ export class StorePart implements WatchedPart, MemberNetwork, Disposable {
    * Connects while etcd starts, so that {@linkcode serve} finds a connection
    * that has been used; writes nothing.
    */
-  prepare(input: Pick<StoreInput, "endpoints">): void {
+  prepare(
+    input: PrepareInput,
+    { holdsPort }: Pick<StoreHost, "holdsPort">,
+  ): void {
+    const host = { ...NOT_YET, holdsPort };
     // What fails here fails again in serve(), which says so.
-    void this.#worker.remote.prepare(input);
+    void this.#worker.remote.prepare(input, { host });
   }
 
   /** Ends the term that this node leads in, if it does; it campaigns again. */

@@ -10,6 +10,7 @@ import { ConfigChangeError } from "../../cluster/cluster_record.ts";
 import { ConfigError } from "../../config/config_error.ts";
 import { EtcdProcessError } from "../../etcd/process/etcd_process_error.ts";
 import {
+  AnotherClusterError,
   CompactedError,
   LeadershipLostError,
   OutcomeUnknownError,
@@ -22,6 +23,7 @@ import {
 
 /** By the name under which all threads know them. */
 export const THREAD_ERRORS: ErrorClasses = {
+  AnotherClusterError,
   CompactedError,
   ConfigChangeError,
   ConfigError,

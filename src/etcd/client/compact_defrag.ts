@@ -10,6 +10,7 @@ import { Deadline } from "../../base/abortable.ts";
 import { byteText } from "../../base/byte_text.ts";
 import { systemClock } from "../../base/clock.ts";
 import { KatError } from "../../base/errors.ts";
+import { ClusterBinding } from "./cluster_binding.ts";
 import { EtcdCallError } from "./etcd_call_error.ts";
 import { defragmentMember, EtcdMaintenance } from "./etcd_maintenance.ts";
 import {
@@ -62,12 +63,16 @@ export async function compactHistory(
     readonly keep: bigint;
   },
 ): Promise<Compaction> {
-  const before = await listMembersWithStatus(options);
+  const cluster = new ClusterBinding();
+  const before = await listMembersWithStatus({ cluster, ...options });
   const revisions = before.map(({ status }) => status?.revision ?? 0n);
   const current = revisions.reduce((a, b) => a > b ? a : b, 0n);
   const revision = current - keep;
-  const isNew = revision > 0n && await compact(revision, options);
-  const after = isNew ? await listMembersWithStatus(options) : before;
+  const isNew = revision > 0n &&
+    await compact(revision, { cluster, ...options });
+  const after = isNew
+    ? await listMembersWithStatus({ cluster, ...options })
+    : before;
   return {
     revision: revision > 0n ? revision : 0n,
     isNew,
@@ -78,9 +83,11 @@ export async function compactHistory(
 /** Returns false if etcd had compacted up to that revision before. */
 async function compact(
   revision: bigint,
-  { endpoints, signal }: ProgressOptions,
+  { endpoints, cluster, signal }: ProgressOptions & {
+    readonly cluster: ClusterBinding;
+  },
 ): Promise<boolean> {
-  using maintenance = new EtcdMaintenance(endpoints);
+  using maintenance = new EtcdMaintenance(endpoints, { cluster });
   try {
     await maintenance.compact(revision, { signal });
     return true;
@@ -119,7 +126,12 @@ export async function defragmentMembers(
   options: DefragmentOptions,
 ): Promise<void> {
   const { signal, force = false, onPause, onStep, freeBytesOf } = options;
-  const members = await listMembersWithStatus(options);
+  const cluster = new ClusterBinding();
+  const members = await listMembersWithStatus({
+    endpoints: options.endpoints,
+    cluster,
+    signal,
+  });
   const present = members.filter(({ status }) => status !== undefined);
   const away = members.filter(({ status }) => status === undefined);
   const majority = Math.floor(members.length / 2) + 1;
@@ -151,15 +163,19 @@ export async function defragmentMembers(
   const isLeader = ({ status }: MemberWithStatus) =>
     Number(status?.leaderId === status?.memberId);
   for (const before of present.toSorted((a, b) => isLeader(a) - isLeader(b))) {
-    await defragmentMember(before.url, { signal });
-    onStep?.({ before, after: await waitUntilServing(before, signal) });
+    await defragmentMember(before.url, { cluster, signal });
+    const after = await waitUntilServing(before, { cluster, signal });
+    onStep?.({ before, after });
   }
 }
 
 /** Waits until the member serves again, so that never more than one member is away. */
 async function waitUntilServing(
   member: MemberWithStatus,
-  signal: AbortSignal | undefined,
+  { cluster, signal }: {
+    readonly cluster: ClusterBinding;
+    readonly signal: AbortSignal | undefined;
+  },
 ): Promise<MemberWithStatus> {
   using deadline = new Deadline(
     SERVING_AGAIN_MS,
@@ -177,6 +193,7 @@ async function waitUntilServing(
   );
   while (true) {
     const status = await statusIfAnswering(member.url, {
+      cluster,
       signal: deadline.signal,
     });
     if (status !== undefined && status.leaderId !== "0") {

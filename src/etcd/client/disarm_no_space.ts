@@ -8,6 +8,7 @@
 import { byteText } from "../../base/byte_text.ts";
 import { KatError } from "../../base/errors.ts";
 import type { ProgressOptions } from "./compact_defrag.ts";
+import { ClusterBinding } from "./cluster_binding.ts";
 import { EtcdMaintenance } from "./etcd_maintenance.ts";
 import {
   listMembersWithStatus,
@@ -42,9 +43,14 @@ export interface Disarming {
 export async function disarmNoSpace(
   { quotaBytes, endpoints, signal }: DisarmOptions,
 ): Promise<Disarming> {
-  using maintenance = new EtcdMaintenance(endpoints);
+  const cluster = new ClusterBinding();
+  using maintenance = new EtcdMaintenance(endpoints, { cluster });
   const alarms = await maintenance.alarms({ signal });
-  const members = await listMembersWithStatus({ endpoints, signal });
+  const members = await listMembersWithStatus({
+    endpoints,
+    cluster,
+    signal,
+  });
   const memberOf = (id: string) =>
     members.find(({ memberId }) => memberId === id);
   const nameOf = (id: string) => {

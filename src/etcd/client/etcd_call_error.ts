@@ -20,8 +20,10 @@ export type CallFailure =
   | "no-lease"
   /** The server takes fewer operations in one transaction. */
   | "too-many"
-  /** The server takes smaller requests. */
+  /** The server takes smaller requests, or its answer is larger than an answer may be. */
   | "too-large"
+  /** What answered is of another cluster. */
+  | "another-cluster"
   /** The server understood the request and will never accept it. */
   | "refused";
 
@@ -52,6 +54,36 @@ export class EtcdCallError extends KatError {
     this.failure = init.failure;
     this.outcome = init.outcome;
     this.endpoint = init.endpoint;
+  }
+}
+
+/** What {@linkcode AnotherEtcdError} is made from. */
+export interface AnotherEtcdErrorInit {
+  /** The cluster that was asked, in hexadecimal digits. */
+  readonly expected: string;
+  /** The cluster that answered, in hexadecimal digits. */
+  readonly found: string;
+  /** The endpoint that was asked. */
+  readonly endpoint: string;
+  /** Whether the request may have taken effect. */
+  readonly outcome: Outcome;
+}
+
+/** An etcd of another cluster answered; its answer was not taken. */
+export class AnotherEtcdError extends EtcdCallError {
+  /** The cluster that was asked, in hexadecimal digits. */
+  readonly expected: string;
+  /** The cluster that answered, in hexadecimal digits. */
+  readonly found: string;
+
+  /** An error that names both clusters. */
+  constructor({ expected, found, endpoint, outcome }: AnotherEtcdErrorInit) {
+    super(
+      `The etcd at ${endpoint} is of cluster ${found}, and not of cluster ${expected} as before`,
+      { failure: "another-cluster", outcome, endpoint },
+    );
+    this.expected = expected;
+    this.found = found;
   }
 }
 
@@ -90,14 +122,27 @@ const TOO_MANY = "etcdserver: too many operations in txn request";
 const TOO_LARGE = "etcdserver: request is too large";
 /** What the server's gRPC says before etcd sees the request. */
 const MESSAGE_TOO_LARGE = "grpc: received message larger than max";
+/** What this side's gRPC says of an answer: the request may have been done. */
+const ANSWER_TOO_LARGE =
+  /^Received message (larger than max|that decompresses to a size larger)/;
 const COMPACTED = "etcdserver: mvcc: required revision has been compacted";
+
+/**
+ * What this side's gRPC says of an answer that has no message or too many, with
+ * a code by which etcd refuses: the request may have been done.
+ */
+const NO_ANSWER: ReadonlySet<string> = new Set([
+  "No message received",
+  "Too many responses received",
+]);
 
 /** Sorts what gRPC reports of a call that had been sent to `endpoint`. */
 export function toCallError(error: unknown, endpoint: string): EtcdCallError {
   const { code, details } = error as ServiceError;
   // Over its quota etcd may apply a write and answer with the same words as
   // when it refuses one beforehand.
-  const refused = NOT_DONE.has(code) && details !== NO_SPACE;
+  const refused = NOT_DONE.has(code) && details !== NO_SPACE &&
+    !NO_ANSWER.has(details) && !ANSWER_TOO_LARGE.test(details);
   const outcome = refused || details === NO_LEADER ? "not-done" : "unknown";
   return new EtcdCallError(`${details} (${endpoint})`, {
     failure: failureOf(code, details),
@@ -113,8 +158,10 @@ function failureOf(code: number, details: string): CallFailure {
   if (details === NO_LEASE) return "no-lease";
   if (details === TOO_MANY_REQUESTS) return "unavailable";
   if (details === TOO_MANY) return "too-many";
-  if (details === TOO_LARGE || details.startsWith(MESSAGE_TOO_LARGE)) {
-    return "too-large";
-  }
-  return NOT_DONE.has(code) ? "refused" : "unavailable";
+  if (
+    details === TOO_LARGE || details.startsWith(MESSAGE_TOO_LARGE) ||
+    ANSWER_TOO_LARGE.test(details)
+  ) return "too-large";
+  const refused = NOT_DONE.has(code) && !NO_ANSWER.has(details);
+  return refused ? "refused" : "unavailable";
 }

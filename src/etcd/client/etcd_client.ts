@@ -10,6 +10,7 @@
 import { Backoff } from "../../base/backoff.ts";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { logger } from "../../base/log.ts";
+import { ClusterBinding } from "./cluster_binding.ts";
 import { EtcdCallError } from "./etcd_call_error.ts";
 import { EtcdConnection } from "./etcd_connection.ts";
 import type { EtcdService } from "./etcd_protocol.ts";
@@ -52,10 +53,20 @@ export interface MemberStream<Request, Response> {
   ) => Promise<Answer>;
 }
 
+/** The member that a node runs itself, at the first endpoint. */
+export interface OwnEndpoint {
+  /** Whether it holds its port: asked for each new connection to it. */
+  readonly holdsPort: () => Promise<boolean>;
+}
+
 /** Options of {@linkcode EtcdClient}. */
 export interface EtcdClientOptions {
   /** The clock of deadlines and pauses. @default {systemClock} */
   readonly clock?: Clock | undefined;
+  /** The cluster whose answers are taken. @default {that of the first answer} */
+  readonly cluster?: ClusterBinding | undefined;
+  /** Set if the first endpoint is the caller's own member, which alone says which cluster this is. */
+  readonly own?: OwnEndpoint | undefined;
   /** Makes the connection to a client URL. @default {gRPC} */
   readonly connect?: ((endpoint: string) => Connection) | undefined;
 }
@@ -87,11 +98,19 @@ export class EtcdClient implements Disposable {
     endpoints: readonly string[],
     {
       clock = systemClock,
-      connect = (url) => new EtcdConnection(url),
+      cluster = new ClusterBinding(),
+      own,
+      connect,
     }: EtcdClientOptions = {},
   ) {
     if (endpoints.length === 0) throw new TypeError("No endpoint was given");
-    this.#connections = endpoints.map((url) => connect(url));
+    this.#connections = endpoints.map((url, index) =>
+      connect?.(url) ?? new EtcdConnection(url, {
+        cluster,
+        holdsPort: index === 0 ? own?.holdsPort : undefined,
+        isPeer: own !== undefined && index > 0,
+      })
+    );
     this.#clock = clock;
   }
 
@@ -99,6 +118,8 @@ export class EtcdClient implements Disposable {
    * Sends a request that may be sent again: a read, or a write that a second
    * copy cannot change. Tries one member after the other until the time is over.
    *
+   * @throws {AnotherEtcdError} if no member of the cluster answers, and an etcd of
+   * another one does.
    * @throws {EtcdCallError} with the last attempt's reason.
    */
   async repeatable<Response>(
@@ -221,6 +242,8 @@ export class EtcdClient implements Disposable {
     const lastAttempt = startMs + againWithinMs;
     const pauses = new Backoff({ firstMs: 50, maxMs: 500 });
     let attemptMs = FIRST_ATTEMPT_MS;
+    const strangers = new Set<number>();
+    let stranger: EtcdCallError | undefined;
     while (true) {
       const nowMs = this.#clock.nowMs();
       const restMs = Math.max(1, end - nowMs);
@@ -235,14 +258,22 @@ export class EtcdClient implements Disposable {
         );
       } catch (error) {
         if (!(error instanceof EtcdCallError)) throw error;
-        if (error.failure !== "unavailable") throw error;
+        const isStranger = error.failure === "another-cluster";
+        if (!isStranger && error.failure !== "unavailable") throw error;
         // Only the first call that fails changes the member; calls of the same moment follow.
         if (index === this.#current) this.preferNextMember();
+        // The others are asked once more each before it counts.
+        const isLast = strangers.has(index) || this.#connections.length === 1;
+        if (isStranger && (isLast || this.#closed)) throw error;
+        if (isStranger) {
+          strangers.add(index);
+          stranger = error;
+        }
         const pauseMs = pauses.nextMs();
         if (
           this.#closed || !again(error) ||
           this.#clock.nowMs() + pauseMs >= lastAttempt
-        ) throw error;
+        ) throw error.outcome === "not-done" ? stranger ?? error : error;
         this.#log.debug("A call to etcd is tried again", {
           endpoint: error.endpoint,
           reason: error.message,

@@ -8,21 +8,44 @@
  * @module
  */
 
-import {
-  Channel,
-  connectivityState,
-  credentials,
-  Metadata,
-  status as Code,
-} from "@grpc/grpc-js";
-import { abortable } from "../../base/abortable.ts";
+import { connectivityState, Metadata, status as Code } from "@grpc/grpc-js";
+import { abortable, Deadline } from "../../base/abortable.ts";
 import { type Clock, systemClock } from "../../base/clock.ts";
+import {
+  type Answer,
+  hasWritten,
+  isBelow,
+  wrongShape,
+} from "./answer_shape.ts";
 import { CallDeadlines, type CallWithDeadline } from "./call_deadlines.ts";
-import { grpcTarget } from "./etcd_address.ts";
-import { EtcdCallError, toCallError } from "./etcd_call_error.ts";
-import { type EtcdService, type EtcdStub, etcdStub } from "./etcd_protocol.ts";
+import { ClusterBinding } from "./cluster_binding.ts";
+import {
+  AnotherEtcdError,
+  EtcdCallError,
+  toCallError,
+} from "./etcd_call_error.ts";
+import type { EtcdService } from "./etcd_protocol.ts";
 import { guardHttp2 } from "./guard_http2.ts";
+import { MemberChannel } from "./member_channel.ts";
 import { type DuplexCall, MessageStream } from "./message_stream.ts";
+
+/** Options of {@linkcode EtcdConnection}. */
+export interface EtcdConnectionOptions {
+  /** The clock of deadlines and pauses. @default {systemClock} */
+  readonly clock?: Clock | undefined;
+  /** The cluster whose answers are taken. @default {that of the first answer} */
+  readonly cluster?: ClusterBinding | undefined;
+  /**
+   * Says of each new connection whether the caller's own member holds the port
+   * at its other end; nothing is sent before.
+   */
+  readonly holdsPort?: (() => Promise<boolean>) | undefined;
+  /**
+   * Whether the caller has a member of its own elsewhere: that one alone says
+   * which cluster this is, and another cluster here is only a member that is away.
+   */
+  readonly isPeer?: boolean | undefined;
+}
 
 /** Options of one request of {@linkcode EtcdConnection}. */
 export interface AttemptOptions {
@@ -56,27 +79,24 @@ const NO_ANSWER = {
   details: "No answer in time",
 };
 
-const CHANNEL_OPTIONS = {
-  // `http_proxy` in the environment is for downloads: a proxy would be asked
-  // even for the etcd on loopback, and told its password.
-  "grpc.enable_http_proxy": 0,
-  // A member that is frozen or cut off is noticed within 13 s. etcd answers
-  // pings more frequent than 5 s with GOAWAY (--grpc-keepalive-min-time).
-  "grpc.keepalive_time_ms": 10_000,
-  "grpc.keepalive_timeout_ms": 3_000,
-  // The default of 4 MiB turns a large list into an error.
-  "grpc.max_receive_message_length": -1,
-  "grpc.max_send_message_length": -1,
-  // A member that has just been started again is found soon.
-  "grpc.initial_reconnect_backoff_ms": 50,
-  "grpc.min_reconnect_backoff_ms": 50,
-  "grpc.max_reconnect_backoff_ms": 1_000,
-  // Two stores in one process stay independent of each other.
-  "grpc.use_local_subchannel_pool": 1,
-} as const;
+/** What a call is, on its way through here. */
+interface Call {
+  readonly service: EtcdService;
+  readonly method: string;
+  readonly request: unknown;
+}
 
 /**
  * A connection that opens when it is first used and again when it breaks.
+ *
+ * ```
+ *   closed ──used──▶ connecting ──▶ checking ──its cluster──▶ open ──lost──▶ closed
+ *     ▲                  └─────────────┴──no──┐
+ *     └───────────────────────────────────────┘
+ * ```
+ *
+ * The server at its other end is asked for its cluster before anything else is
+ * sent to it, and every answer is compared as well.
  *
  * While it is open it holds one silent Watch stream: only with a stream does
  * gRPC send the pings that find a dead peer, and etcd takes pings without one
@@ -85,26 +105,35 @@ const CHANNEL_OPTIONS = {
 export class EtcdConnection implements Disposable {
   /** The member's client URL. */
   readonly endpoint: string;
-  readonly #channel: Channel;
-  readonly #stubs = new Map<EtcdService, EtcdStub>();
   readonly #metadata = new Metadata();
   readonly #calls: CallDeadlines;
   readonly #clock: Clock;
+  readonly #cluster: ClusterBinding;
+  readonly #holdsPort: (() => Promise<boolean>) | undefined;
+  readonly #isPeer: boolean;
   readonly #closed = new AbortController();
-  #anchoring: Promise<void> | undefined;
+  /** What is connecting, or being checked. */
+  #next: MemberChannel | undefined;
+  #checking: Promise<void> | undefined;
+  #open: MemberChannel | undefined;
 
   /** A connection to `endpoint`, as `http://127.0.0.1:2379`; nothing is sent yet. */
-  constructor(endpoint: string, clock: Clock = systemClock) {
+  constructor(
+    endpoint: string,
+    {
+      clock = systemClock,
+      cluster = new ClusterBinding(),
+      holdsPort,
+      isPeer = false,
+    }: EtcdConnectionOptions = {},
+  ) {
     guardHttp2();
     this.endpoint = endpoint;
     this.#clock = clock;
+    this.#cluster = cluster;
+    this.#holdsPort = holdsPort;
+    this.#isPeer = isPeer;
     this.#calls = new CallDeadlines(clock);
-    const insecure = credentials.createInsecure();
-    this.#channel = new Channel(
-      grpcTarget(endpoint),
-      insecure,
-      CHANNEL_OPTIONS,
-    );
     // A member that has lost its quorum then says so instead of staying silent.
     this.#metadata.set("hasleader", "true");
   }
@@ -112,6 +141,7 @@ export class EtcdConnection implements Disposable {
   /**
    * Sends one request and returns its answer, without any retry.
    *
+   * @throws {AnotherEtcdError} if another cluster answers.
    * @throws {EtcdCallError} sorted by whether it may have taken effect.
    */
   async call<Response>(
@@ -122,13 +152,54 @@ export class EtcdConnection implements Disposable {
   ): Promise<Response> {
     const endMs = this.#clock.nowMs() + timeoutMs;
     signal?.throwIfAborted();
-    if (!this.#isOpen()) {
+    const channel = this.#open ??
       await this.#connected(Math.min(timeoutMs, connectWithinMs), signal);
-      signal?.throwIfAborted();
-    }
-    const stub = this.#stub(service);
+    signal?.throwIfAborted();
+    return await this.#send(channel, { service, method, request }, {
+      metadata: this.#metadata,
+      endMs,
+      signal,
+    }) as Response;
+  }
+
+  /**
+   * Opens a stream.
+   *
+   * @throws {AnotherEtcdError} if another cluster answers.
+   * @throws {EtcdCallError} if no connection can be had in time.
+   */
+  async stream<Request, Response>(
+    service: EtcdService,
+    method: string,
+    { signal, timeoutMs }: AttemptOptions,
+  ): Promise<MessageStream<Request, Response>> {
+    const channel = this.#open ?? await this.#connected(timeoutMs, signal);
+    return this.#openStream(channel, service, method);
+  }
+
+  /** Ends the connection; open calls and streams on it end. */
+  [Symbol.dispose](): void {
+    this.#closed.abort(new Error("The connection is closed"));
+    this.#calls[Symbol.dispose]();
+    this.#next?.[Symbol.dispose]();
+    this.#open?.[Symbol.dispose]();
+    this.#next = this.#open = undefined;
+  }
+
+  #send(
+    channel: MemberChannel,
+    { service, method, request }: Call,
+    { metadata, endMs, signal }: {
+      readonly metadata: Metadata;
+      readonly endMs: number;
+      readonly signal?: AbortSignal | undefined;
+    },
+  ): Promise<unknown> {
+    if (channel.isOver) return Promise.reject(this.#notSent("it was lost"));
+    const stub = channel.stub(service);
     const deadline = this.#wallClock(endMs);
-    return await new Promise<Response>((resolve, reject) => {
+    const since = channel.revision;
+    return new Promise((resolve, reject) => {
       const onAbort = () => {
         reject(signal?.reason);
         call.cancel();
@@ -144,13 +215,18 @@ export class EtcdConnection implements Disposable {
       const call = (stub[method] as Unary).call(
         stub,
         request,
-        this.#metadata,
+        metadata,
         { deadline },
-        (error, response) => {
+        (error, answer) => {
           this.#calls.delete(inFlight);
           signal?.removeEventListener("abort", onAbort);
-          if (error) reject(toCallError(error, this.endpoint));
-          else resolve(response as Response);
+          if (error) return reject(toCallError(error, this.endpoint));
+          try {
+            this.#take(answer, { service, method, request, channel, since });
+            resolve(answer);
+          } catch (error) {
+            reject(error);
+          }
         },
       );
       this.#calls.add(inFlight);
@@ -158,115 +234,191 @@ export class EtcdConnection implements Disposable {
     });
   }
 
-  /**
-   * Opens a stream.
-   *
-   * @throws {EtcdCallError} if no connection can be had in time.
-   */
-  async stream<Request, Response>(
-    service: EtcdService,
-    method: string,
-    { signal, timeoutMs }: AttemptOptions,
-  ): Promise<MessageStream<Request, Response>> {
-    await this.#connected(timeoutMs, signal);
-    return this.#open(service, method);
-  }
-
-  /** Ends the connection; open calls and streams on it end. */
-  [Symbol.dispose](): void {
-    this.#closed.abort(new Error("The connection is closed"));
-    this.#calls[Symbol.dispose]();
-    this.#channel.close();
-  }
-
-  #stub(service: EtcdService): EtcdStub {
-    let stub = this.#stubs.get(service);
-    if (stub === undefined) {
-      const Stub = etcdStub(service);
-      stub = new Stub("", credentials.createInsecure(), {
-        channelOverride: this.#channel,
-      }) as unknown as EtcdStub;
-      this.#stubs.set(service, stub);
+  /** Looks at an answer; from then on it can be relied on. */
+  #take(
+    answer: unknown,
+    { service, method, request, channel, since }: Call & {
+      readonly channel: MemberChannel;
+      /** A revision that the member had before it was asked. */
+      readonly since: string;
+    },
+  ): void {
+    const why = wrongShape(method, { request, answer });
+    if (why !== undefined) throw this.#wrong(why);
+    const { header } = answer as Answer;
+    // Defragmenting is answered without one.
+    if (header === null) return;
+    this.#compare(header, method === "status" ? "not-done" : "unknown");
+    if (service !== "KV" || method === "compact") return;
+    const { revision } = header;
+    const isOld = isBelow(revision, since) ||
+      revision === since && hasWritten(method, answer);
+    if (isOld) {
+      throw this.#wrong(
+        `it is of revision ${revision}, and the store has had revision ${since}`,
+      );
     }
-    return stub;
+    if (isBelow(channel.revision, revision)) channel.revision = revision;
   }
 
-  #open<Request, Response>(
+  /** Compares the cluster of an answer. */
+  #compare(
+    header: Answer["header"],
+    outcome: EtcdCallError["outcome"],
+  ): void {
+    const { endpoint } = this;
+    try {
+      this.#cluster.check(header, {
+        endpoint,
+        outcome,
+        mayBind: !this.#isPeer,
+      });
+    } catch (error) {
+      if (this.#open) this.#drop(this.#open);
+      if (!this.#isPeer || !(error instanceof AnotherEtcdError)) throw error;
+      throw new EtcdCallError(error.message, {
+        failure: "unavailable",
+        outcome,
+        endpoint,
+        cause: error,
+      });
+    }
+  }
+
+  #openStream<Request, Response>(
+    channel: MemberChannel,
     service: EtcdService,
     method: string,
   ): MessageStream<Request, Response> {
-    const stub = this.#stub(service);
+    const stub = channel.stub(service);
     const call = (stub[method] as Streaming).call(stub, this.#metadata);
-    return new MessageStream(
-      call,
-      (error) => toCallError(error, this.endpoint),
-    );
+    return new MessageStream(call, {
+      toError: (error) => toCallError(error, this.endpoint),
+      check: (message: Response) => {
+        const why = wrongShape(method, { request: undefined, answer: message });
+        if (why !== undefined) throw this.#wrong(why);
+        this.#compare((message as Answer).header, "unknown");
+      },
+    });
   }
 
-  /** Whether requests can be sent at once. */
-  #isOpen(): boolean {
-    return this.#anchoring !== undefined && !this.#closed.signal.aborted &&
-      this.#channel.getConnectivityState(true) === connectivityState.READY;
-  }
-
-  /** Resolves once requests can be sent; what fails before that is certainly not done. */
+  /** Resolves with an open connection; what fails before that is certainly not done. */
   async #connected(
     timeoutMs: number,
     signal: AbortSignal | undefined,
-  ): Promise<void> {
+  ): Promise<MemberChannel> {
     const endMs = this.#clock.nowMs() + Math.min(timeoutMs, CONNECT_MS);
     let failures = 0;
     while (true) {
       if (this.#closed.signal.aborted) {
         throw this.#notSent("the connection is closed");
       }
-      const state = this.#channel.getConnectivityState(true);
-      if (state === connectivityState.READY) break;
+      if (this.#open) return this.#open;
+      const channel = this.#next ??= new MemberChannel(this.endpoint);
+      const { state } = channel;
+      if (state === connectivityState.READY) {
+        await this.#checked(channel, { endMs, signal });
+        continue;
+      }
       if (state === connectivityState.TRANSIENT_FAILURE && failures++ > 0) {
         throw this.#notSent("connection refused or lost");
       }
-      await this.#stateChange(state, this.#wallClock(endMs), signal);
+      const deadline = this.#wallClock(endMs);
+      if (!await channel.change(state, { deadline, signal })) {
+        throw this.#notSent("no connection in time");
+      }
     }
-    this.#anchoring ??= this.#keepAnchored().finally(() => {
-      this.#anchoring = undefined;
-    });
+  }
+
+  /** Waits for the check that all who want to use a new connection share. */
+  async #checked(
+    channel: MemberChannel,
+    { endMs, signal }: {
+      readonly endMs: number;
+      readonly signal: AbortSignal | undefined;
+    },
+  ): Promise<void> {
+    this.#checking ??= this.#check(channel)
+      .finally(() => this.#checking = undefined);
+    using deadline = new Deadline(
+      Math.max(1, endMs - this.#clock.nowMs()),
+      () => this.#notSent("it was not said in time whose it is"),
+      [signal],
+      this.#clock,
+    );
+    await abortable(this.#checking, deadline.signal);
+  }
+
+  /** Opens a new connection, if the server at its other end is of the right cluster. */
+  async #check(channel: MemberChannel): Promise<void> {
+    channel.closeWhenLost(() => this.#drop(channel));
+    try {
+      if (this.#holdsPort && !await this.#holdsPort()) {
+        throw this.#notSent("its port is not held by this node's etcd");
+      }
+      await this.#askStatus(channel);
+      if (channel.isOver) throw this.#notSent("connection lost");
+    } catch (error) {
+      this.#drop(channel);
+      throw error;
+    }
+    this.#next = undefined;
+    this.#open = channel;
+    void this.#keepAnchored(channel);
+  }
+
+  /** Asks what a member answers alone and at once, also without a leader. */
+  async #askStatus(channel: MemberChannel): Promise<void> {
+    const call = {
+      service: "Maintenance",
+      method: "status",
+      request: {},
+    } as const;
+    const endMs = this.#clock.nowMs() + CONNECT_MS;
+    try {
+      await this.#send(channel, call, { metadata: new Metadata(), endMs });
+    } catch (error) {
+      if (!(error instanceof EtcdCallError)) throw error;
+      if (error.failure === "another-cluster") throw error;
+      throw this.#notSent(error.message, error);
+    }
+  }
+
+  #drop(channel: MemberChannel): void {
+    if (this.#open === channel) this.#open = undefined;
+    if (this.#next === channel) this.#next = undefined;
+    channel[Symbol.dispose]();
   }
 
   /** Holds a silent stream as long as the connection is up; a member without quorum ends it now and then. */
-  async #keepAnchored(): Promise<void> {
+  async #keepAnchored(channel: MemberChannel): Promise<void> {
     const { signal } = this.#closed;
-    const isUp = () =>
-      this.#channel.getConnectivityState(false) === connectivityState.READY;
-    while (!signal.aborted && isUp()) {
-      using anchor = this.#open<unknown, unknown>("Watch", "watch");
+    while (!signal.aborted && !channel.isOver) {
+      using anchor = this.#openStream<unknown, unknown>(
+        channel,
+        "Watch",
+        "watch",
+      );
       await abortable(anchor.next(), signal).catch(() => {});
       await this.#clock.sleep(ANCHOR_PAUSE_MS, { signal }).catch(() => {});
     }
   }
 
-  #stateChange(
-    state: connectivityState,
-    deadline: number,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const onAbort = () => reject(signal?.reason);
-      signal?.throwIfAborted();
-      signal?.addEventListener("abort", onAbort, { once: true });
-      this.#channel.watchConnectivityState(state, deadline, (error) => {
-        signal?.removeEventListener("abort", onAbort);
-        if (error) reject(this.#notSent("no connection in time"));
-        else resolve();
-      });
-    });
-  }
-
-  #notSent(why: string): EtcdCallError {
+  #notSent(why: string, cause?: unknown): EtcdCallError {
     return new EtcdCallError(`Cannot reach etcd at ${this.endpoint}: ${why}`, {
       failure: "unavailable",
       outcome: "not-done",
       endpoint: this.endpoint,
+      cause,
     });
+  }
+
+  /** An answer that cannot be one to what was asked; the request may have been done. */
+  #wrong(why: string): EtcdCallError {
+    return new EtcdCallError(
+      `etcd gave no valid answer: ${why} (${this.endpoint})`,
+      { failure: "unavailable", outcome: "unknown", endpoint: this.endpoint },
+    );
   }
 
   /**

@@ -50,7 +50,7 @@ Deno.test("EtcdConnection.call() ends in time when the wall clock is set back me
 Deno.test("EtcdConnection.call() ends in time although gRPC's own timer does not", async () => {
   await using etcd = await startTestEtcd();
   const clock = new FakeClock();
-  using connection = new EtcdConnection(etcd.endpoint, clock);
+  using connection = new EtcdConnection(etcd.endpoint, { clock });
   const read = () =>
     connection.call("KV", "range", EMPTY_READ, { timeoutMs: 600_000 });
   await read();

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { EtcdClient } from "./etcd_client.ts";
+import { EtcdClient, type EtcdClientOptions } from "./etcd_client.ts";
 
 /** One member, as the cluster lists it. */
 export interface ListedMember {
@@ -34,7 +34,8 @@ export interface EtcdAlarm {
 }
 
 /** Options of each call. */
-export interface MaintenanceOptions {
+export interface MaintenanceOptions
+  extends Pick<EtcdClientOptions, "cluster" | "own"> {
   /** Ends the wait; the member may continue what it was asked to do. */
   readonly signal?: AbortSignal | undefined;
   /** The deadline of the call, in milliseconds from now. */
@@ -80,8 +81,11 @@ export class EtcdMaintenance implements Disposable {
   readonly #client: EtcdClient;
 
   /** Calls the cluster at `endpoints` (client URLs); sends nothing yet. */
-  constructor(endpoints: readonly string[]) {
-    this.#client = new EtcdClient(endpoints);
+  constructor(
+    endpoints: readonly string[],
+    { cluster, own }: Pick<EtcdClientOptions, "cluster" | "own"> = {},
+  ) {
+    this.#client = new EtcdClient(endpoints, { cluster, own });
   }
 
   /**
@@ -175,7 +179,7 @@ export async function defragmentMember(
   endpoint: string,
   options: MaintenanceOptions = {},
 ): Promise<void> {
-  using client = new EtcdClient([endpoint]);
+  using client = new EtcdClient([endpoint], options);
   await client.once(
     "Maintenance",
     "defragment",

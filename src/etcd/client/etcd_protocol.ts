@@ -18,7 +18,7 @@ import {
 } from "@grpc/grpc-js";
 import protobuf from "protobufjs/light";
 import descriptor from "./etcd_protocol.json" with { type: "json" };
-import { decoderOf } from "./message_decoder.ts";
+import { decoderOf, sizingDecoderOf } from "./message_decoder.ts";
 
 /** The services of etcd that kat-agent uses. */
 export type EtcdService = "KV" | "Watch" | "Lease" | "Cluster" | "Maintenance";
@@ -61,7 +61,9 @@ function methodOf(
     requestSerialize: encoderOf(request),
     requestDeserialize: (bytes) => request.decode(bytes),
     responseSerialize: encoderOf(response),
-    responseDeserialize: decoderOf(response),
+    responseDeserialize: responseStream
+      ? sizingDecoderOf(response)
+      : decoderOf(response),
   };
 }
 

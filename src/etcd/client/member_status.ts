@@ -85,7 +85,7 @@ export async function readMemberStatus(
   endpoint: string,
   options: MaintenanceOptions = {},
 ): Promise<EtcdMemberStatus> {
-  using client = new EtcdClient([endpoint]);
+  using client = new EtcdClient([endpoint], options);
   const { header, ...answer } = await client.repeatable<StatusResponse>(
     "Maintenance",
     "status",
@@ -119,7 +119,7 @@ export async function readMemberStatus(
 export async function listMembersWithStatus(
   { endpoints, ...options }: ListMembersOptions,
 ): Promise<MemberWithStatus[]> {
-  using maintenance = new EtcdMaintenance(endpoints);
+  using maintenance = new EtcdMaintenance(endpoints, options);
   const members = await maintenance.members(options);
   return await Promise.all(
     members.map(async ({ name, memberId, clientUrls, peerUrls }) => {

@@ -45,6 +45,26 @@ export function decoderOf(
   };
 }
 
+/** Only of messages of streams: how many bytes they had. */
+const sizes = new WeakMap<object, number>();
+
+/** As {@linkcode decoderOf}, for messages whose size is of interest. */
+export function sizingDecoderOf(
+  type: protobuf.Type,
+): (bytes: Uint8Array) => Message {
+  const decode = decoderOf(type);
+  return (bytes) => {
+    const message = decode(bytes);
+    sizes.set(message, bytes.length);
+    return message;
+  };
+}
+
+/** How many bytes a message had; 0 if that was not kept. */
+export function bytesOf(message: unknown): number {
+  return sizes.get(message as object) ?? 0;
+}
+
 function readerOf(type: protobuf.Type): ReadMessage {
   const known = readers.get(type);
   if (known) return known;

@@ -6,6 +6,7 @@
  */
 
 import type { EtcdCallError } from "./etcd_call_error.ts";
+import { bytesOf } from "./message_decoder.ts";
 
 /** What this module needs of gRPC's stream. */
 export interface DuplexCall {
@@ -21,8 +22,18 @@ export interface DuplexCall {
   on(event: string, handler: (argument: never) => void): unknown;
 }
 
+/** Options of {@linkcode MessageStream}. */
+export interface MessageStreamOptions<Response> {
+  /** Sorts what the transport reports. */
+  readonly toError: (error: unknown) => EtcdCallError;
+  /** Throws an {@linkcode EtcdCallError} for a message that may not be taken; it ends the stream. */
+  readonly check?: ((message: Response) => void) | undefined;
+}
+
 /** Messages that may wait to be taken before the connection is paused. */
 const WAITING_LIMIT = 16;
+/** So many bytes of them. */
+const WAITING_BYTES = 4 * 1024 ** 2;
 
 /** One open stream: messages in order, then the reason it ended. */
 export class MessageStream<Request, Response> implements Disposable {
@@ -32,10 +43,17 @@ export class MessageStream<Request, Response> implements Disposable {
   #ended = false;
   #error: EtcdCallError | undefined;
   #paused = false;
+  #waitingBytes = 0;
+  readonly #check: ((message: Response) => void) | undefined;
 
-  /** Wraps `call`; `toError` sorts what the transport reports. */
-  constructor(call: DuplexCall, toError: (error: unknown) => EtcdCallError) {
+  /** Wraps `call`. */
+  constructor(
+    call: DuplexCall,
+    { toError, check }: MessageStreamOptions<Response>,
+  ) {
     this.#call = call;
+    this.#check = check;
+    boundReadAhead(call);
     call.on("data", (response: Response) => this.#onData(response));
     call.on("error", (error: Error) => this.#onEnd(toError(error)));
     call.on("end", () => this.#onEnd(undefined));
@@ -59,6 +77,7 @@ export class MessageStream<Request, Response> implements Disposable {
   /** The next message if it has come already. */
   take(): Response | undefined {
     const response = this.#waiting.shift();
+    this.#waitingBytes -= bytesOf(response);
     if (this.#paused && this.#waiting.length === 0) {
       this.#paused = false;
       this.#call.resume();
@@ -89,11 +108,20 @@ export class MessageStream<Request, Response> implements Disposable {
 
   #onData(response: Response): void {
     if (this.#ended) return;
+    try {
+      this.#check?.(response);
+    } catch (error) {
+      this.#onEnd(error as EtcdCallError);
+      return this.#call.cancel();
+    }
     const taker = this.#taker;
     this.#taker = undefined;
     if (taker) return taker.resolve(response);
     this.#waiting.push(response);
-    if (this.#waiting.length >= WAITING_LIMIT && !this.#paused) {
+    this.#waitingBytes += bytesOf(response);
+    const isFull = this.#waiting.length >= WAITING_LIMIT ||
+      this.#waitingBytes >= WAITING_BYTES;
+    if (isFull && !this.#paused) {
       this.#paused = true;
       this.#call.pause();
     }
@@ -109,4 +137,15 @@ export class MessageStream<Request, Response> implements Disposable {
     if (error) taker?.reject(error);
     else taker?.resolve(undefined);
   }
+}
+
+/**
+ * Node's streams read 16 messages ahead also while they are paused, however
+ * large these are; gRPC has no option for that.
+ */
+function boundReadAhead(call: DuplexCall): void {
+  const { _readableState: state } = call as {
+    readonly _readableState?: { highWaterMark: number };
+  };
+  if (state) state.highWaterMark = 1;
 }

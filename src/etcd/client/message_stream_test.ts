@@ -12,8 +12,10 @@ function open() {
     resume: () => void done.push("resume"),
     on: (event, handler) => void (event === "data" && (onData = handler)),
   };
-  const stream = new MessageStream<unknown, number>(call, (error) => {
-    throw error;
+  const stream = new MessageStream<unknown, number>(call, {
+    toError: (error) => {
+      throw error;
+    },
   });
   return { stream, done, come: (n: number) => onData(n as never) };
 }

@@ -36,7 +36,7 @@ export async function readPosition(
   endpoint: string,
   options: MaintenanceOptions = {},
 ): Promise<StorePosition> {
-  using client = new EtcdClient([endpoint]);
+  using client = new EtcdClient([endpoint], options);
   const { header } = await client.repeatable<
     { readonly header: ResponseHeader }
   >(

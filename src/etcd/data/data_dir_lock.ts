@@ -102,3 +102,13 @@ export async function isLocked(
     throw cannotRead(database, error);
   }
 }
+
+/**
+ * Whether the etcd of a directory holds its ports: it binds them all before it
+ * locks its database, and both end with its process. So a server that answers
+ * there while the database is locked is that etcd. One that could not bind its
+ * ports, because another program has them, ends without having locked anything.
+ */
+export async function holdsPort(path: string): Promise<boolean> {
+  return await isLocked(path).catch(() => false);
+}

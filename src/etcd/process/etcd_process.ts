@@ -8,9 +8,11 @@
 import { basename, dirname } from "node:path";
 import { hostOf, isLoopback } from "../../base/url.ts";
 import { abortable, Deadline } from "../../base/abortable.ts";
+import { systemClock } from "../../base/clock.ts";
 import { addExitHook } from "../../base/exit_hooks.ts";
 import { removeOwnSync } from "../../base/files/write_own.ts";
 import { logger } from "../../base/log.ts";
+import { holdsPort } from "../data/data_dir_lock.ts";
 import { diagnoseMismatch } from "./diagnose_log.ts";
 import { explainExit, explainSilence } from "./explain_exit.ts";
 import { etcdFlags, type EtcdMember } from "./etcd_flags.ts";
@@ -74,6 +76,8 @@ export type EtcdProcessState = "starting" | "serving" | "stopping" | "exited";
 export const GRACE_MS = 10_000;
 /** A single member serves within 1 s; a WAL of many segments and a check of all data take longer. */
 const SERVING_MS = 30_000;
+/** The pause after something else has answered at its port: etcd is about to end, or to bind it. */
+const PORT_CHECK_MS = 20;
 /** etcd writes a few lines a minute; even at 100 a second the log grows by 4 MB between two checks. */
 const LOG_CHECK_MS = 120_000;
 
@@ -177,7 +181,8 @@ export class EtcdProcess implements AsyncDisposable {
 
   /**
    * Resolves once the member answers that it serves, which needs a leader and
-   * so a majority of the members.
+   * so a majority of the members. What another program at its port answers does
+   * not count.
    *
    * @throws {EtcdProcessError} at once if etcd ends, or when the time is over;
    * etcd then runs on.
@@ -192,10 +197,16 @@ export class EtcdProcess implements AsyncDisposable {
     ]);
     const { health } = this.#options;
     try {
-      await abortable(
-        health.untilServing(this.#localUrl(), deadline),
-        deadline.signal,
-      );
+      while (true) {
+        await abortable(
+          health.untilServing(this.#localUrl(), deadline),
+          deadline.signal,
+        );
+        // Else another program answers at its port, and it is about to end.
+        if (await holdsPort(this.#options.member.dataDir)) break;
+        await systemClock.sleep(PORT_CHECK_MS, { signal: deadline.signal });
+      }
+      deadline.signal.throwIfAborted();
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
       if (this.#exit !== undefined) throw await this.explainExit();

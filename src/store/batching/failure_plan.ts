@@ -30,7 +30,9 @@ export function planRetry<Result>(
   { failure }: EtcdCallError,
   { nowMs }: { readonly nowMs: number },
 ): FailurePlan<Result> {
-  if (sent.length === 1) return { reject: unsettled, retry: [] };
+  if (sent.length === 1 || failure === "another-cluster") {
+    return { reject: unsettled, retry: [] };
+  }
   if (failure === "unavailable") {
     // No member was found in the time of the first waiter; others have more.
     const overMs = Math.max(firstMs, nowMs + LAST_PAUSE_MS);

@@ -4,8 +4,12 @@
  * @module
  */
 
-import { EtcdCallError } from "../../etcd/client/etcd_call_error.ts";
 import {
+  AnotherEtcdError,
+  EtcdCallError,
+} from "../../etcd/client/etcd_call_error.ts";
+import {
+  AnotherClusterError,
   CompactedError,
   OutcomeUnknownError,
   StoreError,
@@ -25,6 +29,15 @@ const QUOTA_HINT =
 export function toStoreError(error: unknown, what: string): unknown {
   if (!(error instanceof EtcdCallError)) return error;
   const message = `Cannot ${what}: ${error.message}`;
+  if (error instanceof AnotherEtcdError) {
+    const { expected, found, outcome } = error;
+    return new AnotherClusterError(message, {
+      expected,
+      found,
+      outcome,
+      cause: error,
+    });
+  }
   const hint = error.failure === "no-space" ? QUOTA_HINT : undefined;
   const options = { cause: error, hint };
   if (error.outcome === "unknown") {
@@ -40,6 +53,7 @@ export function toStoreError(error: unknown, what: string): unknown {
     case "no-lease":
     case "too-many":
     case "too-large":
+    case "another-cluster":
     case "refused":
       return new StoreRequestError(message, options);
   }
@@ -51,6 +65,16 @@ export function toStoreError(error: unknown, what: string): unknown {
  */
 export function toRepeatableError(error: unknown, what: string): unknown {
   const mapped = toStoreError(error, what);
+  if (mapped instanceof AnotherClusterError) {
+    const { message, expected, found } = mapped;
+    const outcome = "not-done";
+    return new AnotherClusterError(message, {
+      expected,
+      found,
+      outcome,
+      cause: error,
+    });
+  }
   if (!(mapped instanceof OutcomeUnknownError)) return mapped;
   const { message, hint } = mapped;
   return new StoreUnavailableError(message, { cause: error, hint });

@@ -108,6 +108,9 @@ export class EtcdKeepAlive implements KeepAlive {
       if (reply === undefined) {
         throw new StoreUnavailableError("The renewal stream ended");
       }
+      if (reply.ID !== this.#id) {
+        throw new StoreUnavailableError("Another lease was renewed");
+      }
       const terms = [reply.header.raft_term, await this.#confirmed];
       if (terms.some((term) => term !== this.#term)) {
         throw new StoreUnavailableError("etcd's leader changed meanwhile");

@@ -6,6 +6,7 @@
 
 import { Buffer } from "node:buffer";
 import type { IRangeRequest, IRangeResponse } from "etcd3/lib/rpc.js";
+import { EtcdCallError } from "../../etcd/client/etcd_call_error.ts";
 import { type KeyRange, toKV } from "./etcd_range.ts";
 import {
   CompactedError,
@@ -103,7 +104,7 @@ function nextPage(
   }, page);
 }
 
-/** Asks for a page, and for a smaller one where that takes too long. */
+/** Asks for a page, and for a smaller one where that takes too long or is too large for an answer. */
 async function askPage(
   request: IRangeRequest & { readonly limit: number },
   page: AskPage,
@@ -113,12 +114,19 @@ async function askPage(
     try {
       return { answer: await page({ ...request, limit }), limit };
     } catch (error) {
-      // Perhaps the values became so large that such a page takes too long.
+      if (limit === 1) throw error;
       const smaller = Math.ceil(limit / 8);
-      const hopeless = !(error instanceof StoreUnavailableError) ||
-        smaller < FIRST_PAGE / 8 || limit === 1;
-      if (hopeless) throw error;
+      // Perhaps the values became so large that such a page takes too long.
+      const isSlow = error instanceof StoreUnavailableError &&
+        smaller >= FIRST_PAGE / 8;
+      if (!isSlow && !isTooLarge(error)) throw error;
       limit = smaller;
     }
   }
+}
+
+/** Whether a page was more than an answer may be. */
+function isTooLarge(error: unknown): boolean {
+  const { cause } = error as Error;
+  return cause instanceof EtcdCallError && cause.failure === "too-large";
 }

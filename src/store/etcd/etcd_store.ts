@@ -47,7 +47,11 @@ export interface EtcdStoreInit {
   /** Client URLs of the members, the nearest first. */
   readonly endpoints: readonly string[];
   /** The clock that leases end by and calls wait by. @default {systemClock} */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
+  /** The one cluster whose answers are taken. @default {that of the first answer} */
+  readonly cluster?: EtcdClientOptions["cluster"];
+  /** Set if the first endpoint is the member of this very node. */
+  readonly own?: EtcdClientOptions["own"];
   /** Makes the connection to a member; tests replace it. @default {gRPC} */
   readonly connect?: EtcdClientOptions["connect"];
 }
@@ -64,8 +68,10 @@ export class EtcdStore implements StateStore {
   #closing: Promise<void> | undefined;
 
   /** A store on the members at `endpoints`; nothing is sent yet. */
-  constructor({ endpoints, clock = systemClock, connect }: EtcdStoreInit) {
-    this.#client = new EtcdClient(endpoints, { clock, connect });
+  constructor(
+    { endpoints, clock = systemClock, cluster, own, connect }: EtcdStoreInit,
+  ) {
+    this.#client = new EtcdClient(endpoints, { clock, cluster, own, connect });
     this.#clock = clock;
     this.#port = new EtcdElectionPort(this.#client);
     this.#candidate = new Candidate(this, this.#port, clock);

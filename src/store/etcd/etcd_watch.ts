@@ -10,9 +10,12 @@ import { Backoff } from "../../base/backoff.ts";
 import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
-import { EtcdCallError } from "../../etcd/client/etcd_call_error.ts";
+import {
+  AnotherEtcdError,
+  EtcdCallError,
+} from "../../etcd/client/etcd_call_error.ts";
 import type { EtcdClient } from "../../etcd/client/etcd_client.ts";
-import { idempotent } from "./etcd_errors.ts";
+import { idempotent, toRepeatableError } from "./etcd_errors.ts";
 import { keyBytes, prefixRange, toKV } from "./etcd_range.ts";
 import {
   CompactedError,
@@ -63,6 +66,10 @@ export class EtcdWatch implements Watch {
   #events: IEvent[] = [];
   #stream: WatchStream | undefined;
   #next: bigint;
+  /** How many events of the next revision were taken in already: a fragment ended within it. */
+  #taken = 0;
+  /** How many of these the present stream has shown. */
+  #shown = 0;
   /** What comes before the next revision is compacted, so that a stream cannot start there. */
   #atEdge = false;
 
@@ -141,6 +148,9 @@ export class EtcdWatch implements Watch {
           if (this.#closed.signal.aborted) break;
           this.#init.signal.throwIfAborted();
           if (error instanceof CompactedError) throw error;
+          if (error instanceof AnotherEtcdError) {
+            throw toRepeatableError(error, `watch "${this.#init.keyOrPrefix}"`);
+          }
           const expected = error instanceof EtcdCallError ||
             error instanceof StoreError;
           if (!expected) throw error;
@@ -165,19 +175,42 @@ export class EtcdWatch implements Watch {
     throw cancelled("the member has fallen silent");
   }
 
-  /** Takes in the events of one response; what a resumed stream repeats is left out. */
+  /**
+   * Takes in the events of one response; what a resumed stream repeats is left
+   * out. A fragment may end within a revision: until the rest has come, a stream
+   * resumes at that revision and leaves out as many of its events as were taken.
+   */
   #accept(response: IWatchResponse): void {
     if (response.canceled) throw this.#cancellation(response);
-    const next = this.#next;
-    const { events } = response;
-    const last = events.at(-1);
-    if (last === undefined || BigInt(last.kv.mod_revision) < next) return;
-    const first = events.findIndex(({ kv }) => BigInt(kv.mod_revision) >= next);
+    const { events, fragment } = response;
+    const last = events.at(-1)?.kv.mod_revision;
+    const first = events.findIndex((event) => this.#isNew(event));
+    if (last === undefined || first < 0) return;
     this.#events = events.slice(first).reverse();
-    // No stream is opened before all of them are delivered, and etcd never
-    // splits a revision over two responses.
-    this.#next = BigInt(last.kv.mod_revision) + 1n;
     this.#atEdge = false;
+    // No stream is opened before all of them are delivered.
+    const revision = BigInt(last);
+    if (!fragment) {
+      this.#next = revision + 1n;
+      this.#taken = 0;
+    } else {
+      const other = this.#events.findIndex(({ kv }) =>
+        kv.mod_revision !== last
+      );
+      const count = other < 0 ? this.#events.length : other;
+      this.#taken = revision === this.#next ? this.#taken + count : count;
+      this.#next = revision;
+    }
+    this.#shown = this.#taken;
+  }
+
+  /** Whether an event of this stream was not taken in before; asked for each in order, until one is. */
+  #isNew({ kv: { mod_revision } }: IEvent): boolean {
+    const revision = BigInt(mod_revision);
+    if (revision !== this.#next) return revision > this.#next;
+    if (this.#shown >= this.#taken) return true;
+    this.#shown += 1;
+    return false;
   }
 
   /** The next event that has come already, unless the watch is over. */
@@ -219,11 +252,14 @@ export class EtcdWatch implements Watch {
           ...range,
           start_revision: this.#start.toString(),
           prev_kv: true,
+          // Else etcd puts up to 1,000 revisions into one message.
+          fragment: true,
         },
       });
       const response = await abortable(stream.next(), deadline.signal);
       if (response === undefined) throw cancelled("the stream ended");
       if (response.canceled) throw this.#cancellation(response);
+      this.#shown = 0;
       return new WatchStream(stream, this.#init.clock);
     } catch (error) {
       stream[Symbol.dispose]();

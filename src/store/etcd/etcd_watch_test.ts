@@ -72,8 +72,10 @@ class FakeCall implements DuplexCall {
 
 function streamOf(line: Line): MessageStream<unknown, unknown> {
   const call = new FakeCall(line);
-  const stream = new MessageStream(call, (error) => {
-    throw error;
+  const stream = new MessageStream(call, {
+    toError(error) {
+      throw error;
+    },
   });
   line.onOpen?.(call);
   return stream;
@@ -127,6 +129,30 @@ Deno.test("EtcdWatch resumes after the last event and delivers nothing twice tha
   }
   deepStrictEqual(versions, [5n, 6n, 7n, 8n, 9n]);
   deepStrictEqual(starts, ["4", "7", "8"]);
+  watch.close();
+});
+
+Deno.test("EtcdWatch resumes within a revision that a fragment cut apart", async () => {
+  const part = (...revisions: number[]) => ({
+    ...events(...revisions),
+    fragment: true,
+  });
+  const { client, starts } = scripted(
+    // Of revision 6 three events come, and then the stream breaks.
+    [CREATED, part(5, 6), part(6, 6)],
+    // A member that is in the middle of it as well.
+    [CREATED, part(5, 6), part(6, 6, 6)],
+    [CREATED, part(5, 6, 6), events(6, 6, 7), part(8), events(8, 9)],
+  );
+  const { clock, watch } = await open(client);
+  const versions: bigint[] = [];
+  while (versions.length < 9) {
+    const next = watch.next();
+    await clock.advance(10_000);
+    versions.push((await next).value?.kv.version ?? 0n);
+  }
+  deepStrictEqual(versions, [5n, 6n, 6n, 6n, 6n, 7n, 8n, 8n, 9n]);
+  deepStrictEqual(starts, ["4", "5", "5"]);
   watch.close();
 });
 

@@ -16,6 +16,7 @@ import { electionKey } from "../keys.ts";
 import type { ElectionPort, ElectionStore } from "./election_port.ts";
 import { Lease } from "./lease.ts";
 import {
+  AnotherClusterError,
   type CandidacyOptions,
   type Leadership,
   LeadershipLostError,
@@ -105,6 +106,7 @@ export class Candidate {
       } catch (error) {
         await lease?.release();
         signal.throwIfAborted();
+        if (error instanceof AnotherClusterError) throw error;
         const expected = error instanceof StoreError ||
           error instanceof LeadershipLostError;
         if (!expected) throw error;
@@ -194,6 +196,7 @@ export class Candidate {
     } catch (error) {
       signal.throwIfAborted();
       if (enough.signal.aborted) return;
+      if (error instanceof AnotherClusterError) throw error;
       if (!(error instanceof StoreError)) throw error;
       // The predecessor is read again, after a pause so that a broken watch does not spin.
       await this.#clock.sleep(Math.min(pollMs, 250), { signal });

@@ -19,6 +19,7 @@ import {
   whyOver,
 } from "./lease_validity.ts";
 import {
+  AnotherClusterError,
   LeadershipLostError,
   type StoreOptions,
   StoreUnavailableError,
@@ -136,6 +137,9 @@ export class Lease {
         }
       } catch (error) {
         if (signal.aborted) return;
+        if (error instanceof AnotherClusterError) {
+          return this.#lose(error.message);
+        }
         this.#log.debug("A lease renewal is tried again", {
           reason: messageOf(error),
         });
@@ -167,7 +171,8 @@ export class Lease {
     if (ttlMs <= 0) this.#lose("the store no longer knows its lease");
     // An answer may come after the end, and must not put it off.
     if (this.signal.aborted) return false;
-    this.#validity = validFrom(sent, ttlMs);
+    // More than was granted is nothing to rely on.
+    this.#validity = validFrom(sent, Math.min(ttlMs, this.ttlMs));
     return true;
   }
 

@@ -10,6 +10,7 @@ import { logger } from "../../base/log.ts";
 import type { ElectionStore } from "./election_port.ts";
 import type { Lease } from "./lease.ts";
 import {
+  AnotherClusterError,
   type Compare,
   type KV,
   type Leadership,
@@ -160,6 +161,7 @@ export class Term implements Leadership {
         }
       } catch (error) {
         if (signal.aborted) return;
+        this.#endIfElsewhere(error);
         if (!(error instanceof StoreError)) throw error;
         await this.#pause(signal);
       }
@@ -174,6 +176,7 @@ export class Term implements Leadership {
         await this.#checkKey(signal);
       } catch (error) {
         if (signal.aborted) return;
+        this.#endIfElsewhere(error);
         if (!(error instanceof StoreError)) throw error;
       }
     }
@@ -182,6 +185,12 @@ export class Term implements Leadership {
   async #checkKey(signal: AbortSignal): Promise<void> {
     const kv = await this.#store.get(this.guard.key, { signal });
     if (kv?.version !== this.fence) this.#loseKey();
+  }
+
+  /** Another cluster knows nothing of this term, and the own one may not be there any more. */
+  #endIfElsewhere(error: unknown): void {
+    if (!(error instanceof AnotherClusterError)) return;
+    this.#end(new LeadershipLostError(error.message));
   }
 
   #loseKey(): LeadershipLostError {

@@ -27,6 +27,8 @@ export interface SwitchingProxy extends AsyncDisposable {
 export interface SwitchingProxyOptions extends ProxyTarget {
   /** The port to listen on; if it is taken, the proxy waits for it. @default {0} */
   readonly listenOn?: number;
+  /** The address to listen on. @default {"127.0.0.1"} */
+  readonly hostname?: string;
 }
 
 /** How long a port may stay taken. */
@@ -34,11 +36,11 @@ const TAKEN_MS = 60_000;
 /** How an HTTP/2 client begins. */
 const HTTP2 = "PRI";
 
-/** Starts the proxy on 127.0.0.1, as soon as its port is free. */
+/** Starts the proxy, as soon as its port is free. */
 export async function startSwitchingProxy(
-  { listenOn = 0, ...first }: SwitchingProxyOptions,
+  { listenOn = 0, hostname = "127.0.0.1", ...first }: SwitchingProxyOptions,
 ): Promise<SwitchingProxy> {
-  const listener = await listen(listenOn);
+  const listener = await listen({ hostname, port: listenOn });
   const { port } = listener.addr as Deno.NetAddr;
   const open = new Set<Deno.Conn>();
   const tasks = new Set<Promise<void>>();
@@ -101,7 +103,7 @@ export async function startSwitchingProxy(
     for (const connection of [...open]) close(connection);
   };
   return {
-    endpoint: `http://127.0.0.1:${port}`,
+    endpoint: `http://${hostname}:${port}`,
     leadTo(next) {
       target = next;
       connections = 0;
@@ -125,11 +127,13 @@ async function connect(port: number): Promise<Deno.TcpConn> {
   return await Deno.connect({ hostname: "127.0.0.1", port });
 }
 
-async function listen(port: number): Promise<Deno.TcpListener> {
+async function listen(
+  address: { readonly hostname: string; readonly port: number },
+): Promise<Deno.TcpListener> {
   const endMs = performance.now() + TAKEN_MS;
   while (true) {
     try {
-      return Deno.listen({ hostname: "127.0.0.1", port });
+      return Deno.listen(address);
     } catch (error) {
       const isTaken = error instanceof Deno.errors.AddrInUse;
       if (!isTaken || performance.now() > endMs) throw error;
