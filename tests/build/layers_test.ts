@@ -232,7 +232,7 @@ const FILE_USES: Readonly<Record<string, readonly string[]>> = {
 /** The uses of the file system in a module's text: `Deno.open`, and what it imports of `node:fs`. */
 function fileUses(text: string): string[] {
   const ways =
-    /^(?:open|read|write|mkdir|make|remove|rename|l?stat|chmod|chown|truncate|copy|real|symlink|link|create|utime|watch)/;
+    /^(?:open|read|write|mkdir|make|remove|rename|l?stat|chmod|chown|truncate|copy|real|symlink|link|create(?!HttpClient)|utime|watch)/;
   const imports =
     /import\s+(?:type\s+)?(\{[^}]*\}|[^;{]*?)\s*from\s*"(?:node:)?fs(?:\/promises)?"/g;
   const namesIn = (list = "") =>

@@ -69,6 +69,7 @@ export const STORE_SCHEMAS: WorkerSchemas<StoreMethods, StoreHost> = {
     keepTiming: TimingSchema,
     probeDisk: NothingSchema,
     diskSpace: NothingSchema,
+    holdsPort: NothingSchema,
   },
   results: {
     serve: NothingSchema,
