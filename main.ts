@@ -7,6 +7,8 @@
  * @module
  */
 
+// First, before any package.
+import "./src/base/close_storage.ts";
 import { ExitCode, ShutdownRequested } from "./src/base/errors.ts";
 import { runExitHooks } from "./src/base/exit_hooks.ts";
 import { hideEnvironment } from "./src/base/hide_environment.ts";
@@ -36,7 +38,7 @@ for (const name of STOP_SIGNALS) {
       return;
     }
     const samePress = performance.now() - firstSignalMs < SAME_PRESS_MS;
-    // A terminal that is closed twice asks for no haste.
+    // A second SIGHUP does not force an exit.
     if (samePress || name === "SIGHUP") return;
     exitAtOnce(SIGNAL_EXIT_CODES[name]);
   });
@@ -67,9 +69,11 @@ function exitAtOnce(code: number): never {
 }
 
 async function reportBug(error: unknown): Promise<never> {
-  const stack = error instanceof Error ? error.stack : String(error);
+  const stack = String(error instanceof Error ? error.stack : error);
   // First, because writing can block for as long as the reader takes.
   runExitHooks();
-  await writeError(`kat-agent: this is a bug, please report it\n${stack}\n`);
+  // The message may be another program's, and have lines of its own.
+  const lines = stack.replaceAll(/^/gm, "| ");
+  await writeError(`kat-agent: this is a bug, please report it\n${lines}\n`);
   Deno.exit(ExitCode.bug);
 }

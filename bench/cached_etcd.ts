@@ -8,11 +8,16 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import {
+  keptArchive,
   releaseDirectory,
-  writeManifest,
 } from "../src/etcd/release/etcd_cache.ts";
-import { etcdRelease } from "../src/etcd/release/etcd_release.ts";
+import {
+  archiveDirectory,
+  etcdRelease,
+  platformOf,
+} from "../src/etcd/release/etcd_release.ts";
 import { versionText } from "../src/etcd/etcd_version.ts";
+import { makeTarGz, makeZip } from "../tests/fakes/archive.ts";
 import { etcdBinaries } from "../tests/machine/tested_etcd.ts";
 
 /** A release in a cache. */
@@ -26,21 +31,28 @@ export interface CachedEtcd {
 /** Puts the etcd under test into `cacheDir`. */
 export async function cacheEtcd(cacheDir: string): Promise<CachedEtcd> {
   const version = versionText(etcdBinaries.version);
-  // The checksum only names the release: there is no archive.
-  const sha256 = createHash("sha256").update(version).digest("hex");
+  const platform = platformOf(Deno.build.os, Deno.build.arch);
+  const inArchive = archiveDirectory({
+    version: etcdBinaries.version,
+    platform,
+  });
+  const names = ["etcd", "etcdctl"] as const;
+  const entries = await Promise.all(names.map(async (name) => ({
+    name: `${inArchive}/${name}`,
+    content: await Deno.readFile(etcdBinaries[name]),
+  })));
+  const bytes = platform.startsWith("darwin-")
+    ? makeZip(entries)
+    : makeTarGz(entries);
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
   const release = etcdRelease({ version, sha256 });
   const directory = releaseDirectory(cacheDir, release);
   await Deno.mkdir(directory, { recursive: true });
-  const checksums = new Map<string, { size: number; sha256: string }>();
-  for (const name of ["etcd", "etcdctl"] as const) {
-    const path = join(directory, name);
-    await Deno.copyFile(etcdBinaries[name], path);
-    await Deno.chmod(path, 0o755);
-    const bytes = await Deno.readFile(path);
-    const hash = createHash("sha256").update(bytes).digest("hex");
-    checksums.set(name, { size: bytes.length, sha256: hash });
+  await Deno.writeFile(keptArchive(directory, release), bytes);
+  for (const name of names) {
+    await Deno.copyFile(etcdBinaries[name], join(directory, name));
+    await Deno.chmod(join(directory, name), 0o755);
   }
-  await writeManifest(directory, { release, checksums });
   return {
     etcd: join(directory, "etcd"),
     spec: `{ version: "${version}", sha256: "${sha256}" }`,

@@ -57,12 +57,14 @@ const election = runElection(store, {
   signal: stop.signal,
 });
 
-for await (const { type, kv } of watch) {
-  console.log(`watch: ${type} ${kv.key} = ${decoder.decode(kv.value)}`);
-  break;
-}
+// An event may come before the leader itself has its answer.
+const { value: event } = await watch.next();
 
 // The duties end, then the leader resigns, so that the next need not wait.
 stop.abort();
 await election;
+if (event) {
+  const { type, kv } = event;
+  console.log(`watch: ${type} ${kv.key} = ${decoder.decode(kv.value)}`);
+}
 console.log(`leader now: ${await store.getLeader() ?? "none"}`);

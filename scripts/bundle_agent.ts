@@ -4,8 +4,9 @@
  * @module
  */
 
-import { dirname, join, relative } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { assertBundleClosed, assertSourcesNamed } from "./check_bundle.ts";
 import { runProgram } from "./run_program.ts";
 
 /** A late import as the bundler writes it. */
@@ -25,6 +26,8 @@ export type Form = typeof FORMS[number];
 const MAIN = "main.ts";
 /** Where its Workers begin: in the bundle, all files lie side by side. */
 export const WORKERS = ["member_worker", "store_worker"] as const;
+/** What each thread runs first; the bundler itself keeps no order among files. */
+const FIRST = "close_storage";
 
 /**
  * What V8 is told: not to compile, which an agent that mostly waits does not
@@ -39,6 +42,8 @@ export const V8_FLAGS = "--lite-mode,--expose-gc,--no-memory-reducer";
  * Writes the bundle into `directory`, with a `deno.json` that holds the
  * permission sets. What is loaded late is in files of its own: `version` then
  * starts in half the time. Names stay as they are, for traces in bug reports.
+ *
+ * @throws {KatError} if something in it names a file or data from elsewhere.
  */
 export async function bundleAgent(
   directory: string,
@@ -49,17 +54,23 @@ export async function bundleAgent(
     const build = { form, commit: await commitOf(ROOT) };
     await copySources(stage);
     const entries: string[] = [MAIN];
-    for (const name of WORKERS) {
-      entries.push(`${name}.ts`);
+    for (
+      const path of [
+        ...WORKERS.map((name) => `agent/parts/${name}.ts`),
+        `base/${FIRST}.ts`,
+      ]
+    ) {
+      entries.push(basename(path));
       await Deno.writeTextFile(
-        join(stage, `${name}.ts`),
-        `import "./src/agent/parts/${name}.ts";\n`,
+        join(stage, basename(path)),
+        `import "./src/${path}";\n`,
       );
     }
     await Deno.writeTextFile(
       join(stage, "src", "base", "build.json"),
       JSON.stringify(build),
     );
+    await assertSourcesNamed(stage, { entries });
     await runProgram(Deno.execPath(), [
       "bundle",
       "--quiet",
@@ -82,6 +93,7 @@ export async function bundleAgent(
     // A workspace of its own: Deno then looks for no other above it.
     JSON.stringify({ workspace: [], permissions, unstable }, null, 2) + "\n",
   );
+  await assertBundleClosed(directory);
 }
 
 /** The commit that is checked out, with a word if files differ from it. */
@@ -130,9 +142,11 @@ async function finishFiles(
     const text = (await Deno.readTextFile(path))
       .replaceAll(`${cache}/npm/`, "npm/");
     const isWorker = WORKERS.some((worker) => name === `${worker}.js`);
+    const isEntry = isWorker || name === "main.js";
     await Deno.writeTextFile(
       path,
-      isWorker ? text : text.replaceAll(LATE_IMPORT, LATE_LOOKUP),
+      (isEntry ? `import "./${FIRST}.js";\n` : "") +
+        (isWorker ? text : text.replaceAll(LATE_IMPORT, LATE_LOOKUP)),
     );
   }
 }

@@ -1,8 +1,8 @@
 #!/bin/sh
 # kat-agent @VERSION@, portable form: this script, and behind it a Deno and the
 # program, packed. The first start unpacks them into a cache directory; later
-# starts look at that directory and run what is there, if nobody but root and
-# this user can have put it there.
+# starts look at that directory and run what is there, if only root and this user
+# can have put it there.
 set -uf
 
 kat_name=agent-@KEY@
@@ -15,47 +15,101 @@ kat_path=${PATH-}
 PATH=/usr/bin:/bin:/usr/sbin:/sbin:$kat_path
 kat_me=$(id -u) || exit 1
 
-# Prints the real path of directory $1, or why others may change what it leads to.
-kat_own() (
-  cd -P "$1" 2>/dev/null || { echo "it cannot be entered"; exit 1; }
-  set -- .
-  kat_up=.
-  kat_rest=$PWD
-  while [ -n "${kat_rest#/}" ]; do
-    kat_up=$kat_up/..
-    set -- "$@" "$kat_up"
-    kat_rest=${kat_rest%/*}
-  done
-  kat_list=$(LC_ALL=C ls -lnd "$@" 2>&1) || { printf '%s\n' "$kat_list"; exit 1; }
-  printf '%s\n' "$kat_list" |
-    while read -r kat_mode _ kat_uid kat_gid kat_rest; do
+# Says why others could exchange one of the paths $2…, each of which leads to the
+# next; of a directory for all, as /tmp, only if it is the last and $1 is "end".
+kat_judge() {
+  kat_end=$1
+  shift
+  kat_left=$#
+  kat_list=$(LC_ALL=C ls -lnd "$@" 2>&1) || { printf '%s\n' "$kat_list"; return 1; }
+  printf '%s\n' "$kat_list" | {
+    while read -r kat_mode _ kat_uid _; do
+      kat_left=$((kat_left - 1))
       case $kat_uid in
       0 | "$kat_me") ;;
       *) echo "it, or what leads to it, belongs to user $kat_uid"; exit 1 ;;
       esac
-      case $kat_mode in
-      d????????[tT]*) [ "${kat_rest##* }" != . ] && continue ;;
-      d????-??-*) continue ;;
-      d????w??-*)
-        # A group of one's own is common; the directory itself is made without.
-        [ "${kat_rest##* }" != . ] &&
-          { [ "$kat_gid" = 0 ] || [ "$kat_gid" = "$(id -g)" ]; } && continue ;;
+      case $kat_left$kat_end$kat_mode in
+      0end*d????????[tT]*) ;;
+      *d????????[tT]*) [ "$kat_uid" = 0 ] && continue ;;
       esac
-      echo "others may write to it, or to what leads to it"
-      exit 1
-    done || exit 1
-  printf '%s\n' "$PWD"
+      case $kat_mode in
+      l* | d????-??-*) ;;
+      d*) echo "others may write to it, or to what leads to it"; exit 1 ;;
+      *) echo "it, or what leads to it, is no directory"; exit 1 ;;
+      esac
+    done
+    [ "$kat_left" = 0 ] || { echo "what leads to it changes"; exit 1; }
+  }
+}
+
+# Prints the path of directory $1 without links, and makes it if $2 is "make"; or
+# why others could exchange it. Looks at each component as it is written, and of
+# each link in it, from / downwards: below what is root's or this user's alone,
+# no other user can exchange a name.
+kat_own() (
+  kat_todo=$1
+  kat_make=${2-}
+  kat_tries=0
+  while :; do
+    kat_tries=$((kat_tries + 1))
+    [ "$kat_tries" -le 99 ] || { echo "its links form a circle"; exit 1; }
+    kat_at=
+    kat_link=
+    kat_missing=
+    kat_rest=$kat_todo/
+    set -- /
+    while [ -n "$kat_rest" ]; do
+      kat_name=${kat_rest%%/*}
+      kat_rest=${kat_rest#*/}
+      case $kat_name in
+      '' | .) continue ;;
+      ..)
+        # No link leads here: those before it are replaced already.
+        kat_todo=${kat_at%/*}/$kat_rest
+        continue 2
+        ;;
+      esac
+      kat_at=$kat_at/$kat_name
+      if [ -h "$kat_at" ]; then kat_link=$kat_at
+      elif [ ! -e "$kat_at" ]; then
+        kat_missing=$kat_at
+        break
+      fi
+      set -- "$@" "$kat_at"
+      [ -z "$kat_link" ] || break
+    done
+    kat_end=end
+    [ -z "$kat_missing" ] || kat_end=
+    kat_judge "$kat_end" "$@" || exit 1
+    if [ -n "$kat_link" ]; then
+      kat_name=$(readlink "$kat_link") || { echo "its links change"; exit 1; }
+      case $kat_name in /*) ;; *) kat_name=${kat_link%/*}/$kat_name ;; esac
+      kat_todo=$kat_name/$kat_rest
+    elif [ -n "$kat_missing" ]; then
+      [ "$kat_make" = make ] || { echo "it is missing"; exit 1; }
+      # If another makes it at this moment, the next look tells whose it is.
+      mkdir "$kat_missing" || [ -e "$kat_missing" ] || exit 1
+    else
+      printf '%s\n' "$kat_at"
+      exit
+    fi
+  done
 )
 
 # Prints the real path of directory $1 if all is there, as it was unpacked.
 kat_unpacked() (
   kat_dir=$(kat_own "$1") || { printf '%s\n' "$kat_dir"; exit 1; }
   cd "$kat_dir" || exit 1
-  kat_list=$(LC_ALL=C ls -ln $kat_files 2>&1) || { echo "files are missing"; exit 1; }
+  kat_list=$(LC_ALL=C ls -lnd .deno $kat_files 2>&1) || { echo "files are missing"; exit 1; }
   kat_found=$(printf '%s\n' "$kat_list" |
     while read -r kat_mode _ kat_uid _ kat_size kat_rest; do
-      case $kat_uid in 0 | "$kat_me") ;; *) continue ;; esac
-      case $kat_mode in -????-??-*) printf '%s %s\n' "$kat_size" "${kat_rest##* }" ;; esac
+      case $kat_uid in 0 | "$kat_me") ;; *) echo "not ours" ;; esac
+      case $kat_mode in
+      -????-??-*) printf '%s %s\n' "$kat_size" "${kat_rest##* }" ;;
+      d????-??-*) [ "${kat_rest##* }" = .deno ] || echo "no file" ;;
+      *) echo "no file" ;;
+      esac
     done)
   [ "$kat_found" = "$kat_sizes" ] || { echo "files are damaged"; exit 1; }
   printf '%s\n' "$kat_dir"
@@ -67,8 +121,7 @@ kat_unpack() (
   umask 077
   # What root unpacks may serve everybody.
   [ "$kat_me" = 0 ] && umask 022
-  mkdir -p "$1" || exit 1
-  kat_dir=$(kat_own "$1") || { printf '%s\n' "$kat_dir"; exit 1; }
+  kat_dir=$(kat_own "$1" make) || { printf '%s\n' "$kat_dir"; exit 1; }
   # What a killed start left behind yesterday.
   find "$kat_dir" -name '.new.*' -prune -mtime +0 -exec rm -rf '{}' +
   kat_new=$(mktemp -d "$kat_dir/.new.XXXXXX") || { printf '%s\n' "$kat_new"; exit 1; }
@@ -102,12 +155,15 @@ kat_unpack() (
   sync $kat_files 2>/dev/null || sync
   mv -f $kat_files "$kat_dir/" || exit 1
   [ -d "$kat_dir/.deno" ] || mkdir -m 700 "$kat_dir/.deno" || [ -d "$kat_dir/.deno" ]
+  # A file where Deno would make a directory: threads without rights could fill it.
+  [ -e "$kat_dir/.deno/location_data" ] || : >"$kat_dir/.deno/location_data"
 )
 
 kat_self=$0
 case $kat_self in /*) ;; *) kat_self=$PWD/$kat_self ;; esac
 
-# Where caches are, in turn. The system's is filled by root and serves everybody.
+# Where caches are, in turn. The system's is filled by root and serves everybody;
+# the service has another one, for root believes nothing that it wrote.
 kat_system=/var/cache/kat
 [ "$kat_me" = 0 ] || [ -d "$kat_system/$kat_name" ] || kat_system=
 # systemd may name several, with colons.

@@ -6,9 +6,12 @@
  * @module
  */
 
-import { join } from "node:path";
-import { isTemporary, writeFileAtomic } from "../base/atomic_file.ts";
+import { dirname, join } from "node:path";
 import { KatError } from "../base/errors.ts";
+import { checkedPath, pathOfAny } from "../base/files/checked_path.ts";
+import { openOwn } from "../base/files/open_own.ts";
+import { namesInOwn, readOwnText } from "../base/files/read_own.ts";
+import { isTemporary, writeOwn } from "../base/files/write_own.ts";
 import { createDataDir } from "../etcd/data/etcd_data_dir.ts";
 import {
   decodeNodeRecord,
@@ -57,8 +60,37 @@ export function dataPaths(root: string): DataPaths {
 }
 
 /**
- * Reads what the node at `root` remembers; `undefined` if the directory is
- * absent or has not been used yet. Changes nothing.
+ * The directory of a node that is to be started, without links.
+ *
+ * @throws {KatError} if another user can change it or what leads to it.
+ */
+export async function ownDataDirectory(path: string): Promise<string> {
+  try {
+    return await checkedPath(path);
+  } catch (error) {
+    throw notUsable(path, error);
+  }
+}
+
+/**
+ * The directory of a node that is only looked at, without links: it may be
+ * another user's, as that of the service is to root.
+ *
+ * @throws {KatError} if it cannot be reached.
+ */
+export async function anyDataDirectory(path: string): Promise<string> {
+  try {
+    return await pathOfAny(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return path;
+    throw notUsable(path, error);
+  }
+}
+
+/**
+ * Reads what the node at `root`, a path without links, remembers; `undefined`
+ * if the directory is absent or has not been used yet. Changes nothing. Files
+ * are believed that belong to root or to the directory's owner.
  *
  * @throws {KatError} if it is another program's, damaged, or not to be read.
  */
@@ -68,7 +100,8 @@ export async function inspectDataDirectory(
   const paths = dataPaths(root);
   const names = await namesIn(root);
   if (names.includes("node.json")) {
-    return decodeNodeRecord(await read(paths.record), paths.record);
+    const text = await readDataFile(paths.record) ?? "";
+    return decodeNodeRecord(text, paths.record);
   }
   const foreign = names
     .filter((name) => !HARMLESS.has(name) && !isTemporary(name)).sort();
@@ -113,15 +146,15 @@ export class DataDirectory implements Disposable {
    * @throws {KatError} if it cannot be made, or another agent uses it.
    */
   static async open(root: string): Promise<DataDirectory> {
-    const paths = dataPaths(root);
+    const paths = dataPaths(await ownDataDirectory(root));
     // Before the directory is closed to others: a refusal changes nothing.
     await refuseStrange(paths.lock, /^\d*\n?$/);
     Deno.umask(0o077);
-    await createDataDir(root);
+    await createDataDir(paths.root);
     const lock = await openLock(paths.lock);
     if (!await lock.tryLock(true)) {
       lock.close();
-      const pid = (await Deno.readTextFile(paths.lock)).trim();
+      const pid = (await readDataFile(paths.lock) ?? "").trim();
       throw new KatError(
         `Cannot use the data directory "${root}": another kat-agent uses it${
           pid === "" ? "" : ` (process ${pid})`
@@ -152,48 +185,31 @@ export async function writeRecord(
   record: NodeRecord,
 ): Promise<void> {
   const text = encodeNodeRecord(record);
-  if (await Deno.readTextFile(path).catch(() => "") === text) return;
-  await writeFileAtomic(path, text).catch((error) => {
+  const within = dirname(path);
+  if (await readOwnText(path, { within }).catch(() => "") === text) return;
+  await writeOwn(path, text, { within }).catch((error) => {
     throw notUsable(path, error);
   });
 }
 
 async function openLock(path: string): Promise<Deno.FsFile> {
   try {
-    return await Deno.open(path, {
-      create: true,
-      read: true,
-      write: true,
-      mode: 0o600,
-    });
+    return await openOwn(path, { write: true, createMode: 0o600 });
   } catch (error) {
     throw notUsable(path, error);
   }
 }
 
-/** Larger than any file of ours, small enough to be read at once. */
-const LARGEST_BYTES = 1024 * 1024;
-
 /**
- * Reads a small file of ours; `undefined` if there is none.
+ * Reads a small file directly in a data directory; `undefined` if there is
+ * none. What is none of ours (a link, a pipe, a device, a huge file) is refused:
+ * it could hang, or be another's.
  *
  * @throws {KatError} if it cannot be read, or is none of ours.
  */
-export async function readOwnFile(path: string): Promise<string | undefined> {
-  const exists = await Deno.lstat(path).then(() => true, () => false);
-  return exists ? await read(path) : undefined;
-}
-
-/**
- * Reads a file of ours. What is none (a link, a pipe, a device, a huge file) is
- * refused before it is opened: it could hang, or be another's.
- */
-async function read(path: string): Promise<string> {
+export async function readDataFile(path: string): Promise<string | undefined> {
   try {
-    const { isFile, size } = await Deno.lstat(path);
-    if (!isFile) throw new Error("it is not a regular file");
-    if (size > LARGEST_BYTES) throw new Error(`it has ${size} bytes`);
-    return await Deno.readTextFile(path);
+    return await readOwnText(path, { within: dirname(path) });
   } catch (error) {
     throw notUsable(path, error);
   }
@@ -201,22 +217,21 @@ async function read(path: string): Promise<string> {
 
 /** Refuses a file that is there and does not hold what one of ours does. */
 async function refuseStrange(path: string, ours: RegExp): Promise<void> {
-  const text = await readOwnFile(path);
+  const text = await readDataFile(path);
   if (text === undefined || ours.test(text)) return;
   throw notUsable(path, new Error("it is not a file of kat-agent"));
 }
 
 async function namesIn(root: string): Promise<string[]> {
   try {
-    const entries = await Array.fromAsync(Deno.readDir(root));
-    return entries.map(({ name }) => name);
+    return await namesInOwn(root, { within: root });
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
     throw notUsable(root, error);
   }
 }
 
 function notUsable(path: string, cause: unknown): KatError {
+  if (cause instanceof KatError) return cause;
   const why = cause instanceof Deno.errors.NotADirectory
     ? "it is not a directory"
     : cause instanceof Deno.errors.PermissionDenied

@@ -14,7 +14,9 @@ import type { ClusterSpec } from "../config/cluster_config.ts";
 import { parseIpAddress } from "../config/ip_address.ts";
 import { type ClusterTiming, TimingSchema } from "../cluster/cluster_timing.ts";
 import type { InitialMember } from "../config/node_settings.ts";
-import { decodeSpec, orderSpec } from "../config/stored_spec.ts";
+import type { KnownProgram } from "../etcd/release/etcd_cache.ts";
+import { orderSpec } from "../config/shared_spec.ts";
+import { readNodeSpec } from "../config/stored_spec.ts";
 
 /** A node's memory. */
 export interface NodeRecord {
@@ -34,11 +36,15 @@ export interface NodeRecord {
   readonly timing?: ClusterTiming | undefined;
   /** The key under which its agent last stood in the election, for the next one to end. */
   readonly electionKey?: string | undefined;
+  /** The etcd from a cache that it last ran, once that was seen to come from its archive. */
+  readonly knownEtcd?: KnownProgram | undefined;
   /** The cluster's configuration as this node last knew it. */
   readonly spec: ClusterSpec;
 }
 
 const FORMAT_VERSION = 1;
+
+const sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
 
 const RecordSchema = v.object({
   formatVersion: v.number(),
@@ -52,6 +58,7 @@ const RecordSchema = v.object({
   ),
   timing: v.optional(TimingSchema),
   electionKey: v.optional(v.string()),
+  knownEtcd: v.optional(v.object({ archiveSha256: sha256, sha256 })),
   spec: v.record(v.string(), v.unknown()),
 });
 
@@ -91,7 +98,7 @@ export function decodeNodeRecord(text: string, path: string): NodeRecord {
     );
   }
   try {
-    return { ...rest, spec: decodeSpec(JSON.stringify(spec)) };
+    return { ...rest, spec: readNodeSpec(spec) };
   } catch (error) {
     throw damaged(path, `"spec" is wrong (${messageOf(error)})`, error);
   }

@@ -20,12 +20,12 @@ export interface WatchedEtcd extends Pick<EtcdProcess, "pid" | "state"> {
   readonly serves: (options: CheckOptions) => Promise<boolean>;
 }
 
-/** A half of the agent, as the watchdog sees it. */
+/** A part of the agent, as the watchdog sees it. */
 export interface WatchedPart {
   /** What it is called. */
   readonly name: string;
   /** Whether its event loop turns: whether it answers before the signal aborts. */
-  readonly turns: (options: CheckOptions) => Promise<boolean>;
+  readonly responds: (options: CheckOptions) => Promise<boolean>;
 }
 
 /** A term that this node leads in. */
@@ -42,7 +42,7 @@ export interface NodeState {
   readonly search?: string | undefined;
   /** Whether the node's etcd is supervised. */
   readonly isUp?: boolean;
-  /** The two halves of the agent, which run in Workers. */
+  /** The parts of the agent, which run in Workers. */
   readonly parts?: readonly WatchedPart[];
   /** The etcd that was started last. */
   readonly etcd?: WatchedEtcd;
@@ -97,7 +97,7 @@ function describeRole(
   if (term?.isOver) return "leadership lost, its duties are ending";
   if (term) {
     const since = timeText(termSince, now);
-    return `leader since ${since}, term ${term.fence}`;
+    return `leader since ${since}, fence ${term.fence}`;
   }
   return leader === undefined ? "no leader seen yet" : `observing ${leader}`;
 }

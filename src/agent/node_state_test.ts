@@ -39,7 +39,7 @@ Deno.test("describeNode() tells of a node from its start to its term", () => {
   );
   strictEqual(
     describe({ ...up, term, leader: "n1" }),
-    "leader since 14:02, term 7, etcd 3.6.14 healthy",
+    "leader since 14:02, fence 7, etcd 3.6.14 healthy",
   );
 });
 
@@ -53,7 +53,7 @@ Deno.test("describeNode() calls nobody a leader whose term is over", () => {
 Deno.test("describeNode() names the day of a term that began on another", () => {
   strictEqual(
     describe({ isUp: true, term }, new Date(2026, 10, 3, 9, 0)),
-    "leader since 2026-11-02 14:02, term 7",
+    "leader since 2026-11-02 14:02, fence 7",
   );
 });
 
@@ -65,7 +65,7 @@ Deno.test("describeNode() tells of trouble with the store and with etcd", () => 
   );
   strictEqual(
     describe({ ...etcd("exited"), isUp: true, term }),
-    "leader since 14:02, term 7, etcd 3.6.14 ended, is started again",
+    "leader since 14:02, fence 7, etcd 3.6.14 ended, is started again",
   );
   const keepsEnding = "the disk is full";
   strictEqual(

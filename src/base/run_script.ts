@@ -8,8 +8,8 @@
  * @module
  */
 
-/** The directories of the standard programs; the user's own PATH is ignored. */
-const PATH = "/usr/bin:/bin:/usr/sbin:/sbin";
+/** The directories of the standard programs: where to look for those, instead of on the user's own PATH. */
+export const SYSTEM_PATH = "/usr/bin:/bin:/usr/sbin:/sbin";
 /** The exit codes of a shell that could not run, or not find, a program. */
 const NOT_RUN: readonly number[] = [126, 127];
 
@@ -49,7 +49,7 @@ function shell(script: string, args: readonly string[]): Deno.Command {
   return new Deno.Command("sh", {
     args: ["-c", script, "sh", ...args],
     clearEnv: true,
-    env: { PATH, LC_ALL: "C" },
+    env: { PATH: SYSTEM_PATH, LC_ALL: "C" },
     stdin: "null",
     stderr: "null",
   });

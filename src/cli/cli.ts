@@ -86,7 +86,7 @@ function shown(line: string): string {
 /** Parses the command line; a wrong one becomes an action that says what is wrong. */
 function parse(
   args: readonly string[],
-  { stdout, stderr }: CliContext,
+  { stdout, stdoutBytes, stderr }: CliContext,
 ): Action {
   const isHelp = args[0] === "help";
   const words = isHelp ? args.slice(1) : args;
@@ -108,6 +108,11 @@ function parse(
     await stdout(wrapUsage(printed.join("")));
     return exitCode === 0 ? ExitCode.ok : ExitCode.usage;
   };
+  // A shell gets it as it is: zsh wants NUL between the columns.
+  const complete = (exitCode: number): Action => async () => {
+    await stdoutBytes(new TextEncoder().encode(printed.join("")));
+    return exitCode === 0 ? ExitCode.ok : ExitCode.usage;
+  };
   return runParser(toParser(COMMANDS, unknown), "kat-agent", args, {
     brief:
       message`Runs etcd for a KAT cluster, keeps its state and elects its leader.`,
@@ -122,7 +127,7 @@ function parse(
       option: { names: ["--version"] },
       onShow: print,
     },
-    completion: { command: { names: ["completion"] }, onShow: print },
+    completion: { command: { names: ["completion"] }, onShow: complete },
     aboveError: "none",
     maxWidth: 80,
     termWidth: 28,

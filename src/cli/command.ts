@@ -11,9 +11,12 @@ import type { ExitCode } from "../base/errors.ts";
 export interface Context {
   /** The environment variables. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Writes a result. Rejects if its reader has ended. */
+  /**
+   * Writes lines of a result; control characters in them are escaped. Rejects if
+   * the reader has ended, or has not read in time when the program is to stop.
+   */
   readonly stdout: (text: string) => Promise<void>;
-  /** Writes a result's bytes as they are. */
+  /** Writes a result's bytes as they are, but to a terminal as `stdout` does. */
   readonly stdoutBytes: (bytes: Uint8Array) => Promise<void>;
   /** Writes to a terminal for people, past the log; absent where stderr is none. */
   readonly terminal: ((text: string) => void) | undefined;

@@ -7,6 +7,7 @@
 import { object } from "@optique/core/constructs";
 import { map } from "@optique/core/modifiers";
 import { argument } from "@optique/core/primitives";
+import { escapeControls } from "../base/escape_controls.ts";
 import { ExitCode } from "../base/errors.ts";
 import type { ClusterConfig } from "../config/cluster_config.ts";
 import type { Command, Context } from "./command.ts";
@@ -27,7 +28,9 @@ const validateCommand: Command = {
   examples: ["kat-agent config validate cluster.kat"],
   parser: map(options, ({ file }) => async (context) => {
     const { name } = await readConfig(file, context);
-    await context.stdout(`${file} is valid: cluster "${name}"\n`);
+    await context.stdout(
+      `${escapeControls(file)} is valid: cluster "${name}"\n`,
+    );
     return ExitCode.ok;
   }),
 };

@@ -75,6 +75,7 @@ async function fetch(
     signal: context.signal,
     onProgress: progress.update,
   });
-  await context.stdout(`${found.etcd}\n`);
+  // A script uses the path, whatever characters it has.
+  await context.stdoutBytes(new TextEncoder().encode(`${found.etcd}\n`));
   return ExitCode.ok;
 }

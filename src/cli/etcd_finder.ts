@@ -7,9 +7,10 @@
 import type { Report } from "../agent/node_state.ts";
 import type { ClusterSpec } from "../config/cluster_config.ts";
 import type { EtcdBinaries } from "../etcd/release/etcd_binaries.ts";
+import type { KnownProgram } from "../etcd/release/etcd_cache.ts";
 import type { BinaryOrigin } from "../etcd/release/find_etcd.ts";
 import type { Context } from "./command.ts";
-import { cacheDir, valueOf } from "./flag_values.ts";
+import { cacheDir, SYSTEM_CACHE, valueOf } from "./flag_values.ts";
 
 /** What the command line says of etcd. */
 export interface EtcdFlags {
@@ -24,7 +25,10 @@ export interface EtcdFinder {
   /** Guesses its path from the names of files, without opening one. */
   readonly guessEtcd: (spec: ClusterSpec) => Promise<string | undefined>;
   /** Finds it and checks it, downloading it if need be. */
-  readonly findEtcd: (spec: ClusterSpec) => Promise<EtcdBinaries>;
+  readonly findEtcd: (
+    spec: ClusterSpec,
+    known: KnownProgram | undefined,
+  ) => Promise<EtcdBinaries>;
 }
 
 /** Returns what finds the etcd for a node whose data is in `dataDir`, and tells `report` its progress. */
@@ -48,13 +52,15 @@ export function etcdFinder(
       sha256,
       mirror,
       cacheDir: cacheDir(flags.cacheDir, context),
+      // What root has fetched serves everybody; without an own copy, none is needed.
+      systemCacheDir: Deno.uid() === 0 ? undefined : SYSTEM_CACHE,
     };
   };
   const guess = async (spec: ClusterSpec) => {
     const { guessEtcd } = await import("../etcd/release/find_etcd.ts");
     return await guessEtcd(wanted(spec));
   };
-  const find = async (spec: ClusterSpec) => {
+  const find = async (spec: ClusterSpec, known?: KnownProgram) => {
     const { findEtcd } = await import("../etcd/release/find_etcd.ts");
     const { progressText, showProgress } = await import(
       "../etcd/release/show_progress.ts"
@@ -64,8 +70,11 @@ export function etcdFinder(
     using _search = {
       [Symbol.dispose]: () => context.report({ search: undefined }),
     };
+    const options = wanted(spec);
     return await findEtcd({
-      ...wanted(spec),
+      ...options,
+      // Who may write to the directory could change the program and node.json alike.
+      known: isUnder(context.dataDir, options.cacheDir) ? undefined : known,
       path: context.env.PATH,
       signal: context.signal,
       onProgress(progressed) {
@@ -75,4 +84,8 @@ export function etcdFinder(
     });
   };
   return { guessEtcd: guess, findEtcd: find };
+}
+
+function isUnder(directory: string, path: string): boolean {
+  return `${path}/`.startsWith(`${directory}/`);
 }

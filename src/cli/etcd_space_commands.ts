@@ -10,6 +10,7 @@ import type { InferValue } from "@optique/core/parser";
 import { flag, option } from "@optique/core/primitives";
 import { integer } from "@optique/core/valueparser";
 import { byteText } from "../base/byte_text.ts";
+import { escapeControls } from "../base/escape_controls.ts";
 import { ExitCode, KatError } from "../base/errors.ts";
 import type { DefragmentStep } from "../etcd/client/compact_defrag.ts";
 import type { Command, Context } from "./command.ts";
@@ -150,7 +151,7 @@ async function disarm(
   await stdout(
     disarmed.length === 0
       ? "There is no alarm for space\n"
-      : disarmed.map((name) => `Disarmed ${name}\n`).join(""),
+      : disarmed.map((name) => `Disarmed ${escapeControls(name)}\n`).join(""),
   );
   if (corrupt.length === 0) return ExitCode.ok;
   throw new KatError(

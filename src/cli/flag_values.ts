@@ -11,6 +11,11 @@ import { KatError, UsageError } from "../base/errors.ts";
 import { defaultDataDir } from "../config/default_data_dir.ts";
 import type { Context } from "./command.ts";
 
+/** The cache of root, which every user may read. */
+export const SYSTEM_CACHE = "/var/cache/kat";
+/** The cache of the service, which its user may write to: root believes nothing in it. */
+export const SERVICE_CACHE = "/var/cache/kat-agent";
+
 /** A flag's value, else the variable's. An empty variable counts as none. */
 export function valueOf(
   flag: string | undefined,
@@ -57,7 +62,7 @@ export function cacheDir(
 ): string {
   const given = valueOf(flag, "KAT_CACHE_DIR", context);
   if (given !== undefined) return absolute(given, "--cache-dir");
-  if (Deno.uid() === 0) return "/var/cache/kat";
+  if (Deno.uid() === 0) return SYSTEM_CACHE;
   const { XDG_CACHE_HOME, HOME } = context.env;
   if (XDG_CACHE_HOME && isAbsolute(XDG_CACHE_HOME)) {
     return join(XDG_CACHE_HOME, "kat");

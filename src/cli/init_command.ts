@@ -4,13 +4,14 @@
  * @module
  */
 
+import { resolve } from "node:path";
 import { object } from "@optique/core/constructs";
 import { map } from "@optique/core/modifiers";
 import type { InferValue } from "@optique/core/parser";
 import { option } from "@optique/core/primitives";
 import type { Command } from "./command.ts";
 import { etcdFinder } from "./etcd_finder.ts";
-import { usualDataDir } from "./flag_values.ts";
+import { usualDataDir, valueOf } from "./flag_values.ts";
 import { describeNode, NODE_OPTIONS } from "./node_flags.ts";
 import { path, plainText } from "./options.ts";
 import { serve, type ServingContext } from "./serve.ts";
@@ -50,6 +51,13 @@ async function init(
     ...context,
     usualDataDir: usualDataDir(context),
   });
+  // Another program than the file's needs no trust in the file.
+  if (!valueOf(flags.etcdBinary, "KAT_ETCD_BINARY", context)) {
+    const { refuseForeignProgram } = await import(
+      "../config/refuse_foreign_program.ts"
+    );
+    await refuseForeignProgram(resolve(flags.config), config.spec);
+  }
   const { initNode } = await import("../agent/node/serve_node.ts");
   const { sockets, report, signal } = context;
   await initNode(wanted, {

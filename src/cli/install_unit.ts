@@ -5,8 +5,12 @@
  */
 
 import { dirname } from "node:path";
-import { writeFileAtomic } from "../base/atomic_file.ts";
 import { KatError, messageOf } from "../base/errors.ts";
+import { makeOwnDir, type Owner } from "../base/files/own_dir.ts";
+import { readOwnText } from "../base/files/read_own.ts";
+import { PathError } from "../base/files/untrusted_path.ts";
+import { removeOwn, writeOwn } from "../base/files/write_own.ts";
+import { SYSTEM_PATH } from "../base/run_script.ts";
 import {
   installed,
   SERVICE_USER,
@@ -51,7 +55,7 @@ export async function installUnit(
   await assertAccess(program, { user, bits: 0o5 });
   for (const path of reads) await assertAccess(path, { user, bits: 0o4 });
   for (const path of installed(writes)) await ensureDirectory(path, user);
-  await writeFileAtomic(UNIT_PATH, text, { mode: 0o644 });
+  await writeOwn(UNIT_PATH, text, { mode: 0o644 });
   await run("systemctl", ["daemon-reload"]);
   await run("systemctl", ["enable", UNIT_NAME]);
   return wasThere
@@ -74,7 +78,7 @@ export async function uninstallUnit(
   }
   await assertManageable();
   await run("systemctl", ["disable", "--now", UNIT_NAME]);
-  await Deno.remove(UNIT_PATH);
+  await removeOwn(UNIT_PATH);
   await run("systemctl", ["daemon-reload"]);
   return `Removed ${UNIT_PATH}; data, cache and the user ${SERVICE_USER} stay\n`;
 }
@@ -96,8 +100,9 @@ async function assertManageable(): Promise<void> {
 
 async function readUnit(): Promise<string | undefined> {
   try {
-    return await Deno.readTextFile(UNIT_PATH);
+    return await readOwnText(UNIT_PATH);
   } catch (error) {
+    if (error instanceof KatError) throw error;
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw new KatError(`Cannot read ${UNIT_PATH}: ${messageOf(error)}`);
   }
@@ -115,13 +120,8 @@ async function assertOurs(): Promise<void> {
   );
 }
 
-interface ServiceUser {
-  readonly uid: number;
-  readonly gid: number;
-}
-
 /** The service's user, made if need be, by whichever way the system has. */
-async function ensureUser(): Promise<ServiceUser> {
+async function ensureUser(): Promise<Owner> {
   const found = await findUser();
   if (found) return found;
   const home = "/var/lib/kat";
@@ -146,7 +146,7 @@ async function ensureUser(): Promise<ServiceUser> {
   });
 }
 
-async function findUser(): Promise<ServiceUser | undefined> {
+async function findUser(): Promise<Owner | undefined> {
   try {
     const uid = Number(await run("id", ["-u", SERVICE_USER]));
     return { uid, gid: Number(await run("id", ["-g", SERVICE_USER])) };
@@ -155,33 +155,48 @@ async function findUser(): Promise<ServiceUser | undefined> {
   }
 }
 
-/** Makes a directory of the user's; one that is there must be the user's already. */
-async function ensureDirectory(
-  path: string,
-  { uid, gid }: ServiceUser,
-): Promise<void> {
+/**
+ * Makes a directory of the user's. One that is there must be the user's
+ * already: root gives away only what it makes here.
+ */
+async function ensureDirectory(path: string, owner: Owner): Promise<void> {
   try {
-    const info = await Deno.stat(path);
-    if (info.uid === uid) return;
-    const entries = await Array.fromAsync(Deno.readDir(path));
-    if (entries.length > 0) {
+    await makeOwnDir(path, { owner, parentMode: 0o755 });
+  } catch (error) {
+    if (error instanceof PathError) {
+      const where = error.at === path ? "" : `${JSON.stringify(error.at)}: `;
       throw new KatError(
-        `Cannot install: "${path}" does not belong to the user ${SERVICE_USER}`,
-        { hint: `Change its owner: chown -R ${SERVICE_USER}: "${path}"` },
+        `Cannot install: ${
+          JSON.stringify(path)
+        } cannot be the service's: ${where}${error.reason}`,
+        { hint: await hintFor(path, { error, owner }) },
       );
     }
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    await Deno.mkdir(path, { recursive: true, mode: 0o755 });
-    await Deno.chmod(path, 0o700);
+    throw new KatError(`Cannot install: ${messageOf(error)}`, {
+      cause: error,
+      hint: error instanceof KatError ? error.hint : undefined,
+    });
   }
-  await Deno.chown(path, uid, gid);
+}
+
+async function hintFor(
+  path: string,
+  { error, owner }: { readonly error: PathError; readonly owner: Owner },
+): Promise<string | undefined> {
+  if (error.at !== path) {
+    return "Choose a directory below root's own, such as /srv/kat";
+  }
+  const entry = await Deno.lstat(path).catch(() => undefined);
+  if (!entry?.isDirectory || entry.uid === owner.uid) return error.hint;
+  return `If nothing else uses it, hand it over: chown -R ${SERVICE_USER}: ${
+    JSON.stringify(path)
+  }`;
 }
 
 /** Refuses a file that the service's user cannot reach; homes are shown to it by systemd. */
 async function assertAccess(
   path: string,
-  { user, bits }: { readonly user: ServiceUser; readonly bits: number },
+  { user, bits }: { readonly user: Owner; readonly bits: number },
 ): Promise<void> {
   if (!await isAllowed(path, { user, bits })) {
     throw new KatError(
@@ -201,7 +216,7 @@ async function assertAccess(
 
 async function isAllowed(
   path: string,
-  { user, bits }: { readonly user: ServiceUser; readonly bits: number },
+  { user, bits }: { readonly user: Owner; readonly bits: number },
 ): Promise<boolean> {
   let info;
   try {
@@ -222,7 +237,8 @@ async function run(name: string, args: readonly string[]): Promise<string> {
   try {
     output = await new Deno.Command(name, {
       args: [...args],
-      env: { LC_ALL: "C", SYSTEMD_COLORS: "0" },
+      clearEnv: true,
+      env: { PATH: SYSTEM_PATH, LC_ALL: "C", SYSTEMD_COLORS: "0" },
       stdin: "null",
     }).output();
   } catch (cause) {

@@ -26,7 +26,7 @@ export async function serve(
 ): Promise<ExitCode> {
   await using _log = await startCommandLog(flags, context);
   const { systemdSockets, underSystemd } = await import(
-    "../agent/health/systemd.ts"
+    "../agent/health/report_to_systemd.ts"
   );
   const { logger } = await import("../base/log.ts");
   const sockets = systemdSockets(context);

@@ -12,6 +12,7 @@ import type { ClusterStatus, MemberStatus } from "../cluster/cluster_status.ts";
 import type { DiskSpace } from "../base/disk_space.ts";
 import type { TimingStatus } from "../cluster/cluster_timing.ts";
 import { byteText } from "../base/byte_text.ts";
+import { escapeControls, toJson } from "../base/escape_controls.ts";
 import { ExitCode } from "../base/errors.ts";
 import type { Command, Context } from "./command.ts";
 import { dataDirOption, endpointsOption, plainText } from "./options.ts";
@@ -57,7 +58,7 @@ async function status(
   });
   const found = describeCluster(facts);
   await context.stdout(
-    flags.json ? JSON.stringify(found, undefined, 2) + "\n" : describe(found),
+    flags.json ? toJson(found, 2) + "\n" : describe(found),
   );
   return found.problems.length === 0 ? ExitCode.ok : ExitCode.failed;
 }
@@ -82,7 +83,9 @@ function describe(status: ClusterStatus): string {
       stateOf(member),
     ]),
   ]);
-  const problems = status.problems.map((problem) => `\n! ${problem}\n`);
+  const problems = status.problems.map((problem) =>
+    `\n! ${escapeControls(problem)}\n`
+  );
   return facts + members + problems.join("");
 }
 

@@ -7,7 +7,7 @@
 import { object } from "@optique/core/constructs";
 import { map } from "@optique/core/modifiers";
 import { argument } from "@optique/core/primitives";
-import { escapeControls } from "../base/escape_controls.ts";
+import { toJson } from "../base/escape_controls.ts";
 import { ExitCode, KatError } from "../base/errors.ts";
 import type { KV, StateStore } from "../store/state_store.ts";
 import type { Command, Context } from "./command.ts";
@@ -26,7 +26,7 @@ const getCommand: Command = {
   name: "get",
   summary: "Print the value of a key",
   description:
-    "Prints the value as it is, without a line break after it. The exit code is 1 if there is no such key.",
+    "Prints the value as it is, without a line break after it. On a terminal, its control characters are printed as \\uXXXX. The exit code is 1 if there is no such key.",
   examples: ["kat-agent store get /kat/config/cluster_uid"],
   parser: map(
     object({
@@ -114,6 +114,5 @@ function withStore(
 /** A version, a key and a value on one line, whatever they hold. */
 function line({ key, value, version }: KV): string {
   const text = new TextDecoder().decode(value);
-  const quoted = [key, text].map((one) => escapeControls(JSON.stringify(one)));
-  return `${version}\t${quoted.join("\t")}\n`;
+  return `${version}\t${toJson(key)}\t${toJson(text)}\n`;
 }

@@ -11,7 +11,7 @@ import type { InferValue } from "@optique/core/parser";
 import { flag, option } from "@optique/core/primitives";
 import { ExitCode, KatError } from "../base/errors.ts";
 import type { Command, Context } from "./command.ts";
-import { valueOf } from "./flag_values.ts";
+import { SERVICE_CACHE, valueOf } from "./flag_values.ts";
 import { describeNode, NODE_OPTIONS } from "./node_flags.ts";
 import { path, plainText, type Setting, setting } from "./options.ts";
 import type { UnitOptions } from "./systemd_unit.ts";
@@ -84,7 +84,9 @@ async function install(
   const isDry = flags.dryRun === true;
   const unit = await unitOf(flags, context);
   const text = systemdUnit({ ...unit, systemdVersion: await systemdVersion() });
-  await context.stdout(isDry ? text : await installUnit(text, unit));
+  // The text of the unit is to be kept as it is.
+  if (isDry) await context.stdoutBytes(new TextEncoder().encode(text));
+  else await context.stdout(await installUnit(text, unit));
   return ExitCode.ok;
 }
 
@@ -100,7 +102,7 @@ async function unitOf(
     { ...context, usualDataDir: "/var/lib/kat" },
   );
   const cacheDir = resolve(
-    valueOf(flags.cacheDir, "KAT_CACHE_DIR", context) ?? "/var/cache/kat",
+    valueOf(flags.cacheDir, "KAT_CACHE_DIR", context) ?? SERVICE_CACHE,
   );
   const etcdBinary = valueOf(flags.etcdBinary, "KAT_ETCD_BINARY", context);
   return nodeUnit(config, {

@@ -96,7 +96,8 @@ export function nodeUnit(
 export function systemdUnit(options: UnitOptions): string {
   const { program, args, reads } = options;
   const writes = outermost(options.writes);
-  for (const path of [program, ...reads, ...writes]) refuseTemporary(path);
+  for (const path of [program, ...reads, ...writes]) refusePath(path);
+  refuseProgram(program);
   const pauses = (options.systemdVersion ?? 0) >= GROWING_PAUSES
     ? [["RestartSec", "1"], ["RestartSteps", "8"], [
       "RestartMaxDelaySec",
@@ -204,8 +205,8 @@ function homes(
   if (![...writes, ...reads].some(hidden)) return [["ProtectHome", "yes"]];
   return [
     ["ProtectHome", "tmpfs"],
-    ...setting("BindPaths", writes.filter(hidden).map(word)),
-    ...setting("BindReadOnlyPaths", reads.filter(hidden).map(word)),
+    ...setting("BindPaths", writes.filter(hidden).map(quoted)),
+    ...setting("BindReadOnlyPaths", reads.filter(hidden).map(quoted)),
   ];
 }
 
@@ -217,12 +218,32 @@ function setting(
   return set.length === 0 ? [] : [[name, set.join(" ")]];
 }
 
-function refuseTemporary(path: string): void {
+function refusePath(path: string): void {
+  if (/\p{Cc}/u.test(path)) {
+    // Most settings of a unit know no escape sequence for them.
+    throw new KatError(
+      `Cannot make a service that uses ${
+        JSON.stringify(path)
+      }: it has a control character`,
+      { hint: "Give it another name" },
+    );
+  }
   const where = TEMPORARY.find((directory) => isUnder(directory, path));
   if (where === undefined) return;
   throw new KatError(
     `Cannot make a service that uses "${path}": ${where} is emptied, or its own for each service`,
     { hint: "Move it to a lasting place, such as /etc/kat or /usr/local/bin" },
+  );
+}
+
+/** systemd takes no such program, however it is quoted. */
+function refuseProgram(program: string): void {
+  if (!/["'\\]/.test(program)) return;
+  throw new KatError(
+    `Cannot make a service that runs ${
+      JSON.stringify(program)
+    }: systemd starts no program whose path has a quote or a backslash`,
+    { hint: "Move it to a plain place, such as /usr/local/bin" },
   );
 }
 
@@ -247,10 +268,11 @@ function nameUnder(directory: string, path: string): string | undefined {
 
 /** A flag and its value share a line. */
 function commandLine(program: string, args: readonly string[]): string {
-  const rest = args.map((arg) => word(arg.replaceAll("$", "$$$$")))
-    .join(" ")
-    .replaceAll(" --", " \\\n  --");
-  return `${word(program)} ${rest}`;
+  const rest = args.map((arg) =>
+    (arg.startsWith("--") ? " \\\n  " : " ") +
+    word(arg.replaceAll("$", "$$$$"))
+  );
+  return word(program) + rest.join("");
 }
 
 function words(paths: readonly string[]): string {
@@ -259,9 +281,14 @@ function words(paths: readonly string[]): string {
 
 /** One word as unit files have it: no specifiers, quoted where need be. */
 function word(text: string): string {
-  const escaped = text.replaceAll("%", "%%");
-  if (/^[\w@%+=:,./$-]+$/.test(escaped)) return escaped;
-  const inner = escaped.replace(/["\\]/g, "\\$&").replace(
+  return /^[\w@%+=:,./$-]+$/.test(text)
+    ? text.replaceAll("%", "%%")
+    : quoted(text);
+}
+
+/** The same, always quoted: outside of quotes, a colon ends a path that is mounted. */
+function quoted(text: string): string {
+  const inner = text.replaceAll("%", "%%").replace(/["\\]/g, "\\$&").replace(
     /\p{Cc}/gu,
     (control) =>
       `\\x${(control.codePointAt(0) ?? 0).toString(16).padStart(2, "0")}`,

@@ -97,10 +97,31 @@ Deno.test("systemdUnit() shows the service what lies in homes, and nothing else 
     writes: ["/home/ann/kat"],
   };
   deepStrictEqual(settings("ProtectHome", changes), ["tmpfs"]);
-  deepStrictEqual(settings("BindPaths", changes), ["/home/ann/kat"]);
+  deepStrictEqual(settings("BindPaths", changes), ['"/home/ann/kat"']);
   deepStrictEqual(settings("BindReadOnlyPaths", changes), [
-    "/home/ann/bin/kat-agent",
+    '"/home/ann/bin/kat-agent"',
   ]);
+});
+
+Deno.test("systemdUnit() refuses what no unit can say", () => {
+  for (const program of ["/opt/it's", '/opt/"kat"', "/opt/a\\b"]) {
+    throws(
+      () => systemdUnit({ ...options, program }),
+      /Cannot make a service that runs .*: systemd starts no program/,
+    );
+  }
+  for (
+    const changes of [
+      { program: "/opt/a\nUser=root" },
+      { reads: ["/etc/kat\t/cluster.kat"] },
+      { writes: ["/srv/kat\u007f"] },
+    ]
+  ) {
+    throws(
+      () => systemdUnit({ ...options, ...changes }),
+      /a control character/,
+    );
+  }
 });
 
 Deno.test("systemdUnit() refuses paths that do not last", () => {
@@ -123,10 +144,13 @@ Deno.test("systemdUnit() writes any path and argument so that systemd reads the 
   deepStrictEqual(
     settings("ExecStart", {
       program: "/opt/50 % $HOME/kat",
-      args: ["init", "--node-name", "a", "--data-dir", '/a "b" \\c\n$d'],
+      args: [
+        ...["init", "--node-name", "a --log-level debug"],
+        ...["--data-dir", '/a "b" \\c\n$d'],
+      ],
     }),
     [
-      '"/opt/50 %% $HOME/kat" init \\\n  --node-name a \\\n  --data-dir "/a \\"b\\" \\\\c\\x0a$$d"',
+      '"/opt/50 %% $HOME/kat" init \\\n  --node-name "a --log-level debug" \\\n  --data-dir "/a \\"b\\" \\\\c\\x0a$$d"',
     ],
   );
 });

@@ -39,9 +39,13 @@ export async function findTarget(
 ): Promise<Target> {
   const endpoints = await givenEndpoints(flags.endpoints, context);
   if (endpoints !== undefined) return { endpoints };
-  const { inspectDataDirectory } = await import("../agent/data_directory.ts");
+  const { anyDataDirectory, inspectDataDirectory } = await import(
+    "../agent/data_directory.ts"
+  );
   const { clientEndpoints } = await import("../agent/node/plan_node.ts");
-  const dataDir = existingDataDir(flags.dataDir, context);
+  const dataDir = await anyDataDirectory(
+    existingDataDir(flags.dataDir, context),
+  );
   const record = await inspectDataDirectory(dataDir);
   if (record === undefined) {
     throw new KatError(`Cannot find a node in "${dataDir}"`, {

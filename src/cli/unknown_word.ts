@@ -5,6 +5,7 @@
  */
 
 import { extractOptionNames } from "@optique/core/usage";
+import { escapeControls } from "../base/escape_controls.ts";
 import { closestName } from "../config/closest_name.ts";
 import type { Command } from "./command.ts";
 
@@ -45,18 +46,19 @@ export function unknownWord(
   const of = words.length === 0
     ? ""
     : ` of \`${["kat-agent", ...words].join(" ")}\``;
+  const shown = escapeControls(word);
   if (word.startsWith("-")) {
-    const [name = ""] = word.split("=");
+    const [name = ""] = shown.split("=");
     const names = isGroup(next) ? [] : extractOptionNames(next.usage);
     return `Unknown option \`${name}\`${of}${didYouMean(name, names)}`;
   }
-  if (!isGroup(next)) return `Unexpected argument \`${word}\`${of}`;
+  if (!isGroup(next)) return `Unexpected argument \`${shown}\`${of}`;
   const added = words.length === 0 ? ADDED : [];
   if (added.includes(word)) {
     return `Unexpected argument of \`kat-agent ${word}\``;
   }
   const names = [...next.map(({ name }) => name), ...added];
-  return `Unknown command \`${word}\`${of}${didYouMean(word, names)}`;
+  return `Unknown command \`${shown}\`${of}${didYouMean(word, names)}`;
 }
 
 function didYouMean(wrong: string, names: Iterable<string>): string {

@@ -9,8 +9,8 @@ import { Backoff } from "../base/backoff.ts";
 import { systemClock } from "../base/clock.ts";
 import { ExitCode, KatError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
-import type { ClusterSpec } from "../config/cluster_config.ts";
 import { compareSpecs, type SpecDifference } from "../config/compare_specs.ts";
+import { type SharedSpec, sharedSpec } from "../config/shared_spec.ts";
 import { decodeSpec, encodeSpec } from "../config/stored_spec.ts";
 import {
   CLUSTER_CONFIG_KEY,
@@ -29,8 +29,8 @@ import {
 export interface ClusterRecord {
   /** The cluster's UUID. */
   readonly uid: string;
-  /** Its configuration; `dataDir` is that of the node that made it. */
-  readonly spec: ClusterSpec;
+  /** Its configuration, without what is a node's own. */
+  readonly spec: SharedSpec;
 }
 
 /** A setting of a running cluster was changed that may not change. */
@@ -44,12 +44,26 @@ interface Stored {
   readonly config: KV | undefined;
 }
 
+/** Whether a text is a UUID as `crypto.randomUUID()` makes them. */
+export function isUuid(text: string): boolean {
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
+}
+
 /** Options of the calls here. */
 export interface RecordOptions {
   /** Ends the wait for the store. */
   readonly signal: AbortSignal;
   /** How long each call to it may take, in milliseconds. */
   readonly timeoutMs?: number | undefined;
+}
+
+/** Options of {@linkcode readCluster} and {@linkcode applySpec}. */
+export interface ReadClusterOptions extends RecordOptions {
+  /**
+   * The configuration as a node of the cluster knows it, to go on with if the
+   * stored one is damaged.
+   */
+  readonly remembered?: SharedSpec | undefined;
 }
 
 const encoder = new TextEncoder();
@@ -61,7 +75,7 @@ const encoder = new TextEncoder();
  */
 export async function establishCluster(
   store: StateStore,
-  spec: ClusterSpec,
+  spec: SharedSpec,
   options: RecordOptions,
 ): Promise<ClusterRecord & { readonly created: boolean }> {
   const uid = crypto.randomUUID();
@@ -92,17 +106,43 @@ export async function establishCluster(
  */
 export async function readCluster(
   store: StateStore,
-  options: RecordOptions,
+  options: ReadClusterOptions,
 ): Promise<ClusterRecord | undefined> {
   const { uid, config } = await readStored(store, options);
   if (uid === undefined) return undefined;
+  if (!isUuid(decode(uid))) {
+    throw new KatError(
+      `Cannot read the cluster: ${CLUSTER_UID_KEY} in the store is no UUID`,
+      { hint: "Restore the store from a backup" },
+    );
+  }
   if (config === undefined) {
     throw new KatError(
       `Cannot read the cluster: ${CLUSTER_CONFIG_KEY} is missing from the store`,
       { hint: "Restore the store from a backup" },
     );
   }
-  return { uid: decode(uid), spec: decodeSpec(decode(config)) };
+  const { spec, damage } = readSpec(config, options);
+  if (damage !== undefined) {
+    logger("agent").warn(
+      "The stored configuration is damaged: this node goes on with what it remembers; kat-agent init --config FILE repairs it",
+      { reason: damage },
+    );
+  }
+  return { uid: decode(uid), spec };
+}
+
+/** Reads the stored configuration, or falls back on the remembered one. */
+function readSpec(
+  config: KV,
+  { remembered }: ReadClusterOptions,
+): { readonly spec: SharedSpec; readonly damage: string | undefined } {
+  try {
+    return { spec: decodeSpec(decode(config)), damage: undefined };
+  } catch (error) {
+    if (remembered === undefined || !(error instanceof KatError)) throw error;
+    return { spec: sharedSpec(remembered), damage: error.message };
+  }
 }
 
 /**
@@ -113,17 +153,17 @@ export async function readCluster(
  */
 export async function applySpec(
   store: StateStore,
-  wanted: ClusterSpec,
-  options: RecordOptions,
+  wanted: SharedSpec,
+  options: ReadClusterOptions,
 ): Promise<void> {
   const changed = await retryUntilAvailable(options, async () => {
     const { config } = await readStored(store, options);
     if (config === undefined) return [];
-    const stored = decodeSpec(decode(config));
-    const differences = compareSpecs(stored, wanted);
+    const { spec: stored, damage } = readSpec(config, options);
+    const differences = compareSpecs(stored, sharedSpec(wanted));
     refuseFixed(differences);
-    if (differences.length === 0) return [];
-    const value = encodeSpec({ ...wanted, dataDir: stored.dataDir });
+    if (differences.length === 0 && damage === undefined) return [];
+    const value = encodeSpec(wanted);
     const applied = await store.doTransaction(
       [{ key: CLUSTER_CONFIG_KEY, expectedVersion: config.version }],
       [{ type: "put", key: CLUSTER_CONFIG_KEY, value: encoder.encode(value) }],
@@ -214,15 +254,16 @@ function decode({ value }: KV): string {
 }
 
 /**
- * Refuses a store that came back empty, or belongs to another cluster.
+ * Refuses a store that came back empty, or belongs to another cluster; returns
+ * the cluster.
  *
  * @throws {KatError} naming both clusters.
  */
 export function refuseAnotherStore(
   uid: string,
   found: ClusterRecord | undefined,
-): void {
-  if (found?.uid === uid) return;
+): ClusterRecord {
+  if (found?.uid === uid) return found;
   throw new KatError(
     `Cannot serve: this node belongs to cluster ${uid}, and the store holds ${
       found ? `cluster ${found.uid}` : "none"

@@ -7,6 +7,8 @@
 
 import * as v from "valibot";
 import type { ClusterSpec } from "../config/cluster_config.ts";
+import type { SharedSpec } from "../config/shared_spec.ts";
+import { isDnsName } from "../config/value_rules.ts";
 import type { DiskProbe } from "../etcd/disk_probe.ts";
 import {
   chooseTiming,
@@ -26,16 +28,31 @@ export interface ClusterTiming extends EtcdTiming {
   readonly leaderLeaseSeconds?: number | undefined;
 }
 
-const count = v.pipe(v.number(), v.integer(), v.minValue(1));
+const whole = (min: number, max: number) =>
+  v.pipe(v.number(), v.integer(), v.minValue(min), v.maxValue(max));
 
-/** What stands in the store and in `node.json`; fields of a newer agent are left out. */
-export const TimingSchema: v.GenericSchema<unknown, ClusterTiming> = v.object({
-  heartbeatIntervalMs: count,
-  electionTimeoutMs: count,
-  diskP99Ms: v.optional(v.pipe(v.number(), v.minValue(0))),
-  slowestNode: v.optional(v.string()),
-  leaderLeaseSeconds: v.optional(count),
-});
+/** The slowest write that counts, in milliseconds: no disk takes an hour. */
+const SLOWEST_DISK_MS = 3_600_000;
+
+/**
+ * What stands in the store and in `node.json`, within the limits of `cluster.kat`
+ * and etcd; fields of a newer agent are left out.
+ */
+export const TimingSchema: v.GenericSchema<unknown, ClusterTiming> = v.pipe(
+  v.object({
+    heartbeatIntervalMs: whole(1, 10_000),
+    electionTimeoutMs: whole(5, 50_000),
+    diskP99Ms: v.optional(
+      v.pipe(v.number(), v.minValue(0), v.maxValue(SLOWEST_DISK_MS)),
+    ),
+    slowestNode: v.optional(v.pipe(v.string(), v.check(isDnsName))),
+    leaderLeaseSeconds: v.optional(whole(2, 3_600)),
+  }),
+  v.check(({ heartbeatIntervalMs, electionTimeoutMs }) =>
+    // Otherwise etcd does not start.
+    electionTimeoutMs >= 5 * heartbeatIntervalMs
+  ),
+);
 
 /** Options of {@linkcode mergeTiming}. */
 export interface MergeOptions {
@@ -65,7 +82,7 @@ export function mergeTiming(
     ? { diskP99Ms: p99Ms, slowestNode: nodeName }
     : stored ?? {};
   const timing = deriveTiming(diskP99Ms, { members });
-  // A node that does not know this leaves it as it is.
+  // Without cluster.kat, keep whether the stored timing has a lease.
   const hasLease = isLeaseGiven === undefined
     ? stored?.leaderLeaseSeconds !== undefined
     : !isLeaseGiven;
@@ -96,7 +113,7 @@ export interface TimingStatus {
 
 /** What holds for a cluster: cluster.kat's own values, then the shared timing, then the usual one. */
 export function describeTiming(
-  spec: ClusterSpec,
+  spec: Pick<SharedSpec, "etcd" | "leaderLeaseSeconds">,
   shared: ClusterTiming | undefined,
   members: number,
 ): TimingStatus {

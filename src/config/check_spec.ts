@@ -13,13 +13,19 @@ import {
   parseCidr,
 } from "./ip_address.ts";
 import { PINNED_ETCD_VERSION } from "./pinned_etcd.ts";
-import type { ProblemList } from "./problem_list.ts";
+import type { Place } from "./problem_list.ts";
 import { quote } from "./rule.ts";
 import type { PlainSpec } from "./spec_rules.ts";
 import type { Field, FieldsOf } from "./yaml_mapping.ts";
 
 /** A heartbeat alone makes an election time-out of ten; etcd takes 50 s at most. */
 const LARGEST_HEARTBEAT_ALONE_MS = 5_000;
+
+/** Takes what is wrong. */
+export interface Problems {
+  /** Takes a problem at a place. */
+  report(place: Place, message: string): void;
+}
 
 /** A field whose value is right. */
 interface KnownField<T> extends Field<T> {
@@ -29,7 +35,7 @@ interface KnownField<T> extends Field<T> {
 /** Reports what is wrong between the fields of `spec`, whose defaults are filled in. */
 export function checkSpec(
   spec: FieldsOf<PlainSpec>,
-  problems: ProblemList,
+  problems: Problems,
 ): void {
   checkNetworks(spec, problems);
   checkPorts(spec, problems);
@@ -48,7 +54,7 @@ export function checkSpec(
 /** Reports what is wrong between the fields of `spec.etcd`. */
 export function checkEtcd(
   etcd: FieldsOf<EtcdSpec>,
-  problems: ProblemList,
+  problems: Problems,
 ): void {
   const { version, sha256, binary } = etcd;
   if (
@@ -93,7 +99,7 @@ export function withDefault<T>(
   return field.place === undefined ? { value, place: undefined } : field;
 }
 
-function checkNetworks(spec: FieldsOf<PlainSpec>, problems: ProblemList): void {
+function checkNetworks(spec: FieldsOf<PlainSpec>, problems: Problems): void {
   const { clusterCIDR, serviceCIDR, nodeSubnetBits } = spec;
   const cluster = cidrOf(clusterCIDR);
   const service = cidrOf(serviceCIDR);
@@ -135,7 +141,7 @@ function cidrOf(field: Field<string>): Cidr | undefined {
   return "value" in checked ? checked.value : undefined;
 }
 
-function checkPorts(spec: FieldsOf<PlainSpec>, problems: ProblemList): void {
+function checkPorts(spec: FieldsOf<PlainSpec>, problems: Problems): void {
   const names = [
     "agentPort",
     "apiPort",
@@ -162,7 +168,7 @@ function checkPorts(spec: FieldsOf<PlainSpec>, problems: ProblemList): void {
 }
 
 /** A backup of the data must not hold itself, nor a workload's volume the agent's data. */
-function checkPaths(spec: FieldsOf<PlainSpec>, problems: ProblemList): void {
+function checkPaths(spec: FieldsOf<PlainSpec>, problems: Problems): void {
   const { dataDir, backupPath, volumeBasePath } = spec;
   if (isKnown(backupPath) && backupPath.value === volumeBasePath.value) {
     report(
@@ -198,7 +204,7 @@ function show(field: KnownField<number>): string {
 
 /** Reports at the first of `fields` that is in the file; one of them is. */
 function report(
-  problems: ProblemList,
+  problems: Problems,
   fields: readonly Field<unknown>[],
   message: string,
 ): void {

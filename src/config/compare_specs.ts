@@ -5,7 +5,8 @@
  * @module
  */
 
-import type { ClusterSpec } from "./cluster_config.ts";
+import type { EtcdSpec } from "./cluster_config.ts";
+import type { SharedSpec } from "./shared_spec.ts";
 import { ETCD_NAMES, SPEC_NAMES } from "./spec_rules.ts";
 
 /** A field with two values. */
@@ -20,13 +21,19 @@ export interface SpecDifference {
   readonly mayChange: boolean;
 }
 
+/** A node's whole spec, or what its cluster shares. */
+export type ComparedSpec = Omit<SharedSpec, "etcd"> & {
+  readonly dataDir?: string;
+  readonly etcd: EtcdSpec;
+};
+
 /**
  * Returns the fields that differ, in the order of the spec. `dataDir` belongs
  * to a node and is not compared.
  */
 export function compareSpecs(
-  stored: ClusterSpec,
-  wanted: ClusterSpec,
+  stored: ComparedSpec,
+  wanted: ComparedSpec,
 ): SpecDifference[] {
   const storedValues = flatten(stored);
   return [...flatten(wanted)]
@@ -39,7 +46,7 @@ export function compareSpecs(
     .filter((difference) => difference.stored !== difference.wanted);
 }
 
-function flatten(spec: ClusterSpec): Map<string, string | number | undefined> {
+function flatten(spec: ComparedSpec): Map<string, string | number | undefined> {
   const values = new Map<string, string | number | undefined>();
   for (const name of SPEC_NAMES) {
     if (name !== "dataDir") values.set(name, spec[name]);

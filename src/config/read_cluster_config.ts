@@ -35,7 +35,7 @@ export async function readClusterConfig(
 
 async function readSource(path: string): Promise<Uint8Array> {
   try {
-    // Opening alone can rewind a tape or wake a reader: look before.
+    // `stat` first: opening a device or FIFO has side effects.
     refuseSpecial(path, await stat(path));
     // The file may have been exchanged since; O_NONBLOCK keeps even a FIFO from holding us.
     const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);

@@ -7,7 +7,7 @@
 import { stringify } from "yaml";
 
 import { API_VERSION, type ClusterConfig, KIND } from "./cluster_config.ts";
-import { orderSpec } from "./stored_spec.ts";
+import { orderSpec } from "./shared_spec.ts";
 
 /**
  * Returns YAML with every default written out; parsing it gives the same
@@ -23,6 +23,8 @@ export function showClusterConfig({ name, spec }: ClusterConfig): string {
   }, {
     version: "1.2",
     schema: "core",
+    // Quotes what YAML 1.1 would not read as a string, as the parser wants it.
+    compat: "yaml-1.1",
     lineWidth: 0,
     aliasDuplicateObjects: false,
   });

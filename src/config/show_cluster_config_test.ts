@@ -6,7 +6,8 @@ import type { ClusterConfig } from "./cluster_config.ts";
 import { parseClusterConfig } from "./parse_cluster_config.ts";
 import { showClusterConfig } from "./show_cluster_config.ts";
 import { SPEC_DEFAULTS } from "./spec_rules.ts";
-import { decodeSpec, encodeSpec } from "./stored_spec.ts";
+import { sharedSpec } from "./shared_spec.ts";
+import { decodeSpec, encodeSpec, readNodeSpec } from "./stored_spec.ts";
 
 const letter = fc.constantFrom(..."abcdefghijklmnopqrstuvwxyz0123456789");
 const label = fc.string({ unit: letter, minLength: 1, maxLength: 12 });
@@ -112,10 +113,11 @@ Deno.test("showClusterConfig() prints what parses to the same configuration", ()
   );
 });
 
-Deno.test("decodeSpec() gives back any spec that encodeSpec() wrote", () => {
+Deno.test("decodeSpec() gives back what is shared of any spec that encodeSpec() wrote, and readNodeSpec() all that a node remembers", () => {
   fc.assert(
     fc.property(config, ({ spec }) => {
-      assert.deepEqual(decodeSpec(encodeSpec(spec)), spec);
+      assert.deepEqual(decodeSpec(encodeSpec(spec)), sharedSpec(spec));
+      assert.deepEqual(readNodeSpec(JSON.parse(JSON.stringify(spec))), spec);
     }),
     { numRuns: 2_000 },
   );

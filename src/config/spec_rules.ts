@@ -85,7 +85,7 @@ export const ETCD_RULES: RulesOf<EtcdSpec> = {
     max: 8 * 1024 * MIB,
     what: "a number of bytes",
   }),
-  // etcd refuses an election timeout above 50 s or below five heartbeats.
+  // etcd refuses an election time-out above 50 s or below five heartbeats.
   heartbeatIntervalMs: integer({ min: 1, max: 10_000 }),
   electionTimeoutMs: integer({ min: 5, max: 50_000 }),
 };

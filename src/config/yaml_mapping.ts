@@ -177,9 +177,37 @@ function readScalar<T>(
   const checked = isText
     ? rule.check(isString ? value : source)
     : { found: describe(node) };
-  return "found" in checked
-    ? { problem: `found ${checked.found}, wanted ${rule.wanted}` }
-    : checked;
+  if ("found" in checked) {
+    return { problem: `found ${checked.found}, wanted ${rule.wanted}` };
+  }
+  const other = rule.type === "string" && node.type === Scalar.PLAIN
+    ? otherReading(source)
+    : undefined;
+  return other === undefined ? checked : {
+    problem:
+      `found ${source}, which other programs read as ${other}, wanted a string: put it in quotes`,
+  };
+}
+
+/**
+ * Plain texts that YAML 1.1 does not read as strings, as 1.2 does. Most programs
+ * still read 1.1, and a file must mean the same to all: https://yaml.org/type/
+ */
+const OTHER_READINGS: ReadonlyMap<string, RegExp> = new Map([
+  [
+    "a boolean",
+    /^(?:[yYnN]|yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF)$/,
+  ],
+  [
+    "a number",
+    /^[-+]?(?:0b[01_]+|0x[\da-fA-F_]+|\d[\d_]*(?::[0-5]?\d)*(?:\.[\d_]*)?)$/,
+  ],
+  ["a date", /^\d{4}-\d\d?-\d\d?(?:[Tt ].*)?$/],
+]);
+
+/** What YAML 1.1 takes a plain text for, if not for a string. */
+function otherReading(source: string): string | undefined {
+  return [...OTHER_READINGS].find(([, form]) => form.test(source))?.[0];
 }
 
 function describe(node: Node | null): string {

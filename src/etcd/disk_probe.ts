@@ -7,6 +7,8 @@
 
 import { join } from "node:path";
 import { systemClock } from "../base/clock.ts";
+import { createOwn } from "../base/files/open_own.ts";
+import { removeOwn } from "../base/files/write_own.ts";
 
 /** A measurement of a disk. */
 export interface DiskProbe {
@@ -39,7 +41,7 @@ const WRITE_BYTES = 2_300;
 const FEWEST_WRITES = 5;
 
 /**
- * Measures the disk of `directory` in a file that it removes at once. Returns
+ * Measures the disk of `directory`, a path that was checked, in a file that it removes at once. Returns
  * `undefined` if it cannot, or was ended early; never rejects.
  */
 export async function probeDisk(
@@ -48,13 +50,9 @@ export async function probeDisk(
 ): Promise<DiskProbe | undefined> {
   const path = join(directory, `probe.${crypto.randomUUID()}.tmp`);
   try {
-    using file = await Deno.open(path, {
-      write: true,
-      createNew: true,
-      mode: 0o600,
-    });
+    using file = await createOwn(path, { within: directory });
     // The open file still takes writes, and nothing is left if this process dies.
-    await Deno.remove(path);
+    await removeOwn(path, { within: directory });
     const bytes = new Uint8Array(WRITE_BYTES);
     const endMs = systemClock.nowMs() + withinMs;
     const times: number[] = [];

@@ -14,7 +14,7 @@ export const SCHEMA_VERSION = "1";
 export const CLUSTER_UID_KEY = "/kat/config/cluster_uid";
 /** The whole `spec` of `cluster.kat` with its defaults, as JSON. */
 export const CLUSTER_CONFIG_KEY = "/kat/config/cluster_config";
-/** How patient etcd's members and the leader's lease are, as JSON. */
+/** etcd's time-outs and the lease, as JSON. */
 export const TIMING_KEY = "/kat/config/timing";
 /** The candidates' keys; the one with the lowest create revision leads. */
 export const ELECTION_PREFIX = "/kat/leader_election/";

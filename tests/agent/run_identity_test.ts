@@ -31,7 +31,7 @@ Deno.test("run refuses an older copy of the store, says what to do, and changes 
   strictEqual(code, 1);
   match(
     stderr,
-    /Cannot use the data directory ".*": its log ends at entry \d+, and this node has seen entry \d+: it is an older copy/,
+    /Cannot use the data directory ".*": its write-ahead log ends at entry \d+, and this node has seen entry \d+: it is an older copy/,
   );
   match(stderr, /delete identity\.json/);
   strictEqual(await Deno.readTextFile(`${data}/identity.json`), identity);

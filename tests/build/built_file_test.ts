@@ -155,6 +155,27 @@ Deno.test("two first starts at once both succeed and leave one whole copy", asyn
   deepStrictEqual(left.filter(({ name }) => name.startsWith(".new")), []);
 });
 
+Deno.test("threads find no directory for what pages keep on the disk", async () => {
+  const user = await bareUser();
+  strictEqual((await runBare(built.path, ["version"], user)).code, 0);
+  if (built.form === "compiled") return;
+  const dir = await unpackedDir(await unpackedDir(user.home));
+  const run = (...args: string[]) =>
+    new Deno.Command(`${dir}/kat-agent`, {
+      args,
+      cwd: user.home,
+      clearEnv: true,
+      env: { DENO_DIR: `${dir}/.deno`, NO_COLOR: "1" },
+    }).output();
+
+  // The runtime itself, without what the agent closes.
+  const { code, stderr } = await run("eval", "caches.open('x')");
+
+  const text = new TextDecoder().decode(stderr);
+  ok(code !== 0, text);
+  match(text, /Failed to create cache storage directory/);
+});
+
 Deno.test("a damaged copy is repaired at the next start", async () => {
   const user = await bareUser();
   const run = () => runBare(built.path, ["version"], user);

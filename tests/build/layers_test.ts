@@ -23,7 +23,7 @@ const WALLS: Readonly<Record<string, Levels>> = {
   agent: [["node"], ["parts"], ["identity", "health"], ["."]],
   store: [["etcd", "memory"], ["leadership", "batching"], ["."]],
   etcd: [["process"], ["release", "client", "data"], ["."]],
-  base: [["worker", "logging"], ["systemd"], ["."]],
+  base: [["worker", "logging"], ["systemd", "files"], ["."]],
 };
 
 interface Module {
@@ -204,3 +204,84 @@ Deno.test("only base's log knows LogTape, only main.ts exits or reads arguments"
   }
   deepStrictEqual(offenders, []);
 });
+
+/**
+ * What opens or changes files besides `base/files`, and why it may: each use by
+ * its name.
+ */
+const FILE_USES: Readonly<Record<string, readonly string[]>> = {
+  // Any file that the user names, which may be anybody's.
+  "src/config/read_cluster_config.ts": ["constants", "open", "stat"],
+  // A program that the user names, or finds on PATH.
+  "src/etcd/release/etcd_binaries.ts": ["Deno.stat"],
+  "src/etcd/release/program_file.ts": ["Deno.open", "Deno.stat"],
+  // Opens nothing, and renames what does not exist.
+  "src/etcd/data/writable_dir.ts": [
+    "Deno.rename",
+    "access",
+    "constants",
+    "statfs",
+  ],
+  "src/base/disk_space.ts": ["statfs"],
+  // Whether systemd runs, and who may read the files of a service.
+  "src/cli/install_unit.ts": ["Deno.lstat", "Deno.stat"],
+  // Of the program's own output.
+  "src/base/systemd/journal.ts": ["fstatSync"],
+};
+
+/** The uses of the file system in a module's text: `Deno.open`, and what it imports of `node:fs`. */
+function fileUses(text: string): string[] {
+  const ways =
+    /^(?:open|read|write|mkdir|make|remove|rename|l?stat|chmod|chown|truncate|copy|real|symlink|link|create(?!HttpClient)|utime|watch)/;
+  const imports =
+    /import\s+(?:type\s+)?(\{[^}]*\}|[^;{]*?)\s*from\s*"(?:node:)?fs(?:\/promises)?"/g;
+  const namesIn = (list = "") =>
+    list.replace(/[{}]/g, "").split(",").map((name) => name.trim())
+      .filter((name) => name !== "" && !name.startsWith("type "));
+  const denos = [
+    ...[...text.matchAll(/\bDeno\s*\.\s*([A-Za-z]+)/g)].map(([, name = ""]) =>
+      name
+    ),
+    ...[...text.matchAll(/(\{[^{}]*\})\s*=\s*Deno\b\s*[^.\s]/g)]
+      .flatMap(([, names]) => namesIn(names)),
+  ].filter((name) => ways.test(name)).map((name) => `Deno.${name}`);
+  const nodes = [...text.matchAll(imports)]
+    .flatMap(([, names]) => namesIn(names));
+  const hidden =
+    /\bDeno\s*\[|[\w)]\s*=\s*Deno\s*[;,)]|import\(\s*"(?:node:)?fs/.test(text)
+      ? ["hidden"]
+      : [];
+  return [...new Set([...denos, ...nodes, ...hidden])].sort();
+}
+
+Deno.test("only base/files opens, makes and replaces files", async () => {
+  const found: Record<string, readonly string[]> = {};
+  for (const { specifier } of await productModules()) {
+    const file = specifier.slice(`file://${ROOT}`.length);
+    if (file.startsWith("src/base/files/")) continue;
+    const uses = fileUses(await Deno.readTextFile(new URL(specifier)));
+    if (uses.length > 0) found[file] = uses;
+  }
+  deepStrictEqual(found, FILE_USES);
+});
+
+for (
+  const [text, uses] of [
+    ["await Deno.readTextFile(path)", ["Deno.readTextFile"]],
+    ["Deno.removeSync(path); Deno\n  .lstat(path)", [
+      "Deno.lstat",
+      "Deno.removeSync",
+    ]],
+    ['import { open, type FileHandle } from "node:fs/promises";', ["open"]],
+    ['import * as fs from "node:fs";', ["* as fs"]],
+    ['const { open } = await import("fs");', ["hidden"]],
+    ["const { open, uid } = Deno;", ["Deno.open"]],
+    ["const system = Deno;", ["hidden"]],
+    ['Deno["open"](path)', ["hidden"]],
+    ["using file: Deno.FsFile = await openOwn(path)", []],
+  ] as const
+) {
+  Deno.test(`fileUses() sees what is planted: ${text}`, () => {
+    deepStrictEqual(fileUses(text), uses);
+  });
+}

@@ -281,6 +281,9 @@ Deno.test("completion prints scripts for zsh and fish", async () => {
     strictEqual(code, 0);
     match(stdout, /kat-agent/);
   }
+  // zsh's script parts what it is told at NUL.
+  const { stdout } = await runAgent(["completion", "zsh", "init", "--"]);
+  match(stdout, /^--config\0The cluster's configuration, cluster\.kat\.\0$/m);
   const { code } = await runAgent(["completion", "tcsh"]);
   strictEqual(code, 2);
 });

@@ -61,6 +61,8 @@ export interface EchoMethods {
   crash(): Promise<void>;
   /** Keeps its event loop from turning until the first number is no longer 0. */
   stall(numbers: Int32Array): Promise<void>;
+  /** Sends its host this in place of a message. */
+  say(message: unknown): Promise<void>;
   /** Counts up the first number from now on, whatever happens. */
   tick(numbers: Int32Array): Promise<void>;
   /** Registers an exit hook that sets the first number to 7. */
@@ -129,6 +131,12 @@ if ("DedicatedWorkerGlobalScope" in globalThis) {
     },
     stall(numbers) {
       Atomics.wait(numbers, 0, 0);
+    },
+    say(message) {
+      const scope = globalThis as unknown as {
+        postMessage(message: unknown): void;
+      };
+      scope.postMessage(message);
     },
     tick(numbers) {
       setInterval(() => Atomics.add(numbers, 0, 1), 1);

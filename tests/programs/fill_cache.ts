@@ -5,16 +5,12 @@
  * @module
  */
 
-import { serveCalls } from "../../src/base/worker/serve_calls.ts";
+import { serveMethods } from "../../src/base/worker/serve_methods.ts";
 
-/** What it can be asked. */
-export interface FillCalls {
+/** What it does when asked. */
+export interface FillMethods {
   /** Writes so many bytes; returns `done`, or the name of the error. */
-  readonly fill: {
-    readonly input: number;
-    readonly news: never;
-    readonly result: string;
-  };
+  fill(bytes: number): Promise<string>;
 }
 
 async function fill(bytes: number): Promise<string> {
@@ -28,8 +24,8 @@ async function fill(bytes: number): Promise<string> {
   }
 }
 
-// What a call needs is loaded when the part is, as a package of it would be.
-serveCalls<FillCalls>(async () => {
+// What a method needs is loaded when the Worker is, as a package of it would be.
+serveMethods<FillMethods, never>(async () => {
   await fill(1);
-  return { fill };
+  return { methods: { fill } };
 });

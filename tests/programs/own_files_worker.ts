@@ -17,22 +17,20 @@ import {
   removeOwn,
   writeOwn,
 } from "../../src/base/files/write_own.ts";
-import { serveCalls } from "../../src/base/worker/serve_calls.ts";
+import { serveMethods } from "../../src/base/worker/serve_methods.ts";
 
-/** What it can be asked. */
-export interface OwnFilesCalls {
+/** A file in a directory. */
+interface FileWithin {
+  readonly within: string;
+  readonly path: string;
+}
+
+/** What it does when asked. */
+export interface OwnFilesMethods {
   /** Works in a directory; returns the names that are left, and a text. */
-  readonly work: {
-    readonly input: string;
-    readonly news: never;
-    readonly result: readonly string[];
-  };
+  work(within: string): Promise<readonly string[]>;
   /** Reads a file in it; returns the text, or the message of the error. */
-  readonly read: {
-    readonly input: { readonly within: string; readonly path: string };
-    readonly news: never;
-    readonly result: string;
-  };
+  read(file: FileWithin): Promise<string>;
 }
 
 async function work(within: string): Promise<string[]> {
@@ -53,9 +51,7 @@ async function work(within: string): Promise<string[]> {
   return [...await namesInOwn(within, { within }), text];
 }
 
-async function read(
-  { within, path }: { readonly within: string; readonly path: string },
-): Promise<string> {
+async function read({ within, path }: FileWithin): Promise<string> {
   try {
     return await readOwnText(path, { within }) ?? "none";
   } catch (error) {
@@ -63,4 +59,6 @@ async function read(
   }
 }
 
-serveCalls<OwnFilesCalls>(() => Promise.resolve({ work, read }));
+serveMethods<OwnFilesMethods, never>(() =>
+  Promise.resolve({ methods: { work, read } })
+);

@@ -6,13 +6,13 @@
  */
 
 import { SandboxedWorker } from "../../src/base/worker/sandboxed_worker.ts";
-import type { FillCalls } from "./fill_cache.ts";
+import type { FillMethods } from "./fill_cache.ts";
 
 if (import.meta.main) {
-  using part = SandboxedWorker.start<FillCalls>({
+  using worker = SandboxedWorker.start<FillMethods>({
     module: new URL("./fill_cache.ts", import.meta.url),
     permissions: {},
   });
-  const said = await part.call("fill", Number(Deno.args[0]));
+  const said = await worker.remote.fill(Number(Deno.args[0]));
   Deno.stdout.writeSync(new TextEncoder().encode(said));
 }

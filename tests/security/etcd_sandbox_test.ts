@@ -75,6 +75,8 @@ Deno.test("findOrphan() and endOrphan() need to run programs, and not to read /p
       `--allow-write=${dir}`,
       "--allow-run",
       "--allow-net",
+      // Files are believed that belong to this user.
+      "--allow-sys=uid",
     ],
   });
 

@@ -53,7 +53,7 @@ async function serveWithLiar(
   const args = again ? ["run", `--data-dir=${data}`] : initArgs(file, data);
   await using agent = startAgent(args, { prefix: liar.prefix });
   await agent.logged("Became leader").catch(() => {});
-  if (!again) await agent.logged("Settled the timing").catch(() => {});
+  if (!again) await agent.logged("Updated the timing").catch(() => {});
   return await agent.stop();
 }
 
@@ -122,8 +122,8 @@ for (
     ],
     [
       "a key of 50 MB",
-      `lie((o) => typeof o.electionKey === "string"
-        ? { ...o, electionKey: "/".repeat(5e7) } : o);`,
+      `lie((o) => o.method === "keepElectionKey"
+        ? { ...o, input: "/".repeat(5e7) } : o);`,
     ],
     [
       "a UID of 50 MB",
@@ -148,11 +148,12 @@ for (
       const text = await Deno.readTextFile(path).catch(() => "");
       ok(!text.includes('"n9"') && !text.includes("u001b"), text);
     }
+    const peerPort = async () =>
+      (await remembered(node) as { spec: Record<string, unknown> })
+        .spec.etcdPeerPort;
+    strictEqual(await peerPort(), node.file.peerPort);
     await serveHonestly(node);
-    const { spec } = await remembered(node) as {
-      spec: Record<string, unknown>;
-    };
-    strictEqual(spec.etcdPeerPort, node.file.peerPort);
+    strictEqual(await peerPort(), node.file.peerPort);
   });
 }
 
@@ -221,6 +222,7 @@ function assertBearable({ end, led, left }: Outcome): void {
   ok(end.byItself || led, "the agent goes on, and its thread does not");
   strictEqual(end.signal, null, "the agent was killed, or had to be");
   ok(end.code !== 70, end.stderr);
+  ok(!end.byItself || end.code !== 0, "it ended as if it had been asked to");
   deepStrictEqual(left, [], "its etcd was left");
 }
 
@@ -239,10 +241,24 @@ const NONSENSE = [
   `(() => { const loop = {}; loop.self = loop; return { type: "log",
     record: { level: "info", category: ["kat", "store"], message: ["x"],
     rawMessage: "x", properties: { loop }, timestamp: 1 } }; })()`,
-  '{ type: "news", call: 1, id: 1, news: null }',
-  '{ type: "news", call: 1, id: 1, news: { cluster: 7 } }',
-  '{ type: "error", call: 1e9, error: null }',
-  '{ type: "result", call: {}, result: null }',
+  `(() => { let deep = {}; for (let n = 0; n < 1e4; n++) deep = { deep };
+    return { type: "log", record: { level: "info", category: ["kat", "store"],
+    message: ["x"], rawMessage: "x", properties: { deep }, timestamp: 1 } }; })()`,
+  '{ type: "request" }',
+  '{ type: "request", id: 1e6, within: 1, method: {}, input: null }',
+  ...["keepCluster", "keepIdentity", "report", "reportEtcd", "signalOrphan"]
+    .flatMap((method) =>
+      ["null", "{}", "{ cluster: 7 }"].map((input) =>
+        `{ type: "request", id: 1e6, within: 1, method: "${method}", input: ${input} }`
+      )
+    ),
+  '{ type: "request", id: 1e6, within: 1, method: "__proto__", input: null }',
+  '{ type: "abort", id: 1, reason: null }',
+  '{ type: "error", id: 1e9, error: null }',
+  '{ type: "error", id: 1, isAborted: true, error: 7 }',
+  '{ type: "result", id: {}, result: null }',
+  '{ type: "ping", id: "1" }',
+  '{ type: "bug", error: null }',
 ] as const;
 
 for (const thread of ["store", "member"] as const) {
@@ -254,6 +270,31 @@ for (const thread of ["store", "member"] as const) {
     );
   });
 }
+
+Deno.test("an error of a thread with an exit code that is none, or with a broken text, does not end the agent as a bug", async () => {
+  for (const fields of ['{ exitCode: "x" }', "{ toString: 7, hint: {} }"]) {
+    const error = `{ className: "KatError", message: "x", fields: ${fields} }`;
+    assertBearable(
+      await sufferLiar(
+        "store",
+        `after("fence", () => { for (let id = 1; id < 100; id++)
+          say({ type: "error", id, error: ${error}, isAborted: false }); });`,
+      ),
+    );
+  }
+});
+
+Deno.test("a thread that says that the agent was told to stop does not end it as if it had been", async () => {
+  const error = `{ className: "ShutdownRequested", message: "x",
+    fields: { signalName: "SIGTERM" } }`;
+  const { end, left } = await sufferLiar(
+    "store",
+    `after("fence", () => { for (let id = 1; id < 100; id++)
+      say({ type: "error", id, error: ${error}, isAborted: false }); });`,
+  );
+  strictEqual(end.code, 1, end.stderr);
+  deepStrictEqual(left, []);
+});
 
 Deno.test("every line of a thread may have a wrong level without ending the agent as a bug", async () => {
   assertBearable(
@@ -278,8 +319,8 @@ for (
     ],
     [
       "answers what nobody asked",
-      `after("fence", () => { for (let n = 0; n < 1e5; n++)
-        say({ type: "result", call: n, result: undefined }); });`,
+      `after("fence", () => { for (let id = 1; id < 1e5; id++)
+        say({ type: "result", id, result: undefined }); });`,
     ],
   ] as const
 ) {
@@ -304,7 +345,9 @@ Deno.test("a member thread does not have the main thread signal a process that i
     program: `lie((o) => "pid" in o ? { ...o, pid: ${victim.pid} } : o);
       after("pid", () => {
         for (const adopted of ["SIGTERM", "SIGKILL"])
-          say({ type: "news", call: 1, id: 99, news: { adopted } });
+          for (let within = 1; within < 20; within++)
+            say({ type: "request", id: 1000 + within, within,
+              method: "signalOrphan", input: adopted });
       });`,
   });
 

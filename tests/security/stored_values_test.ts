@@ -73,7 +73,7 @@ async function poisoned(
   );
   await using agent = startAgent(initArgs(file, data));
   await agent.logged("Became leader");
-  await agent.logged("Settled the timing of the cluster");
+  await agent.logged("Updated the timing of the cluster");
   const endpoint = `http://127.0.0.1:${file.clientPort}`;
   const stored = await etcdctl(
     endpoint,
@@ -277,4 +277,50 @@ Deno.test("an agent on --endpoints does not take a lease from the store that clu
     agent.lines.filter(({ message }) => message.startsWith("Became leader")),
     [],
   );
+});
+
+for (
+  const damage of ["{", '{"etcd":{"binary":"/bin/sh"}}', "\u001b]0;x\u0007"]
+) {
+  Deno.test(
+    `a stored configuration that is ${
+      JSON.stringify(damage)
+    } stops no node that knows its own, and init repairs it`,
+    async () => {
+      await using dir = await tempDir();
+      let before = "";
+      const node = await poisoned(dir.path, async (file, spec) => {
+        before = JSON.stringify(spec);
+        await put(file, CONFIG_KEY, damage);
+      });
+      {
+        await using agent = startAgent(["run", `--data-dir=${dir.path}/data`]);
+        await agent.logged("The stored configuration is damaged");
+        await agent.logged("Became leader");
+        strictEqual((await agent.stop()).code, 0);
+      }
+      await using agent = startAgent(initArgs(node.file, `${dir.path}/data`));
+      await agent.logged("Became leader");
+      const repaired = await etcdctl(
+        `http://127.0.0.1:${node.file.clientPort}`,
+        "get",
+        CONFIG_KEY,
+        "--print-value-only",
+      );
+
+      strictEqual(repaired.trim(), before);
+    },
+  );
+}
+
+Deno.test("what the store holds names no path or program of the node's own", async () => {
+  await using dir = await tempDir();
+  let stored: Stored = {};
+  await poisoned(dir.path, (_, spec) => {
+    stored = spec;
+    return Promise.resolve();
+  });
+
+  ok(!("dataDir" in stored));
+  deepStrictEqual(stored.etcd, {});
 });

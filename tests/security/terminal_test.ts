@@ -9,7 +9,11 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { logger } from "../../src/base/log.ts";
 import { startLogging } from "../../src/base/logging/start_logging.ts";
 import { receiveDatagrams } from "../fakes/datagram_receiver.ts";
-import { runAgent, startAgent } from "../machine/agent_process.ts";
+import {
+  agentCommand,
+  runAgent,
+  startAgent,
+} from "../machine/agent_process.ts";
 import { makeCluster } from "../machine/cluster_on_etcd.ts";
 import { eventually } from "../machine/eventually.ts";
 import { tempDir } from "../machine/temp_dir.ts";
@@ -190,6 +194,40 @@ Deno.test("no command prints what the store holds but as text", async () => {
   }
 });
 
+const hasScript = await new Deno.Command("script", { args: ["--version"] })
+  .output().then(({ success }) => success, () => false);
+
+Deno.test(
+  "store get prints a value as it is to a pipe, and as text to a terminal",
+  {
+    ignore: !hasScript || Deno.build.os !== "linux",
+  },
+  async () => {
+    await using etcd = await startTestEtcd();
+    await makeCluster(etcd.endpoint, 5);
+    const value = `${EVIL}\nb\tc`;
+    await etcd.ctl("put", "/x", value);
+    const words = ["store", "get", "/x", `--endpoints=${etcd.endpoint}`];
+
+    const { stdout } = await runAgent(words);
+    const [command, args] = agentCommand(words);
+    const quoted = [command, ...args].map((word) => `'${word}'`).join(" ");
+    const terminal = await new Deno.Command("script", {
+      args: ["--quiet", "--return", "--command", quoted, "/dev/null"],
+      env: { NO_COLOR: "1", TERM: "dumb" },
+      stdin: "null",
+    }).output();
+
+    strictEqual(stdout, value);
+    // A terminal itself ends lines with two characters.
+    const shown = new TextDecoder().decode(terminal.stdout)
+      .replaceAll("\r\n", "\n");
+    ok(shown.includes("pwned"), shown);
+    // The value's own lines stay lines.
+    strictEqual(RAW.exec(shown), null, JSON.stringify(shown));
+  },
+);
+
 for (const format of ["text", "json"] as const) {
   Deno.test(`an agent logs the leader's name in the store as ${format} without its commands`, async () => {
     await using etcd = await startTestEtcd();
@@ -272,7 +310,7 @@ for (
   });
 }
 
-Deno.test("a field does not take the place of a JSON line's own time, level, room and message", async () => {
+Deno.test("a field does not take the place of a JSON line's own time, level, component and message", async () => {
   const chunks: string[] = [];
   {
     await using _log = await startLogging({
@@ -285,15 +323,20 @@ Deno.test("a field does not take the place of a JSON line's own time, level, roo
       },
       journal: undefined,
     });
-    const forged = { time: "never", level: "fatal", room: "x", message: "y" };
+    const forged = {
+      time: "never",
+      level: "fatal",
+      component: "x",
+      message: "y",
+    };
     logger("agent").info("Said", forged);
   }
 
-  const { level, room, message } = JSON.parse(chunks.join(""));
+  const { level, component, message } = JSON.parse(chunks.join(""));
 
-  deepStrictEqual({ level, room, message }, {
+  deepStrictEqual({ level, component, message }, {
     level: "info",
-    room: "agent",
+    component: "agent",
     message: "Said",
   });
 });

@@ -105,6 +105,10 @@ const DOMAINS = [
   "1.5",
   "1e3",
   "2026-01-01",
+  "2026-01-01.example",
+  "1.2",
+  "1.2.3",
+  "0b1",
   "a.b#c",
   "a.b #c",
   "'a.b'",
@@ -172,7 +176,10 @@ const STRUCTURES = [
   }),
 ];
 
-const NAMES = ["no", "on", "y", "null", "n1", "0x1", "1e3", "12", "1-1"];
+const NAMES = [
+  ...["no", "on", "y", "null", "n1", "0x1", "1e3", "12", "1-1", "0b11"],
+  ...["1-1-1", "2026-1-1", "2026-01-01", "0o7", "07", "1e-3", "inf", "nan"],
+];
 
 /** All that two readers are asked. */
 const TEXTS = [

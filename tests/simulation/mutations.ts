@@ -33,7 +33,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a suspension that is never noticed",
     file: "store/leadership/lease_validity.ts",
-    text: "suspendedMs > SECONDS_MS",
+    text: "suspendedMs > CLOCK_SLACK_MS",
     wrong: "suspendedMs > Infinity",
   },
   {

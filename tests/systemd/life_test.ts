@@ -14,7 +14,7 @@ const UNIT = "kat-agent.service";
 /** A path that systemd would split if it were not quoted. */
 const PROGRAM_DIR = "50%n $off";
 const SECURITY_LIMIT = 2.0;
-const LEADS = /^leader since \d\d:\d\d, term \d+, etcd \S+ healthy$/;
+const LEADS = /^leader since \d\d:\d\d, fence \d+, etcd \S+ healthy$/;
 
 /** From source, unless `KAT_TEST_AGENT` names a kat-agent in one file. */
 const FROM_SOURCE = `#!/bin/sh
@@ -269,11 +269,12 @@ Deno.test("a node lives under systemd, from its installation to its removal", {
     deepStrictEqual(await processes(machine), []);
     const last = (await journal(machine))
       .filter(({ KAT_COMPONENT }) => KAT_COMPONENT !== undefined)
-      .slice(-3).map(({ MESSAGE }) => MESSAGE?.replace(/ \w+=.*/, ""));
+      .slice(-4).map(({ MESSAGE }) => MESSAGE?.replace(/ \w+=.*/, ""));
     deepStrictEqual(last, [
       "Resigned leadership",
       "Stopping etcd",
       "etcd stopped",
+      "kat-agent stopped",
     ]);
   });
 

@@ -50,7 +50,7 @@ Deno.test(
 
     match(
       start.at(-1) ?? "",
-      /^STATUS=leader since \d\d:\d\d, term \d+, etcd \d+\.\d+\.\d+ healthy$/,
+      /^STATUS=leader since \d\d:\d\d, fence \d+, etcd \d+\.\d+\.\d+ healthy$/,
     );
     const ready = start.indexOf("READY=1");
     ok(ready >= 0, start.join("\n"));

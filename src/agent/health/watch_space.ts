@@ -55,7 +55,7 @@ const WORDS: Readonly<
   },
   disk: {
     begins: "The disk is nearly full",
-    ends: "The disk has room again",
+    ends: "The disk has space again",
   },
 };
 
@@ -104,7 +104,7 @@ async function checkSpace(
   }
   for (const { kind } of before) {
     if (now.some((one) => one.kind === kind)) continue;
-    // What is full no longer just nears: one word is enough.
+    // `nospace` replaces `quota`: do not log that `quota` ended.
     if (kind === "quota" && now.some((one) => one.kind === "nospace")) continue;
     log.info(WORDS[kind].ends);
   }

@@ -19,7 +19,7 @@ export interface WatchdogOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** How long a leader's work may go on after its term. */
+/** How long a leader's duties may go on after its term. */
 const DUTIES_GRACE_MS = 10_000;
 /** A check of the store and the pause after it take 10 s at most; after this long its answer is lost. */
 const STORE_CHECK_TIMEOUT_MS = 60_000;
@@ -35,9 +35,9 @@ export type WatchedNode = Pick<
 /**
  * Watches one node over time. It is well unless
  *
- * - the event loop of one of the agent's halves does not turn;
+ * - the event loop of one of the agent's parts does not turn;
  * - its etcd, having answered once, no longer does;
- * - its leader's work goes on although the lease is over;
+ * - its leader's duties go on although the lease is over;
  * - checks of the store neither succeed nor fail any more;
  * - the agent cannot reach the store, and its etcd says that it serves.
  */
@@ -82,7 +82,7 @@ export class Watchdog {
     }
     return nowMs - this.#overdueSinceMs < DUTIES_GRACE_MS
       ? undefined
-      : "the leader's work goes on after its term";
+      : "the leader's duties go on after its term";
   }
 
   #ofStoreChecks({ storeCheck }: WatchedNode): string | undefined {
@@ -122,7 +122,10 @@ export class Watchdog {
   }
 }
 
-/** To the supervisor, or here: an etcd that was started without a majority never "serves". */
+/**
+ * True if the supervisor saw it serve, or this watchdog once got an answer.
+ * Without a majority it never reaches `serving`.
+ */
 function hasAnswered(
   etcd: WatchedEtcd,
   heardPid: number | undefined,
@@ -142,7 +145,9 @@ async function ofParts(
     ended,
   ]);
   const { signal } = deadline;
-  const turn = await Promise.all(parts.map((part) => part.turns({ signal })));
-  const { name } = parts.find((_, index) => !turn[index]) ?? {};
-  return name && `the agent's ${name} part stands still`;
+  const responds = await Promise.all(
+    parts.map((part) => part.responds({ signal })),
+  );
+  const { name } = parts.find((_, index) => !responds[index]) ?? {};
+  return name && `the agent's ${name} thread does not respond`;
 }

@@ -17,7 +17,7 @@ class FakeEtcd implements WatchedEtcd {
 const SILENT = "etcd does not answer";
 const APART = "the store cannot be reached although etcd serves";
 const LOST = "questions to the store do not come back";
-const OVERDUE = "the leader's work goes on after its term";
+const OVERDUE = "the leader's duties go on after its term";
 
 function setUp() {
   const clock = new FakeClock();
@@ -65,39 +65,42 @@ Deno.test("Watchdog finds a node without a majority well, however long that last
   }
 });
 
-Deno.test("Watchdog finds a part of the agent that stands still, whatever etcd does", async () => {
+Deno.test("Watchdog finds a thread of the agent that does not respond, whatever etcd does", async () => {
   const { unhealthyReason } = setUp();
-  const isTurning = { store: true, member: true };
-  const part = (name: keyof typeof isTurning) => ({
+  const isResponding = { store: true, member: true };
+  const part = (name: keyof typeof isResponding) => ({
     name,
-    turns: () => Promise.resolve(isTurning[name]),
+    responds: () => Promise.resolve(isResponding[name]),
   });
   const etcd = new FakeEtcd();
   etcd.state = "exited";
   const node = { etcd, parts: [part("store"), part("member")] };
   strictEqual(await unhealthyReason(node), undefined);
-  isTurning.member = false;
+  isResponding.member = false;
   strictEqual(
     await unhealthyReason(node),
-    "the agent's member part stands still",
+    "the agent's member thread does not respond",
   );
-  isTurning.member = true;
+  isResponding.member = true;
   strictEqual(await unhealthyReason(node), undefined);
 });
 
 Deno.test("Watchdog names the store's thread when that hangs, although it then gets no answer of etcd either", async () => {
   const { unhealthyReason } = setUp();
   const etcd = new FakeEtcd();
-  let isTurning = true;
-  const parts = [{ name: "store", turns: () => Promise.resolve(isTurning) }];
+  let isResponding = true;
+  const parts = [{
+    name: "store",
+    responds: () => Promise.resolve(isResponding),
+  }];
   strictEqual(await unhealthyReason({ etcd, parts }), undefined);
-  isTurning = false;
+  isResponding = false;
   etcd.isAnswering = false;
   strictEqual(
     await unhealthyReason({ etcd, parts }),
-    "the agent's store part stands still",
+    "the agent's store thread does not respond",
   );
-  isTurning = true;
+  isResponding = true;
   strictEqual(await unhealthyReason({ etcd, parts }), SILENT);
 });
 

@@ -8,10 +8,11 @@
  * @module
  */
 
+import { dirname } from "node:path";
 import * as v from "valibot";
-import { writeFileAtomic } from "../../base/atomic_file.ts";
 import { KatError } from "../../base/errors.ts";
-import { readOwnFile } from "../data_directory.ts";
+import { writeOwn } from "../../base/files/write_own.ts";
+import { readDataFile } from "../data_directory.ts";
 
 /** What a node knows of its etcd. */
 export interface Identity {
@@ -45,17 +46,28 @@ const count = v.pipe(
   v.transform((text) => BigInt(text)),
 );
 
-const IdentitySchema = v.object({
-  formatVersion: v.number(),
+const TEXTS = {
   clusterId: id,
   memberId: id,
   clusterUid: v.string(),
   nodeName: v.string(),
   etcdVersion: version,
   clusterVersion: v.optional(version),
+};
+
+const IdentitySchema = v.object({
+  formatVersion: v.number(),
+  ...TEXTS,
   revision: count,
   raftIndex: v.optional(count),
 });
+
+const number63 = v.pipe(v.bigint(), v.minValue(0n), v.maxValue(2n ** 63n - 1n));
+
+/** An identity on its way between two threads. */
+export const PlainIdentitySchema: v.GenericSchema<unknown, Identity> = v.object(
+  { ...TEXTS, revision: number63, raftIndex: v.optional(number63) },
+);
 
 /** The text of `identity.json`. */
 export function encodeIdentity(identity: Identity): string {
@@ -73,7 +85,7 @@ export async function writeIdentity(
   path: string,
   identity: Identity,
 ): Promise<void> {
-  await writeFileAtomic(path, encodeIdentity(identity));
+  await writeOwn(path, encodeIdentity(identity), { within: dirname(path) });
 }
 
 /**
@@ -114,7 +126,7 @@ export function decodeIdentity(text: string, path: string): Identity {
 export async function readIdentity(
   path: string,
 ): Promise<Identity | undefined> {
-  const text = await readOwnFile(path);
+  const text = await readDataFile(path);
   return text === undefined ? undefined : decodeIdentity(text, path);
 }
 

@@ -1,6 +1,7 @@
 /**
- * What a node refuses because its etcd is not what it was: other data, other
- * hands, or an older state. Looking changes nothing.
+ * What a node refuses because its etcd is not what it was: another node's data,
+ * a version that may not take it over, or an older state. Looking changes
+ * nothing.
  *
  * @module
  */
@@ -72,7 +73,7 @@ export async function refuseOtherData(
   const end = raftIndex === 0n ? undefined : await readLastIndex(paths.etcd);
   if (end !== undefined && end < raftIndex) {
     throw new KatError(
-      `Cannot use the data directory "${paths.etcd}": its log ends at entry ${end}, and this node has seen entry ${raftIndex}: it is an older copy`,
+      `Cannot use the data directory "${paths.etcd}": its write-ahead log ends at entry ${end}, and this node has seen entry ${raftIndex}: it is an older copy`,
       {
         hint: record.initialCluster.length === 1
           ? GO_ON_OLDER

@@ -13,11 +13,13 @@ import { type DiskProbe, probeDisk } from "../../etcd/disk_probe.ts";
 import { findOrphan } from "../../etcd/process/etcd_pid_file.ts";
 import { assertPortsFree } from "../../etcd/process/port_holder.ts";
 import type { EtcdBinaries } from "../../etcd/release/etcd_binaries.ts";
+import type { KnownProgram } from "../../etcd/release/etcd_cache.ts";
 import { DataDirectory, writeRecord } from "../data_directory.ts";
 import type { Identity } from "../identity/identity.ts";
 import { refuseOtherData } from "../identity/refuse_identity.ts";
 import type { EtcdSettings } from "../parts/member_part.ts";
 import type { StorePart } from "../parts/store_part.ts";
+import type { NodeRecord } from "../node_record.ts";
 import { OrphanOwner } from "./orphan_owner.ts";
 import { type NodePlan, planMember } from "./plan_node.ts";
 
@@ -26,7 +28,10 @@ export interface ClaimOptions {
   /** Whether the directory has not been used before. */
   readonly isFresh: boolean;
   /** Finds the etcd to run, downloading it if need be. */
-  readonly findEtcd: (spec: ClusterSpec) => Promise<EtcdBinaries>;
+  readonly findEtcd: (
+    spec: ClusterSpec,
+    known: KnownProgram | undefined,
+  ) => Promise<EtcdBinaries>;
   /** Asks an orphan for its version. */
   readonly store: Pick<StorePart, "health" | "ready">;
   /** Cancels the step. */
@@ -35,6 +40,8 @@ export interface ClaimOptions {
 
 /** A node's place; disposing ends an orphan that is left in it, and lets the next agent have it. */
 export interface ClaimedNode extends AsyncDisposable {
+  /** What it knows, as it was written down. */
+  readonly record: NodeRecord;
   /** How its etcd is to be run. */
   readonly etcd: EtcdSettings;
   /** An etcd that runs already and is to go on in place of a new one. */
@@ -56,9 +63,10 @@ export async function claimNode(
   { isFresh, findEtcd, store, signal }: ClaimOptions,
 ): Promise<ClaimedNode> {
   const { record, paths, ports, needsProbe } = plan;
-  // Nothing is left of a failure here: there is no directory yet.
+  const find = () => findEtcd(record.spec, record.knownEtcd);
+  // The directory does not exist yet, so a failure leaves no trace.
   if (isFresh) await assertPortsFree(ports);
-  const found = isFresh ? await findEtcd(record.spec) : undefined;
+  const found = isFresh ? await find() : undefined;
 
   await using stack = new AsyncDisposableStack();
   stack.use(await DataDirectory.open(paths.root));
@@ -66,11 +74,12 @@ export async function claimNode(
   const left = await findOrphan(paths.etcdPid, paths.etcd);
   const orphan = left && stack.use(new OrphanOwner(left));
   if (!orphan) await assertPlaceFree(plan);
-  const { etcd: binary, version } = found ?? await findEtcd(record.spec);
+  const { etcd: binary, version, known } = found ?? await find();
   signal.throwIfAborted();
   const identity = await refuseOtherData(record, { paths, version });
   const probe = await probing;
-  await writeRecord(paths, record);
+  const written = { ...record, knownEtcd: known ?? record.knownEtcd };
+  await writeRecord(paths, written);
   await createDataDir(paths.etcd);
 
   const member = planMember(plan, probe);
@@ -83,6 +92,7 @@ export async function claimNode(
   signal.throwIfAborted();
   const place = stack.move();
   return {
+    record: written,
     etcd: {
       binary,
       version,

@@ -23,7 +23,7 @@ export interface EarlyWorkersOptions {
  * was not taken.
  */
 export class EarlyWorkers implements AsyncDisposable {
-  /** The store's half. */
+  /** The store part. */
   readonly store: StorePart;
   readonly #plan: NodePlan;
   #guessed: MemberPart | undefined;
@@ -44,7 +44,7 @@ export class EarlyWorkers implements AsyncDisposable {
   }
 
   /**
-   * The member's half for the etcd that was found, which the caller disposes of
+   * The member part for the etcd that was found, which the caller disposes of
    * from now on. If another was guessed, its thread may not run this one: it is
    * ended, and one with other rights is started.
    */

@@ -5,6 +5,7 @@
  */
 
 import { dropPermissions } from "../../base/drop_permissions.ts";
+import { PartsWatch } from "../health/watch_parts.ts";
 import type { Report } from "../node_state.ts";
 import { type StoreHost, StorePart } from "../parts/store_part.ts";
 
@@ -42,14 +43,20 @@ const NO_FILES: Omit<StoreHost, "report"> = {
 export async function runExternal(
   { endpoints, nodeName, sockets, report, signal }: ExternalOptions,
 ): Promise<void> {
-  // There is no etcd to start, and the one that is there may take its time.
+  // READY does not wait for the external etcd.
   report?.({ isUp: true });
   const members = [] as const;
   using store = new StorePart({ endpoints, members });
   report?.({ parts: [store] });
+  using watch = new PartsWatch();
+  watch.add(store);
   await dropPermissions({ sockets, after: [store] });
   await store.serve(
     { endpoints, nodeName, members, entry: { kind: "join" } },
-    { host: { ...NO_FILES, report: (one) => report?.(one) }, signal },
+    {
+      host: { ...NO_FILES, report: (one) => report?.(one) },
+      signal: AbortSignal.any([signal, watch.signal]),
+    },
   );
+  watch.signal.throwIfAborted();
 }

@@ -18,6 +18,7 @@ import {
   type DataPaths,
   dataPaths,
   inspectDataDirectory,
+  ownDataDirectory,
 } from "../data_directory.ts";
 import type { NodeRecord } from "../node_record.ts";
 import type { WantedNode } from "./wanted_node.ts";
@@ -39,9 +40,10 @@ export interface InspectedNode {
  * @throws {KatError} if it cannot be started; nothing was touched.
  */
 export async function inspectNode(
-  dataDir: string,
+  path: string,
   wanted?: WantedNode,
 ): Promise<InspectedNode> {
+  const dataDir = await ownDataDirectory(path);
   const known = await inspectDataDirectory(dataDir);
   if (known && wanted) await refuseAnotherNode(known, wanted, dataDir);
   const record = wanted

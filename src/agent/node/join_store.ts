@@ -5,7 +5,10 @@
  * @module
  */
 
+import { ThreadError } from "../../base/worker/thread_error.ts";
+import { followCluster } from "../../config/shared_spec.ts";
 import { versionText } from "../../etcd/etcd_version.ts";
+import { findStepBack } from "../identity/refuse_identity.ts";
 import type { NodeRecord } from "../node_record.ts";
 import type { Report } from "../node_state.ts";
 import type { MemberPart } from "../parts/member_part.ts";
@@ -15,9 +18,9 @@ import type { NodePlan } from "./plan_node.ts";
 
 /** Options of {@linkcode joinStore}. */
 export interface JoinStoreOptions {
-  /** The store's half. */
+  /** The store part. */
   readonly store: StorePart;
-  /** The member's half, whose etcd serves. */
+  /** The member part, whose etcd serves. */
   readonly member: MemberPart;
   /** What was found when the node took its place. */
   readonly claim: ClaimedNode;
@@ -54,16 +57,19 @@ export async function joinStore(
       isLeaseGiven,
     },
   }, {
-    host: storeHost(record, { member, report }),
+    host: storeHost(claim.record, { claim, member, report }),
     signal: AbortSignal.any([signal, member.failed]),
   });
   if (member.failed.aborted) throw member.failed.reason;
 }
 
-/** What the store's half has done by the member's, which has files. */
+/** What the store part asks of the member part, which has the files, as far as it fits what is known here. */
 function storeHost(
   record: NodeRecord,
-  { member, report }: Pick<JoinStoreOptions, "member" | "report">,
+  { member, claim, report }: Pick<
+    JoinStoreOptions,
+    "claim" | "member" | "report"
+  >,
 ): StoreHost {
   let known = record;
   let last = Promise.resolve();
@@ -74,14 +80,27 @@ function storeHost(
   };
   return {
     report: (progress) => report?.(progress),
-    keepCluster: ({ uid, spec }) =>
-      remember({
+    keepCluster({ uid, spec }) {
+      const first = known.state !== "ready";
+      if (!first && uid !== known.clusterUid) {
+        throw new ThreadError(`told of another cluster, ${uid}`);
+      }
+      return remember({
         state: "ready",
         clusterUid: uid,
-        spec: { ...spec, dataDir: record.spec.dataDir },
-      }),
+        spec: followCluster(record.spec, spec, { first }),
+      });
+    },
     keepElectionKey: (electionKey) => remember({ electionKey }),
-    keepIdentity: (identity) => member.keepIdentity(identity),
+    keepIdentity(identity) {
+      const version = versionText(claim.etcd.version);
+      const isOurs = identity.nodeName === known.nodeName &&
+        identity.clusterUid === known.clusterUid &&
+        identity.etcdVersion === version &&
+        findStepBack(claim.identity, identity) === undefined;
+      if (!isOurs) throw new ThreadError("told of another node's data");
+      return member.keepIdentity(identity);
+    },
     keepTiming: (timing) => remember({ timing }),
     probeDisk: () => member.probeDisk(),
     diskSpace: () => member.diskSpace(),

@@ -128,6 +128,6 @@ function entryOf(
   wantedSpec: ClusterSpec | undefined,
 ): StoreEntry {
   return state === "ready" && uid !== undefined
-    ? { kind: "return", uid, wantedSpec }
+    ? { kind: "return", uid, spec, wantedSpec }
     : { kind: "make", spec, wantedSpec };
 }

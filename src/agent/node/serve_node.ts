@@ -10,6 +10,7 @@ import { logger } from "../../base/log.ts";
 import { settleMemory } from "../../base/settle_memory.ts";
 import { isLoopback } from "../../base/url.ts";
 import type { ClusterSpec } from "../../config/cluster_config.ts";
+import { PartsWatch } from "../health/watch_parts.ts";
 import type { NodeRecord } from "../node_record.ts";
 import { claimNode, type ClaimOptions } from "./claim_node.ts";
 import { EarlyWorkers, type EarlyWorkersOptions } from "./early_workers.ts";
@@ -62,12 +63,17 @@ async function serveNode(
 ): Promise<void> {
   warnOfPlainHttp(record);
   const plan = planNode(record, { paths, wantedSpec });
+  using watch = new PartsWatch();
+  const signal = AbortSignal.any([options.signal, watch.signal]);
+  const node = { ...options, signal, watch };
   await using workers = await EarlyWorkers.start(plan, options);
   const { store } = workers;
-  await using claim = await claimNode(plan, { ...options, isFresh, store });
+  watch.add(store);
+  await using claim = await claimNode(plan, { ...node, isFresh, store });
   using _memory = settleMemory();
-  await using member = await startMember(plan, { ...options, claim, workers });
-  await joinStore(plan, { ...options, claim, member, store });
+  await using member = await startMember(plan, { ...node, claim, workers });
+  await joinStore(plan, { ...node, claim, member, store });
+  watch.signal.throwIfAborted();
 }
 
 function warnOfPlainHttp({ advertiseAddress }: NodeRecord): void {

@@ -8,6 +8,7 @@
 import { dropPermissions } from "../../base/drop_permissions.ts";
 import { logger } from "../../base/log.ts";
 import { versionText } from "../../etcd/etcd_version.ts";
+import type { PartsWatch } from "../health/watch_parts.ts";
 import type { Report } from "../node_state.ts";
 import type { MemberPart } from "../parts/member_part.ts";
 import type { ClaimedNode } from "./claim_node.ts";
@@ -20,6 +21,8 @@ export interface StartMemberOptions {
   readonly claim: ClaimedNode;
   /** The threads of the node. */
   readonly workers: EarlyWorkers;
+  /** Notices when one stands still. */
+  readonly watch: PartsWatch;
   /** Sockets that the agent goes on to write to. */
   readonly sockets: readonly string[];
   /** Takes note of what has changed. */
@@ -36,7 +39,7 @@ export interface StartMemberOptions {
  */
 export async function startMember(
   { record, members, endpoints }: NodePlan,
-  { claim, workers, sockets, report, signal }: StartMemberOptions,
+  { claim, workers, watch, sockets, report, signal }: StartMemberOptions,
 ): Promise<MemberPart> {
   const { etcd, adopted, identity } = claim;
   const { store } = workers;
@@ -44,6 +47,7 @@ export async function startMember(
   report?.({ etcdVersion: version });
   await using stack = new AsyncDisposableStack();
   const member = stack.use(await workers.takeMember(etcd.binary));
+  watch.add(member);
   const giveUpRights = (keep?: readonly ["run"]) =>
     dropPermissions({ sockets, after: [member, store], keep });
   member.serve({
@@ -59,7 +63,7 @@ export async function startMember(
       if (state === "starting") {
         workers.connectStore(member, { clusterId: identity?.clusterId });
       }
-      // Now, and not when the lease has run out.
+      // Ends the term at once instead of waiting for the lease to expire.
       if (state === "exited") store.endTerm("its etcd ended");
     },
     orphan: adopted && {

@@ -114,6 +114,7 @@ Deno.test("planNode() returns to the cluster that the node knows, and makes one 
   deepStrictEqual(plan(wanted, { state: "ready", clusterUid }).entry, {
     kind: "return",
     uid: clusterUid,
+    spec: wanted.spec,
     wantedSpec: undefined,
   });
 });

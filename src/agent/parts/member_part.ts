@@ -1,29 +1,35 @@
 /**
- * The half of the agent that has the node's files and its etcd: its thread may
+ * The part of the agent that has the node's files and its etcd: its thread may
  * read and write the data directory and run that one program. It may connect to
- * nothing: what must be asked over the network, the other half asks.
+ * nothing: what must be asked over the network, the store part asks.
  *
  * @module
  */
 
 import { abortable } from "../../base/abortable.ts";
+import { portOf, urlOf } from "../../base/url.ts";
 import type { DiskSpace } from "../../base/disk_space.ts";
 import {
   type Permissions,
   SandboxedWorker,
 } from "../../base/worker/sandboxed_worker.ts";
 import type { Served, ServedContext } from "../../base/worker/methods.ts";
+import { ThreadError } from "../../base/worker/thread_error.ts";
 import type { InitialMember } from "../../config/node_settings.ts";
+import { quote } from "../../config/rule.ts";
 import type { EtcdHealth } from "../../etcd/client/etcd_health.ts";
 import type { DiskProbe } from "../../etcd/disk_probe.ts";
 import type { OrphanControl } from "../../etcd/process/adopt_etcd.ts";
-import type {
-  EtcdProcessOptions,
-  EtcdProcessState,
+import {
+  type EtcdProcessOptions,
+  type EtcdProcessState,
+  GRACE_MS,
 } from "../../etcd/process/etcd_process.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { NodeRecord } from "../node_record.ts";
 import type { NodeState, Report, WatchedPart } from "../node_state.ts";
+import { endedBy } from "./ended_by.ts";
+import { MEMBER_SCHEMAS } from "./member_schemas.ts";
 import { THREAD_ERRORS } from "./thread_errors.ts";
 import { workerUrl } from "./worker_url.ts";
 
@@ -88,6 +94,12 @@ export interface MemberHost {
   missingPeers(): Promise<string[]>;
 }
 
+/**
+ * How long stopping etcd may take: SIGKILL comes after 10 s. A thread that
+ * stands still leaves its etcd to the next start of the agent.
+ */
+const STOPPING_MS = GRACE_MS + 5_000;
+
 /** What decides on the rights of the member's thread. */
 export interface MemberPlace {
   /** The data directory, absolute. */
@@ -132,7 +144,7 @@ export interface ServeMemberOptions {
 }
 
 /**
- * The member's half, as the main thread has it. Its thread loads from the first
+ * The member part, as the main thread has it. Its thread loads from the first
  * moment and serves once it is told to; disposing stops etcd.
  */
 export class MemberPart implements WatchedPart, AsyncDisposable {
@@ -153,6 +165,7 @@ export class MemberPart implements WatchedPart, AsyncDisposable {
       permissions: memberPermissions(place),
       hasExitHooks: true,
       errors: THREAD_ERRORS,
+      schemas: MEMBER_SCHEMAS,
     });
     this.#serving.promise.catch(() => {});
   }
@@ -166,11 +179,19 @@ export class MemberPart implements WatchedPart, AsyncDisposable {
   serve(input: MemberInput, options: ServeMemberOptions): void {
     const { signal } = this.#stopping;
     const host = this.#hostOf(input, options);
-    this.#life = this.#worker.remote.serve(input, { signal, host })
-      .catch((error) => {
-        this.#serving.reject(error);
-        if (!signal.aborted) this.#failed.abort(error);
-      });
+    const thread = { thread: this.name, signal };
+    const over = (error: unknown) => {
+      this.#serving.reject(error);
+      if (!signal.aborted) this.#failed.abort(error);
+    };
+    this.#life = this.#worker.remote.serve(input, {
+      signal,
+      host,
+      graceMs: STOPPING_MS,
+    }).then(
+      () => over(endedBy(undefined, thread)),
+      (error) => over(endedBy(error, thread)),
+    );
   }
 
   /** Resolves once it is loaded. */
@@ -220,7 +241,7 @@ export class MemberPart implements WatchedPart, AsyncDisposable {
   }
 
   /** Whether its event loop turns. */
-  turns(options: { readonly signal: AbortSignal }): Promise<boolean> {
+  responds(options: { readonly signal: AbortSignal }): Promise<boolean> {
     return this.#worker.turns(options);
   }
 
@@ -250,7 +271,14 @@ export class MemberPart implements WatchedPart, AsyncDisposable {
       report: (progress) => report?.(progress),
       isOrphanRunning: async () => await orphan?.isRunning() ?? false,
       signalOrphan: async (signal) => await orphan?.signal(signal),
-      untilServing: (url, options) => health.untilServing(url, options),
+      untilServing: (url, options) => {
+        if (
+          url !== clientUrl && url !== urlOf("127.0.0.1", portOf(clientUrl))
+        ) {
+          throw new ThreadError(`asked for the member at ${quote(url)}`);
+        }
+        return health.untilServing(url, options);
+      },
       missingPeers: (_, options) => network.missingPeers(input, options),
     };
   }

@@ -55,7 +55,7 @@ export async function participate(
     runElection(store, {
       leaderId,
       leaseTtlSeconds: leaseSeconds,
-      // What a leader of KAT does will be here; to lead is all there is so far.
+      // No duties exist yet.
       duties: () => Promise.resolve(),
       onCandidacy: options.onCandidacy,
       onTerm,

@@ -267,7 +267,10 @@ async function findCluster(
   { entry, endpoints }: StoreInput,
   { signal }: ServedContext,
 ): Promise<ClusterRecord> {
-  const options = { signal };
+  const options = {
+    signal,
+    remembered: entry.kind === "return" ? entry.spec : undefined,
+  };
   const read = () =>
     retryUntilAvailable(options, () => readCluster(store, options));
   const log = logger("agent");
@@ -282,8 +285,10 @@ async function findCluster(
     log.info("Found the cluster", { uid: cluster.uid });
     return cluster;
   }
+  const { wantedSpec } = entry;
   if (entry.kind === "return") {
-    refuseAnotherStore(entry.uid, await read());
+    const cluster = refuseAnotherStore(entry.uid, await read());
+    if (!wantedSpec) return cluster;
   } else {
     const { uid, created } = await establishCluster(
       store,
@@ -293,7 +298,6 @@ async function findCluster(
     if (created) log.info("Created the cluster", { uid });
     else log.info("Found the cluster", { uid });
   }
-  const { wantedSpec } = entry;
   if (wantedSpec) await applySpec(store, wantedSpec, options);
   const cluster = await read();
   if (cluster) return cluster;

@@ -1,5 +1,5 @@
 /**
- * The half of the agent that speaks with etcd: it makes or finds the cluster,
+ * The part of the agent that speaks with etcd: it makes or finds the cluster,
  * campaigns, and observes. All that reads from the network runs in its thread,
  * which has connections to the members, and no files and no processes.
  *
@@ -22,6 +22,8 @@ import type { Identity } from "../identity/identity.ts";
 import type { NodeState, WatchedPart } from "../node_state.ts";
 import type { ClusterTiming } from "../../cluster/cluster_timing.ts";
 import type { MemberNetwork } from "./member_part.ts";
+import { endedBy } from "./ended_by.ts";
+import { STORE_SCHEMAS } from "./store_schemas.ts";
 import { THREAD_ERRORS } from "./thread_errors.ts";
 import { workerUrl } from "./worker_url.ts";
 
@@ -68,6 +70,8 @@ export type StoreEntry =
   | {
     readonly kind: "return";
     readonly uid: string;
+    /** Its configuration as the node last knew it. */
+    readonly spec: ClusterSpec;
     /** What cluster.kat says; without it the cluster's own configuration holds. */
     readonly wantedSpec: ClusterSpec | undefined;
   }
@@ -102,7 +106,7 @@ export interface StoreMethods {
   ): Promise<string[]>;
 }
 
-/** What it has its host do, whose other half has files. */
+/** What it has its host do; the member part has the files. */
 export interface StoreHost {
   /** Takes note of what has changed. */
   report(progress: Pick<NodeState, "leader" | "storeCheck" | "term">): void;
@@ -159,7 +163,7 @@ export function storePermissions(
   return { net: [...new Set(urls.map(authorityOf))], sys: ["osUptime"] };
 }
 
-/** The store's half, as the main thread has it; its thread loads while the caller goes on. */
+/** The store part, as the main thread has it; its thread loads while the caller goes on. */
 export class StorePart implements WatchedPart, MemberNetwork, Disposable {
   /** What it is called. */
   readonly name = "store";
@@ -173,6 +177,7 @@ export class StorePart implements WatchedPart, MemberNetwork, Disposable {
       module: workerUrl("store_worker"),
       permissions: storePermissions(input),
       errors: THREAD_ERRORS,
+      schemas: STORE_SCHEMAS,
     });
     const { remote } = this.#worker;
     const isTrue = (answer: Promise<boolean>, signal: AbortSignal) =>
@@ -207,10 +212,14 @@ export class StorePart implements WatchedPart, MemberNetwork, Disposable {
     input: StoreInput,
     { host, signal }: ServeStoreOptions,
   ): Promise<void> {
+    const { name: thread } = this;
     const options = { signal, graceMs: RESIGNING_MS, host };
     await this.#worker.remote.serve(input, options).catch((error) => {
-      if (!signal.aborted || error !== signal.reason) throw error;
+      if (!signal.aborted || error !== signal.reason) {
+        throw endedBy(error, { thread, signal });
+      }
     });
+    if (!signal.aborted) throw endedBy(undefined, { thread, signal });
   }
 
   /**
@@ -238,7 +247,7 @@ export class StorePart implements WatchedPart, MemberNetwork, Disposable {
   }
 
   /** Whether its event loop turns. */
-  turns(options: { readonly signal: AbortSignal }): Promise<boolean> {
+  responds(options: { readonly signal: AbortSignal }): Promise<boolean> {
     return this.#worker.turns(options);
   }
 

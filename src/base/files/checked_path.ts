@@ -32,7 +32,7 @@
 
 import { dirname, join, relative, resolve } from "node:path";
 import { KatError } from "../errors.ts";
-import { distrust, type Entry, untrusted } from "./untrusted_path.ts";
+import { distrust, type Entry, PathError } from "./untrusted_path.ts";
 
 /** Options of {@linkcode checkedPath}, and of all that begin with it. */
 export interface CheckedPathOptions {
@@ -50,6 +50,12 @@ export interface CheckedPathOwner extends CheckedPathOptions {
   readonly owner?: number | undefined;
 }
 
+/** Where a link was that is being followed, and how many names come after it. */
+interface Followed {
+  readonly at: string;
+  readonly namesAfter: number;
+}
+
 /** As many links as Linux follows in one path. */
 const MAX_LINKS = 40;
 
@@ -64,9 +70,10 @@ export interface CheckedEntry {
 /**
  * Returns `path` without links. Components that do not exist yet are kept as
  * they are written; only root and this user can make them, except directly
- * below a sticky directory, where whoever makes a name first has it.
+ * below a sticky directory, where whoever makes a name first has it. A link to
+ * nothing is refused.
  *
- * @throws {KatError} naming the component that another user can change.
+ * @throws {PathError} naming the component that another user can change.
  * @throws {Error} as the file system says, if it cannot be looked at.
  */
 export async function checkedPath(
@@ -88,6 +95,7 @@ export async function lookAtPath(
   let at = start;
   let entry = await Deno.lstat(at);
   assertTrusted(entry, { path: whole, at, owner });
+  let link: Followed | undefined;
   for (let links = 0; names.length > 0;) {
     const name = names.shift();
     if (name === undefined || name === "" || name === ".") continue;
@@ -101,6 +109,9 @@ export async function lookAtPath(
     if (found === undefined) {
       // A link may say "..": what is missing can then not be entered either.
       if (names.includes("..")) throw new Deno.errors.NotFound(next);
+      if (link && names.length >= link.namesAfter) {
+        throw isDangling(whole, link);
+      }
       return { path: join(next, ...names), entry: undefined };
     }
     const isLast = names.length === 0;
@@ -108,7 +119,7 @@ export async function lookAtPath(
     const expected = isLast && !found.isSymlink ? lastOwner : undefined;
     assertTrusted(found, { path: whole, at: next, owner: expected ?? owner });
     if (expected !== undefined && found.uid !== expected) {
-      throw untrusted(whole, {
+      throw new PathError(whole, {
         at: next,
         reason: `it belongs to user ${found.uid}, not to user ${expected}`,
         hint: `Hand it over: chown ${expected} ${JSON.stringify(next)}`,
@@ -121,6 +132,7 @@ export async function lookAtPath(
     }
     if (within !== undefined) throw isLink(whole, next);
     if (++links > MAX_LINKS) throw isLink(whole, next);
+    link = { at: next, namesAfter: names.length };
     const target = await Deno.readLink(next);
     names.unshift(...target.split("/"));
     if (!target.startsWith("/")) continue;
@@ -128,6 +140,17 @@ export async function lookAtPath(
     entry = await Deno.lstat(at);
   }
   return { path: at, entry };
+}
+
+/**
+ * Returns `path` without links, whoever can change it: for commands that only
+ * read in another user's directory, as root's `status` does. What is in it is
+ * then read `within`, through no further link.
+ *
+ * @throws {Error} as the file system says; NotFound if there is nothing.
+ */
+export async function pathOfAny(path: string): Promise<string> {
+  return await Deno.realPath(path);
 }
 
 /** The user whose files are believed besides root's; a thread may not know its own. */
@@ -158,7 +181,7 @@ function assertTrusted(
   },
 ): void {
   const found = distrust(entry, { path: at, owner });
-  if (found !== undefined) throw untrusted(path, { ...found, at });
+  if (found !== undefined) throw new PathError(path, { ...found, at });
 }
 
 /** What is at `path`, a link itself included; `undefined` if nothing is. */
@@ -173,17 +196,27 @@ export async function entryAt(
   }
 }
 
-function isLink(path: string, at: string): KatError {
-  return untrusted(path, {
+function isLink(path: string, at: string): PathError {
+  return new PathError(path, {
     at,
     reason: "it is a symbolic link",
     hint: "Remove it, or give the path that it leads to",
   });
 }
 
-function notDirectory(path: string, at: string): KatError {
-  return untrusted(path, {
+function isDangling(path: string, { at }: Followed): PathError {
+  return new PathError(path, {
     at,
+    fault: "dangling",
+    reason: "it is a symbolic link to nothing",
+    hint: "Make what it leads to, or remove it",
+  });
+}
+
+function notDirectory(path: string, at: string): PathError {
+  return new PathError(path, {
+    at,
+    fault: "not a directory",
     reason: "it is not a directory",
     hint: "Choose another path",
   });

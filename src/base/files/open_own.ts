@@ -19,7 +19,7 @@ import {
   entryAt,
   ownerOf,
 } from "./checked_path.ts";
-import { distrust, isSticky, untrusted } from "./untrusted_path.ts";
+import { distrust, isSticky, PathError } from "./untrusted_path.ts";
 
 /** Options of {@linkcode openOwn}. */
 export interface OpenOwnOptions extends CheckedPathOptions {
@@ -146,7 +146,7 @@ export async function ownFilePath(
 /** In a sticky directory a name of root's may be a second one of another file of root's. */
 async function refuseSticky(path: string, directory: string): Promise<void> {
   if (!isSticky(await Deno.lstat(directory))) return;
-  throw untrusted(path, {
+  throw new PathError(path, {
     at: directory,
     reason: "other users may make files in it",
     hint: "Choose a directory of your own",
@@ -163,15 +163,17 @@ export async function isOwnFile(
   const found = entry.isFile
     ? distrust(entry, { path, owner: await ownerOf(within) })
     : { reason: whatIs(entry), hint: "Remove it, if nothing needs it" };
-  if (found !== undefined) throw untrusted(path, { ...found, at: path });
+  if (found !== undefined) throw new PathError(path, { ...found, at: path });
   return true;
 }
 
 function whatIs({ isSymlink, isDirectory }: Deno.FileInfo): string {
-  if (isSymlink) return "it is a symbolic link";
-  return isDirectory
-    ? "it is a directory"
-    : "it is not a regular file, but a pipe or a device";
+  const kind = isSymlink
+    ? "a symbolic link"
+    : isDirectory
+    ? "a directory"
+    : "a pipe or a device";
+  return `it is not a regular file, but ${kind}`;
 }
 
 /** What a file says of itself, whichever of Deno's two kinds it is. */
@@ -187,7 +189,7 @@ interface Opened {
  * otherwise. Compared after opening: on a layered file system, opening for
  * writing may give a file another inode.
  */
-async function sameFile<File extends Opened>(
+export async function sameFile<File extends Opened>(
   file: File,
   path: string,
 ): Promise<File> {

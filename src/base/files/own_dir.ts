@@ -7,7 +7,11 @@
 import { constants, open } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { KatError } from "../errors.ts";
-import { type CheckedPathOptions, lookAtPath } from "./checked_path.ts";
+import {
+  checkedPath,
+  type CheckedPathOptions,
+  lookAtPath,
+} from "./checked_path.ts";
 
 /** How often a directory that others make and remove meanwhile is tried again. */
 const TRIES = 3;
@@ -75,7 +79,16 @@ async function make(
   await settle(made, { mode, owner });
 }
 
-/** Sets mode and owner of the new directory by its descriptor, which follows no name. */
+/**
+ * Closes a directory to all other users, if it is not.
+ *
+ * @throws {KatError} if another user can change it or what leads to it.
+ */
+export async function closeOwnDir(path: string): Promise<void> {
+  await settle(await checkedPath(path), { mode: 0o700, owner: undefined });
+}
+
+/** Sets mode and owner of a directory by its descriptor, which follows no name. */
 async function settle(
   path: string,
   { mode, owner }: {
@@ -90,7 +103,7 @@ async function settle(
   try {
     const [opened, named] = [await directory.stat(), await Deno.lstat(path)];
     if (opened.ino !== named.ino || opened.dev !== named.dev) {
-      throw notUsable(path, "it was exchanged while it was made");
+      throw notUsable(path, "it was exchanged meanwhile");
     }
     if ((opened.mode & 0o7777) !== mode) await directory.chmod(mode);
     if (owner !== undefined) await directory.chown(owner.uid, owner.gid);

@@ -35,6 +35,8 @@ export async function readOwn(
     throw error;
   }
   using _file = file;
+  const { size } = await file.stat();
+  if (size > maxBytes) throw tooLong(path, `${size}`);
   // One more than allowed tells; a file that grows meanwhile ends there as well.
   const bytes = new Uint8Array(maxBytes + 1);
   let length = 0;
@@ -43,8 +45,12 @@ export async function readOwn(
     if (count === null) return bytes.slice(0, length);
     length += count;
   }
-  throw new KatError(
-    `Cannot use ${JSON.stringify(path)}: it has more than ${maxBytes} bytes`,
+  throw tooLong(path, `more than ${maxBytes}`);
+}
+
+function tooLong(path: string, size: string): KatError {
+  return new KatError(
+    `Cannot use ${JSON.stringify(path)}: it has ${size} bytes`,
     { hint: "It is no file of kat-agent: move it away" },
   );
 }

@@ -39,9 +39,10 @@ export function distrust(
     return { reason: "its owner cannot be known", hint: "Choose another path" };
   }
   if (uid !== 0 && uid !== owner) {
-    const made = isSymlink ? "it is a link of" : "it belongs to";
     return {
-      reason: `${made} user ${uid}, who can change what it leads to`,
+      reason: isSymlink
+        ? `it is a link of user ${uid}, who can change what it leads to`
+        : `it belongs to user ${uid}, and kat-agent runs as user ${owner}`,
       hint: isSymlink
         ? "Give the path that the link leads to"
         : `Choose a path below directories of root or user ${owner}, or hand it over: chown ${owner} ${shown}`,
@@ -64,14 +65,30 @@ export function isSticky({ uid, mode }: Pick<Entry, "uid" | "mode">): boolean {
     (mode & STICKY) !== 0;
 }
 
-/** The error for `path`, because of `at`: the path itself or what leads to it. */
-export function untrusted(
-  path: string,
-  { at, reason, hint }: Distrust & { readonly at: string },
-): KatError {
-  const where = at === path ? "" : `${JSON.stringify(at)} leads to it, and `;
-  return new KatError(
-    `Cannot use ${JSON.stringify(path)}: ${where}${reason}`,
-    { hint },
-  );
+/** What is wrong with a path: others can change it, it goes through a file, or through a link to nothing. */
+export type PathFault = "untrusted" | "not a directory" | "dangling";
+
+/** A path that cannot be used. */
+export class PathError extends KatError {
+  /** What is wrong with it. */
+  readonly fault: PathFault;
+  /** The component that it is because of. */
+  readonly at: string;
+  /** Why, as a clause that begins with `it`. */
+  readonly reason: string;
+
+  /** The error for `path`, because of `at`: the path itself or what leads to it. */
+  constructor(
+    path: string,
+    { at, reason, hint, fault = "untrusted" }: Distrust & {
+      readonly at: string;
+      readonly fault?: PathFault | undefined;
+    },
+  ) {
+    const where = at === path ? "" : `${JSON.stringify(at)} leads to it, and `;
+    super(`Cannot use ${JSON.stringify(path)}: ${where}${reason}`, { hint });
+    this.fault = fault;
+    this.at = at;
+    this.reason = reason;
+  }
 }

@@ -6,14 +6,21 @@
  * @module
  */
 
-import { dirname } from "node:path";
+import { open } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { checkedPath, type CheckedPathOptions } from "./checked_path.ts";
-import { createOwn, ownFilePath } from "./open_own.ts";
+import { createOwn, isOwnFile, ownFilePath, sameFile } from "./open_own.ts";
+import { distrust, PathError } from "./untrusted_path.ts";
 
 /** Options of {@linkcode writeOwn}. */
 export interface WriteOwnOptions extends CheckedPathOptions {
   /** The file's mode. @default {0o600} */
   readonly mode?: number | undefined;
+}
+
+/** Whether the name is that of a temporary file that a killed {@linkcode writeOwn} left. */
+export function isTemporary(name: string): boolean {
+  return /\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$/.test(name);
 }
 
 /**
@@ -85,6 +92,47 @@ export async function removeOwn(
 ): Promise<void> {
   const real = await ownFilePath(path, { within, changes: true });
   await Deno.remove(real, { recursive });
+}
+
+/**
+ * Removes a file or a link directly in `directory`, which was checked before,
+ * at once: for what must be done before anything else can happen.
+ *
+ * @throws {PathError} if another user can change the directory.
+ * @throws {Error} as the file system says; NotFound if there is none.
+ */
+export function removeOwnSync(directory: string, name: string): void {
+  const entry = Deno.lstatSync(directory);
+  const found = entry.isDirectory
+    ? distrust(entry, { path: directory, owner: entry.uid ?? -1 })
+    : { reason: "it is not a directory", hint: "Choose another path" };
+  const path = join(directory, name);
+  if (found !== undefined) {
+    throw new PathError(path, { ...found, at: directory });
+  }
+  Deno.removeSync(path);
+}
+
+/**
+ * Sets the mode of a file, whatever the umask is, and makes it and its content
+ * survive a power cut.
+ *
+ * @throws {KatError} if another user can change it, or it is none.
+ * @throws {Error} as the file system says.
+ */
+export async function settleOwn(
+  path: string,
+  { mode, within }: CheckedPathOptions & { readonly mode: number },
+): Promise<void> {
+  const real = await ownFilePath(path, { within, changes: true });
+  await isOwnFile(real, { within });
+  const file = await sameFile(await open(real, "r"), real);
+  try {
+    await file.chmod(mode);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
 }
 
 /** Makes renames and new names in `path` survive a power cut. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { escapeControls } from "../escape_controls.ts";
+import { escapeControls, toJson } from "../escape_controls.ts";
 import type { LogLevel, LogRecord } from "../log.ts";
 import { type JournalLine, prefixed } from "../systemd/journal.ts";
 
@@ -74,7 +74,7 @@ export function formatText(record: LogRecord, colors: boolean): string {
 }
 
 function componentOf({ category }: LogRecord): string {
-  return category.at(-1) ?? "";
+  return escapeControls(category.at(-1) ?? "");
 }
 
 /** The sentence, with control characters escaped. */
@@ -89,19 +89,22 @@ function fieldsText({ rawMessage, properties }: LogRecord): string {
     .filter(([name, value]) =>
       value !== undefined && value !== null && !template.includes(`{${name}}`)
     )
-    .map(([name, value]) => ` ${name}=${valueText(value)}`)
+    .map(([name, value]) => ` ${quoted(name)}=${valueText(value)}`)
     .join("");
 }
 
-/** One JSON object: `time`, `level`, `component`, `message`, then the fields. */
+/**
+ * One JSON object: `time`, `level`, `component`, `message`, then the fields. A
+ * field of one of these names is left out.
+ */
 export function formatJson(record: LogRecord): string {
-  return JSON.stringify({
+  const own = {
     time: new Date(record.timestamp).toISOString(),
     level: record.level,
     component: componentOf(record),
     message: messageText(record),
-    ...record.properties,
-  }, (_, value) => typeof value === "bigint" ? value.toString() : value);
+  };
+  return toJson({ ...own, ...record.properties, ...own });
 }
 
 /** The sentence with its values unquoted; LogTape's own formatters would quote them. */
@@ -109,14 +112,15 @@ function messageText(record: LogRecord): string {
   return record.message.map(String).join("");
 }
 
-/** A field's value on one line; quoted if its end would not be clear otherwise. */
+/** A field's value on one line. */
 function valueText(value: unknown): string {
-  const text = typeof value === "string"
-    ? value
-    : typeof value === "object"
-    ? JSON.stringify(value)
-    : String(value);
-  return typeof value === "string" && !/^[^\s"=\p{Cc}\p{Cf}]+$/u.test(text)
-    ? escapeControls(JSON.stringify(text))
-    : text;
+  if (typeof value === "string") return quoted(value);
+  return typeof value === "object"
+    ? toJson(value)
+    : escapeControls(String(value));
+}
+
+/** A text on one line; quoted if its end would not be clear otherwise. */
+function quoted(text: string): string {
+  return /^[^\s"=\p{Cc}\p{Cf}]+$/u.test(text) ? text : toJson(text);
 }

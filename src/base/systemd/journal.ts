@@ -6,6 +6,7 @@
  */
 
 import { fstatSync } from "node:fs";
+import { escapeLines, toJson } from "../escape_controls.ts";
 import { UnixDatagram } from "./unix_datagram.ts";
 
 /** The journal's socket for entries with fields. */
@@ -88,7 +89,11 @@ export class Journal implements Disposable {
   }
 }
 
-/** Encodes an entry in the journal's own protocol; the field `waitsFor` becomes `KAT_WAITS_FOR`. */
+/**
+ * Encodes an entry in the journal's own protocol; the field `waitsFor` becomes
+ * `KAT_WAITS_FOR`. Control characters are escaped, because journalctl prints most
+ * of them as they are.
+ */
 export function journalEntry(
   { level, component, message, fields }: JournalLine,
 ): Uint8Array {
@@ -96,7 +101,7 @@ export function journalEntry(
     .filter(([, value]) => value !== undefined && value !== null)
     .map(([name, value]) => [fieldName(name), valueText(value)] as const);
   return concat([
-    ["MESSAGE", message],
+    ["MESSAGE", escapeLines(message)],
     ["PRIORITY", String(PRIORITIES[level])],
     ["SYSLOG_IDENTIFIER", "kat-agent"],
     ["KAT_COMPONENT", component],
@@ -110,12 +115,7 @@ function fieldName(name: string): string {
 }
 
 function valueText(value: unknown): string {
-  return typeof value === "object"
-    ? JSON.stringify(
-      value,
-      (_, inner) => typeof inner === "bigint" ? inner.toString() : inner,
-    )
-    : String(value);
+  return typeof value === "object" ? toJson(value) : escapeLines(String(value));
 }
 
 /** Puts each field on a line; a value with line breaks is preceded by its length. */

@@ -5,10 +5,12 @@
  * @module
  */
 
-type InputOf<Method> = Method extends (...args: infer Args) => unknown
+/** What a method takes. */
+export type InputOf<Method> = Method extends (...args: infer Args) => unknown
   ? Args extends [infer Input] ? Input : void
   : never;
-type ResultOf<Method> = Method extends (...args: never[]) => infer Result
+/** What a method returns in the end. */
+export type ResultOf<Method> = Method extends (...args: never[]) => infer Result
   ? Awaited<Result>
   : never;
 

@@ -2,6 +2,18 @@
  * One end of the line between two threads: it sends requests for the other
  * side's methods, and answers those for its own.
  *
+ * A request can be made within another. Then the methods that answer it are the
+ * `host` of the outer one:
+ *
+ * ```
+ *   main                                        worker
+ *    │ ── request 7: serve(input) ──────────────▶ │  sent with a host
+ *    │ ◀── request 1 within 7: keepIdentity(…) ── │
+ *    │  finds the host of its request 7           │
+ *    │ ── answer to 1 ──────────────────────────▶ │
+ *    │ ◀── answer to 7 ────────────────────────── │
+ * ```
+ *
  * @module
  */
 
@@ -18,6 +30,7 @@ import type {
   RequestOptions,
   ServedContext,
 } from "./methods.ts";
+import { ThreadError } from "./thread_error.ts";
 import type { RequestMessage } from "./worker_protocol.ts";
 
 /** Options of {@linkcode RequestPort}. */
@@ -34,6 +47,18 @@ export interface RequestPortOptions {
     | undefined;
   /** The classes of errors that both sides know, as far as they are loaded. */
   readonly errors: () => ErrorClasses | undefined;
+  /** Checks what the other side sends, if this side does not trust it. */
+  readonly checks?: PayloadChecks | undefined;
+}
+
+/** What one side checks of what the other one sends; each throws a {@linkcode ThreadError}. */
+export interface PayloadChecks {
+  /** Reads what a method of this side is given. */
+  readonly input: (method: string, input: unknown) => unknown;
+  /** Reads what a method of the other side has returned. */
+  readonly result: (method: string, result: unknown) => unknown;
+  /** Takes what a method of this side noticed. */
+  readonly onBroken: (error: ThreadError) => void;
 }
 
 /** A request that has been sent. */
@@ -43,6 +68,8 @@ export interface SentRequest extends RequestOptions {
 }
 
 interface Waiting extends SentRequest {
+  /** What was asked for; nothing for a ping. */
+  readonly method?: string;
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -73,7 +100,7 @@ export class RequestPort {
     // The one cast: only the compiler knows which methods there are.
     return new Proxy(Object.freeze({}), {
       get: (_, method) =>
-        // A promise that is made of it asks whether it is one.
+        // `await` reads `then`; the proxy must not look like a promise.
         typeof method === "string" && method !== "then"
           ? (input: unknown, options?: Options) => send(method, input, options)
           : undefined,
@@ -97,19 +124,35 @@ export class RequestPort {
     }
   }
 
-  /** Takes a message of the other side. */
+  /**
+   * Takes a message of the other side.
+   *
+   * @throws {ThreadError} if it has what that side does not send.
+   */
   take(message: RequestMessage): void {
-    const { post, errors } = this.#options;
+    const { post, errors, checks } = this.#options;
     const { id } = message;
     switch (message.type) {
-      case "request":
-        return void this.#serve(message);
+      case "request": {
+        const { method, input } = message;
+        return void this.#serve({
+          ...message,
+          input: checks ? checks.input(method, input) : input,
+        });
+      }
       case "abort": {
         const reason = fromPlainError(message.reason, errors());
         return this.#running.get(id)?.abort(reason);
       }
-      case "result":
-        return this.#waiting.get(id)?.resolve(message.result);
+      case "result": {
+        const { method, resolve } = this.#waiting.get(id) ?? {};
+        const { result } = message;
+        return resolve?.(
+          checks && method !== undefined
+            ? checks.result(method, result)
+            : result,
+        );
+      }
       case "error": {
         const waiting = this.#waiting.get(id);
         const reason = message.isAborted && waiting?.signal?.reason;
@@ -151,7 +194,7 @@ export class RequestPort {
     if (this.#failure) throw this.#failure;
     const id = ++this.#sent;
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    this.#waiting.set(id, { ...options, resolve, reject });
+    this.#waiting.set(id, { ...options, method, resolve, reject });
     const { post, errors } = this.#options;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const onAbort = () => {
@@ -183,7 +226,7 @@ export class RequestPort {
       readonly type: "request";
     },
   ): Promise<void> {
-    const { post, errors, contextOf } = this.#options;
+    const { post, errors, contextOf, checks } = this.#options;
     const controller = new AbortController();
     const { signal } = controller;
     this.#running.set(id, controller);
@@ -201,6 +244,7 @@ export class RequestPort {
       const result: unknown = await serve(input, context);
       post({ type: "result", id, result });
     } catch (thrown) {
+      if (checks && thrown instanceof ThreadError) checks.onBroken(thrown);
       const isAborted = signal.aborted && thrown === signal.reason;
       const error = toPlainError(thrown, errors());
       post({ type: "error", id, error, isAborted });

@@ -12,6 +12,7 @@ import {
   WrongFileError,
 } from "../../../tests/programs/echo_worker.ts";
 import { eventually } from "../../../tests/machine/eventually.ts";
+import * as v from "valibot";
 import { SandboxedWorker } from "./sandboxed_worker.ts";
 import { aborted } from "../abortable.ts";
 import {
@@ -21,14 +22,20 @@ import {
   UsageError,
 } from "../errors.ts";
 import { runExitHooks } from "../exit_hooks.ts";
+import { ThreadError } from "./thread_error.ts";
+import type { WorkerSchemas } from "./worker_schemas.ts";
 import { startLogging } from "../logging/start_logging.ts";
 
-function start(hasExitHooks = false): SandboxedWorker<EchoMethods, EchoHost> {
+function start(
+  hasExitHooks = false,
+  schemas?: WorkerSchemas<EchoMethods, EchoHost>,
+): SandboxedWorker<EchoMethods, EchoHost> {
   return SandboxedWorker.start<EchoMethods, EchoHost>({
     module: new URL("../../../tests/programs/echo_worker.ts", import.meta.url),
     permissions: {},
     hasExitHooks,
     errors: ECHO_ERRORS,
+    schemas,
   });
 }
 
@@ -297,4 +304,65 @@ Deno.test("runExitHooks() lets a Worker do nothing more", async () => {
   await worker.remote.tick(numbers);
   runExitHooks();
   await eventually(() => ok(standsStill(numbers)));
+});
+
+Deno.test("SandboxedWorker takes nothing more from a Worker that sent what none sends, and says which one it was", async () => {
+  using worker = start();
+  const numbers = new Int32Array(new SharedArrayBuffer(4));
+  await worker.remote.tick(numbers);
+  const waiting = worker.remote.wait(undefined, { host: hostThat(() => {}) });
+  void worker.remote.say({ type: "open the door" });
+  await rejects(waiting, (error) => {
+    ok(error instanceof ThreadError && error.exitCode === ExitCode.failed);
+    strictEqual(
+      error.message,
+      'Cannot go on: the echo thread sent a message that no thread sends ("type")',
+    );
+    return true;
+  });
+  await rejects(worker.remote.echo(1), ThreadError);
+  await eventually(() => ok(standsStill(numbers)));
+});
+
+Deno.test("SandboxedWorker runs the exit hooks of a Worker that sent what none sends, once it is disposed of", async () => {
+  const numbers = new Int32Array(new SharedArrayBuffer(4));
+  {
+    using worker = start(true);
+    await worker.remote.promise(numbers);
+    await rejects(worker.remote.say(null), ThreadError);
+    strictEqual(numbers[0], 0);
+  }
+  strictEqual(numbers[0], 7);
+});
+
+Deno.test("SandboxedWorker ends a Worker that gives a method what its schema refuses, or returns it", async () => {
+  const schemas = {
+    inputs: { hear: v.number(), answer: v.string() },
+    results: { echo: v.number() },
+  } as unknown as WorkerSchemas<EchoMethods, EchoHost>;
+  const begin = () => start(false, schemas);
+  const heard: unknown[] = [];
+  const host = hostThat((number) => void heard.push(number));
+  {
+    using worker = begin();
+    strictEqual(await worker.remote.echo(7), 7);
+    await rejects(worker.remote.echo("7"), /a result of "echo"/);
+  }
+  using worker = begin();
+  const wrong = { type: "request", id: 99, within: 1, method: "hear" };
+  const waiting = worker.remote.wait(undefined, { host });
+  void worker.remote.say({ ...wrong, input: "7" });
+  await rejects(waiting, /an input of "hear"/);
+  deepStrictEqual(heard, [0]);
+});
+
+Deno.test("SandboxedWorker ends a Worker when a method of the host notices a lie", async () => {
+  using worker = start();
+  const host = hostThat(() => {
+    throw new ThreadError("lied");
+  });
+  await rejects(
+    worker.remote.wait(undefined, { host }),
+    { message: "Cannot go on: the echo thread lied" },
+  );
 });

@@ -4,6 +4,10 @@
  * @module
  */
 
+// First, before any package.
+import "../close_storage.ts";
+import process from "node:process";
+import { KatError } from "../errors.ts";
 import { runExitHooks } from "../exit_hooks.ts";
 import { hideEnvironment } from "../hide_environment.ts";
 import { type LogRecord, startForwarding } from "../log.ts";
@@ -38,6 +42,7 @@ interface WorkerScope {
 }
 
 const scope = globalThis as unknown as WorkerScope;
+const close = scope.close.bind(scope);
 
 /**
  * Serves the host's requests until it ends this Worker. What does them is
@@ -47,6 +52,7 @@ export function serveMethods<Offered, Host>(
   load: () => Promise<LoadedMethods<Offered, Host>>,
 ): void {
   hideEnvironment();
+  tellEnds();
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
     endWithBug(event.reason);
@@ -110,12 +116,38 @@ function endAtOnce(done: Int32Array): void {
   runExitHooks();
   Atomics.store(done, 0, 1);
   Atomics.notify(done, 0);
-  scope.close();
+  close();
 }
 
 /** What still runs here could undo the exit hooks, as by starting anew what they ended: so it ends. */
 function endWithBug(error: unknown): void {
   runExitHooks();
   scope.postMessage({ type: "bug", error: toPlainError(error) });
-  scope.close();
+  close();
+}
+
+/**
+ * Lets the usual ways of ending a thread or the process tell the host, which
+ * would otherwise learn of it late, and end what the thread has started. Code
+ * that means harm finds others: this is for what a package does by mistake.
+ */
+function tellEnds(): void {
+  const ways = [
+    [Deno, "exit"],
+    [scope, "close"],
+    [process, "exit"],
+    [process, "reallyExit"],
+    [process, "abort"],
+    [process, "kill"],
+  ] as const;
+  for (const [object, name] of ways) {
+    const value = () =>
+      endWithBug(
+        new KatError(`Cannot go on: a thread of the agent called ${name}()`, {
+          hint:
+            "Start the agent again; if it happens again, compare the agent's file with the released one, and report it",
+        }),
+      );
+    Object.defineProperty(object, name, { value, configurable: true });
+  }
 }

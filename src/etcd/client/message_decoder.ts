@@ -157,7 +157,7 @@ function defaultOf({ resolvedType, type }: protobuf.Field): unknown {
   }
 }
 
-/** The digits of a long number; most fit a plain one, whose are quick to say. */
+/** The digits of a long number. Most fit a plain number, which is fast to format. */
 function longText(long: protobuf.Long): string {
   const { high, low } = long;
   return high >= 0 && high < 0x20_0000

@@ -8,6 +8,12 @@
 import { systemClock } from "../../base/clock.ts";
 import { KatError } from "../../base/errors.ts";
 import {
+  checkedPath,
+  type CheckedPathOptions,
+} from "../../base/files/checked_path.ts";
+import { openOwn } from "../../base/files/open_own.ts";
+import { PathError } from "../../base/files/untrusted_path.ts";
+import {
   processesByOpenFile,
   type ProcessInfo,
   programName,
@@ -66,7 +72,7 @@ export async function findLockHolder(
 export async function* databaseHolders(
   path: string,
 ): AsyncGenerator<ProcessInfo> {
-  const database = await Deno.realPath(databaseIn(path))
+  const database = await checkedPath(databaseIn(path))
     .catch(() => undefined);
   if (database !== undefined) yield* processesByOpenFile(database);
 }
@@ -75,18 +81,24 @@ export async function* databaseHolders(
  * Whether a running etcd has the directory locked: its database library holds
  * flock(2) on the file while it is open.
  *
- * @throws {KatError} if the database cannot be read.
+ * @throws {KatError} if the database cannot be read, or another user can
+ * change it.
  */
-export async function isLocked(path: string): Promise<boolean> {
+export async function isLocked(
+  path: string,
+  options: CheckedPathOptions = {},
+): Promise<boolean> {
   const database = databaseIn(path);
   try {
-    using file = await Deno.open(database, { read: true });
+    using file = await openOwn(database, options);
     // A shared lock, so that two agents that check do not see each other's. It
     // ends when the file is closed.
     return !await file.tryLock(false);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
-    if (error instanceof Deno.errors.NotADirectory) return false;
+    if (error instanceof PathError && error.fault === "not a directory") {
+      return false;
+    }
     throw cannotRead(database, error);
   }
 }

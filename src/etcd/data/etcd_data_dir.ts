@@ -8,6 +8,14 @@
 
 import { join } from "node:path";
 import { KatError, messageOf } from "../../base/errors.ts";
+import {
+  type CheckedPathOptions,
+  lookAtPath,
+} from "../../base/files/checked_path.ts";
+import { openOwn } from "../../base/files/open_own.ts";
+import { closeOwnDir, makeOwnDir } from "../../base/files/own_dir.ts";
+import { namesInOwn } from "../../base/files/read_own.ts";
+import { PathError } from "../../base/files/untrusted_path.ts";
 import { logger } from "../../base/log.ts";
 
 const log = logger("etcd");
@@ -38,24 +46,29 @@ const IGNORED_NAMES: readonly string[] = ["lost+found"];
 const LISTED_NAMES = 3;
 
 /**
- * Reads what is at `path`, and follows a symbolic link. It reads names and
- * sizes; whether the files are whole, only etcd can find out.
+ * Reads what is at `path`, and follows a symbolic link of root's or this
+ * user's. It reads names and sizes; whether the files are whole, only etcd can
+ * find out.
  *
  * Whether etcd may complete a `half-made` directory, the caller decides from
  * what else it knows: with a database and no log, etcd serves an older state or
  * does not start.
  *
- * @throws {KatError} naming the file or directory that cannot be read.
+ * @throws {KatError} naming the file or directory that cannot be read, or that
+ * another user can change.
  */
 export async function inspectEtcdDataDir(
   path: string,
+  options: CheckedPathOptions = {},
 ): Promise<EtcdDataDirState> {
-  const entry = await lstat(path);
+  const entry = await look(path, options).catch((error) => {
+    if (error instanceof PathError && error.fault === "dangling") return null;
+    throw error;
+  });
+  if (entry === null) return foreign("it is a symbolic link to nothing");
   if (entry === undefined) return { kind: "absent", reasons: [] };
-  const target = await stat(path);
-  if (target === undefined) return foreign("it is a symbolic link to nothing");
-  if (!target.isDirectory) return foreign("it is not a directory");
-  const names = await namesIn(path);
+  if (!entry.isDirectory) return foreign("it is not a directory");
+  const names = await namesIn(path, options);
   const strange = names.filter((name) => name !== "member");
   if (strange.length > 0) {
     const some = strange.slice(0, LISTED_NAMES).map((name) =>
@@ -68,27 +81,32 @@ export async function inspectEtcdDataDir(
   }
   return names.length === 0
     ? { kind: "empty", reasons: [] }
-    : await inspectMember(path);
+    : await inspectMember(path, options);
 }
 
-async function inspectMember(path: string): Promise<EtcdDataDirState> {
-  const member = await stat(join(path, "member"));
+async function inspectMember(
+  path: string,
+  options: CheckedPathOptions,
+): Promise<EtcdDataDirState> {
+  const member = await look(join(path, "member"), options);
   if (!member?.isDirectory) return foreign('"member" is not a directory');
   const reasons: string[] = [];
   const wal = join(path, "member", "wal");
-  const logs = await stat(wal) === undefined
+  const logs = await look(wal, options) === undefined
     ? []
-    : (await namesIn(wal)).filter((name) => name.endsWith(".wal"));
-  const sizes = await Promise.all(logs.map((name) => stat(join(wal, name))));
+    : (await namesIn(wal, options)).filter((name) => name.endsWith(".wal"));
+  const sizes = await Promise.all(
+    logs.map((name) => look(join(wal, name), options)),
+  );
   if (!sizes.some((log) => log !== undefined && log.size > 0)) {
     reasons.push('"member/wal" holds no log');
   }
   for (const name of logs) {
-    if (await beginsWithZeros(join(wal, name))) {
+    if (await beginsWithZeros(join(wal, name), options)) {
       reasons.push(`${JSON.stringify(`member/wal/${name}`)} begins with zeros`);
     }
   }
-  const db = await stat(databaseIn(path));
+  const db = await look(databaseIn(path), options);
   if (db === undefined) reasons.push('"member/snap/db" is missing');
   else if (!db.isFile) reasons.push('"member/snap/db" is not a file');
   else if (db.size === 0) reasons.push('"member/snap/db" is empty');
@@ -100,9 +118,12 @@ async function inspectMember(path: string): Promise<EtcdDataDirState> {
  * the end of the log, and erases the rest before it finds that records are
  * missing.
  */
-async function beginsWithZeros(path: string): Promise<boolean> {
+async function beginsWithZeros(
+  path: string,
+  options: CheckedPathOptions,
+): Promise<boolean> {
   try {
-    using file = await Deno.open(path);
+    using file = await openOwn(path, options);
     const bytes = new Uint8Array(8);
     const count = await file.read(bytes);
     return count !== null && bytes.every((byte) => byte === 0);
@@ -115,12 +136,13 @@ async function beginsWithZeros(path: string): Promise<boolean> {
  * Makes the directory with mode 0700, and the missing ones above it. If it
  * exists and other users may enter it, it gets that mode.
  *
- * @throws {KatError} if it cannot be made.
+ * @throws {KatError} if it cannot be made, or another user can change it or
+ * what leads to it.
  */
 export async function createDataDir(path: string): Promise<void> {
   try {
-    await Deno.mkdir(path, { recursive: true, mode: 0o700 });
-    const { mode } = await Deno.stat(path);
+    const made = await makeOwnDir(path);
+    const mode = (await lookAtPath(made)).entry?.mode ?? null;
     if (mode !== null && (mode & 0o077) !== 0) {
       log.warn("Closed the data directory to other users", {
         path,
@@ -129,9 +151,10 @@ export async function createDataDir(path: string): Promise<void> {
     }
     // The umask may also have removed permissions of the owner.
     if (mode !== null && (mode & 0o777) !== 0o700) {
-      await Deno.chmod(path, 0o700);
+      await closeOwnDir(made);
     }
   } catch (error) {
+    if (error instanceof PathError) throw error;
     throw new KatError(
       `Cannot make the data directory ${JSON.stringify(path)}: ${
         messageOf(error)
@@ -152,6 +175,7 @@ function foreign(reason: string): EtcdDataDirState {
 
 /** The error for a file or directory that cannot be read: it names that one. */
 export function cannotRead(path: string, cause: unknown): KatError {
+  if (cause instanceof KatError) return cause;
   const isForbidden = cause instanceof Deno.errors.PermissionDenied;
   const why = isForbidden ? "no permission" : messageOf(cause);
   return new KatError(`Cannot read ${JSON.stringify(path)}: ${why}`, {
@@ -162,27 +186,29 @@ export function cannotRead(path: string, cause: unknown): KatError {
   });
 }
 
-async function namesIn(path: string): Promise<string[]> {
+async function namesIn(
+  path: string,
+  options: CheckedPathOptions,
+): Promise<string[]> {
   try {
-    const entries = await Array.fromAsync(Deno.readDir(path));
-    return entries.map(({ name }) => name)
-      .filter((name) => !IGNORED_NAMES.includes(name)).sort();
+    return (await namesInOwn(path, options))
+      .filter((name) => !IGNORED_NAMES.includes(name));
   } catch (error) {
     throw cannotRead(path, error);
   }
 }
 
-function stat(path: string): Promise<Deno.FileInfo | undefined> {
-  return Deno.stat(path).catch((error) => undefinedIfMissing(path, error));
-}
-
-function lstat(path: string): Promise<Deno.FileInfo | undefined> {
-  return Deno.lstat(path).catch((error) => undefinedIfMissing(path, error));
-}
-
-/** A file where a directory is expected means that what is below it is missing, too. */
-function undefinedIfMissing(path: string, error: unknown): undefined {
-  if (error instanceof Deno.errors.NotFound) return undefined;
-  if (error instanceof Deno.errors.NotADirectory) return undefined;
-  throw cannotRead(path, error);
+/** What is there, through links that are believed. A file where a directory is expected means that what is below it is missing, too. */
+async function look(
+  path: string,
+  options: CheckedPathOptions,
+): Promise<Deno.FileInfo | undefined> {
+  try {
+    return (await lookAtPath(path, options)).entry;
+  } catch (error) {
+    if (error instanceof PathError && error.fault === "not a directory") {
+      return undefined;
+    }
+    throw cannotRead(path, error);
+  }
 }

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { openOwn } from "../../base/files/open_own.ts";
 import {
   fieldsOf,
   lastWalFile,
@@ -37,7 +38,7 @@ export async function readLastIndex(
     // A file is named after its number and the index of its first entry.
     const first = path?.match(/-([0-9a-f]{16})\.wal$/)?.[1];
     if (path === undefined || first === undefined) return undefined;
-    using file = await Deno.open(path, { read: true });
+    using file = await openOwn(path);
     const last = await lastEntryIn(file);
     const before = BigInt(`0x${first}`) - 1n;
     return last > before ? last : before;

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { openOwn } from "../../base/files/open_own.ts";
 import {
   fieldsOf,
   lastWalFile,
@@ -37,7 +38,7 @@ export async function readWalIdentity(
   try {
     const last = await lastWalFile(dataDir);
     if (last === undefined) return undefined;
-    using file = await Deno.open(last, { read: true });
+    using file = await openOwn(last);
     const head = new Uint8Array(HEAD_BYTES);
     const size = await file.read(head) ?? 0;
     return decodeWalHead(head.subarray(0, size));

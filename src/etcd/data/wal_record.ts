@@ -9,6 +9,7 @@
  */
 
 import { join } from "node:path";
+import { namesInOwn } from "../../base/files/read_own.ts";
 
 /** Bytes before each record. */
 export const RECORD_HEAD_BYTES = 8;
@@ -37,8 +38,7 @@ export async function lastWalFile(
   dataDir: string,
 ): Promise<string | undefined> {
   const wal = join(dataDir, "member", "wal");
-  const names = (await Array.fromAsync(Deno.readDir(wal)))
-    .map(({ name }) => name).filter((name) => name.endsWith(".wal")).sort();
+  const names = (await namesInOwn(wal)).filter((name) => name.endsWith(".wal"));
   const last = names.at(-1);
   return last === undefined ? undefined : join(wal, last);
 }

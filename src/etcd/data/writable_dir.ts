@@ -8,6 +8,8 @@
 import { access, constants, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { KatError, messageOf } from "../../base/errors.ts";
+import { lookAtPath } from "../../base/files/checked_path.ts";
+import { PathError } from "../../base/files/untrusted_path.ts";
 
 /** etcd begins by reserving a log file of this size; without the space it panics. */
 const NEW_MEMBER_BYTES = 64_000_000;
@@ -17,24 +19,25 @@ const OLD_MEMBER_BYTES = 1_000_000;
 /**
  * Refuses a data directory that etcd cannot write to: because it is not a
  * directory, is a symbolic link to nothing, is on a read-only file system,
- * belongs to another user, or lacks a permission or space. If the directory does
- * not exist yet, it checks the nearest one above it.
+ * belongs to another user or below what another user can change, or lacks a
+ * permission or space. If the directory does not exist yet, it checks the
+ * nearest one above it.
  *
  * @throws {KatError} with the reason.
  */
 export async function checkWritable(path: string): Promise<void> {
   try {
-    const { directory, info } = await nearest(path);
+    const { directory, info, isPath } = await nearest(path);
     if (!info.isDirectory) {
       throw refusal(
         path,
-        directory === path
+        isPath
           ? "it is not a directory"
           : `${JSON.stringify(directory)} is not a directory`,
       );
     }
     const uid = Deno.uid();
-    if (directory === path && info.uid !== null && info.uid !== uid) {
+    if (isPath && info.uid !== null && info.uid !== uid) {
       throw refusal(
         path,
         `it belongs to user ${info.uid}, and kat-agent runs as user ${uid}`,
@@ -49,28 +52,39 @@ export async function checkWritable(path: string): Promise<void> {
   }
 }
 
-/** The directory itself, or the nearest existing one above it. */
-async function nearest(
-  path: string,
-): Promise<{ readonly directory: string; readonly info: Deno.FileInfo }> {
+interface Nearest {
+  readonly directory: string;
+  readonly info: Deno.FileInfo;
+  /** Whether it is the path itself, and none above it. */
+  readonly isPath: boolean;
+}
+
+/** The directory itself, or the nearest existing one above it; without links. */
+async function nearest(path: string): Promise<Nearest> {
   for (let at = path;; at = dirname(at)) {
     try {
-      return { directory: at, info: await Deno.stat(at) };
+      const { path: directory, entry: info } = await lookAtPath(at);
+      if (info) return { directory, info, isPath: at === path };
     } catch (error) {
-      if (
-        !(error instanceof Deno.errors.NotFound ||
-          error instanceof Deno.errors.NotADirectory) || at === dirname(at)
-      ) {
-        throw error;
-      }
-    }
-    if (await Deno.lstat(at).then(() => true, () => false)) {
-      throw refusal(
-        path,
-        `${JSON.stringify(at)} is a symbolic link to nothing`,
-      );
+      if (error instanceof PathError) throw refusalOf(path, error);
+      throw error;
     }
   }
+}
+
+function refusalOf(
+  path: string,
+  { at, reason, fault, hint }: PathError,
+): KatError {
+  if (fault === "untrusted") {
+    const where = at === path ? "" : `${JSON.stringify(at)} leads to it, and `;
+    return refusal(path, `${where}${reason}`, hint);
+  }
+  const isPath = at === path && fault !== "dangling";
+  return refusal(
+    path,
+    isPath ? reason : reason.replace(/^it/, JSON.stringify(at)),
+  );
 }
 
 async function assertWritable(directory: string, path: string): Promise<void> {
@@ -97,8 +111,8 @@ async function assertWritable(directory: string, path: string): Promise<void> {
 }
 
 async function assertSpace(directory: string, path: string): Promise<void> {
-  const isOld = await Deno.stat(join(path, "member", "wal"))
-    .then(() => true, () => false);
+  const { entry } = await lookAtPath(join(path, "member", "wal"));
+  const isOld = entry !== undefined;
   const needed = isOld ? OLD_MEMBER_BYTES : NEW_MEMBER_BYTES;
   const { bavail, bsize, files, ffree } = await statfs(directory);
   const free = bavail * bsize;

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { dirname } from "node:path";
 import { systemClock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
@@ -85,7 +86,9 @@ async function untilGone(
     readonly pauseMs: () => number;
   },
 ): Promise<void> {
+  const within = dirname(dataDir);
+  const locked = () => isLocked(dataDir, { within }).catch(() => false);
   do {
     await systemClock.sleep(pauseMs());
-  } while (await isLocked(dataDir).catch(() => false) || await isRunning());
+  } while (await locked() || await isRunning());
 }

@@ -5,11 +5,20 @@
  * It is a file because a pipe would stop etcd when the agent does not read it,
  * and end etcd when the agent has died.
  *
+ * Its directory was checked when the node took its place, by a thread that may
+ * look above it.
+ *
  * @module
  */
 
-import { type FileHandle, open } from "node:fs/promises";
+import { dirname } from "node:path";
 import { KatError, messageOf } from "../../base/errors.ts";
+import {
+  createOwn,
+  openOwn,
+  openOwnForChild,
+} from "../../base/files/open_own.ts";
+import { removeOwn } from "../../base/files/write_own.ts";
 
 /** Options of {@linkcode EtcdLogFile.open}. */
 export interface EtcdLogFileOptions {
@@ -26,12 +35,14 @@ const TAIL_BYTES = 256 * 1024;
 export class EtcdLogFile {
   /** Its path. */
   readonly path: string;
+  readonly #within: string;
   readonly #limitBytes: number;
   /** The position at which the lines of this start begin. */
   #start: number;
 
   private constructor(path: string, limitBytes: number, start: number) {
     this.path = path;
+    this.#within = dirname(path);
     this.#limitBytes = limitBytes;
     this.#start = start;
   }
@@ -47,12 +58,14 @@ export class EtcdLogFile {
     { limitBytes = LIMIT_BYTES }: EtcdLogFileOptions = {},
   ): Promise<EtcdLogFile> {
     try {
-      await (await open(path, "a", 0o600)).close();
       const file = new EtcdLogFile(path, limitBytes, 0);
+      await (await file.openForAppend()).close();
       await file.rotate();
-      file.#start = (await Deno.stat(path)).size;
+      using opened = await openOwn(path, { within: dirname(path) });
+      file.#start = (await opened.stat()).size;
       return file;
     } catch (error) {
+      if (error instanceof KatError) throw error;
       throw new KatError(
         `Cannot write etcd's log ${JSON.stringify(path)}: ${messageOf(error)}`,
         {
@@ -64,8 +77,8 @@ export class EtcdLogFile {
   }
 
   /** Opens the file for a child to append to, which goes on writing correctly after it was emptied. */
-  openForAppend(): Promise<FileHandle> {
-    return open(this.path, "a", 0o600);
+  openForAppend(): ReturnType<typeof openOwnForChild> {
+    return openOwnForChild(this.path, { within: this.#within });
   }
 
   /**
@@ -75,11 +88,14 @@ export class EtcdLogFile {
    * disk.
    */
   async rotate(): Promise<void> {
-    if ((await Deno.stat(this.path)).size <= this.#limitBytes) return;
+    const within = this.#within;
+    using file = await openOwn(this.path, { write: true, within });
+    if ((await file.stat()).size <= this.#limitBytes) return;
     const copy = `${this.path}.1`;
-    await Deno.copyFile(this.path, copy)
-      .catch(() => Deno.remove(copy).catch(() => {}));
-    await Deno.truncate(this.path, 0);
+    const remove = () => removeOwn(copy, { within }).catch(() => {});
+    await remove();
+    await copyTo(copy, { file, within }).catch(remove);
+    await file.truncate(0);
     this.#start = 0;
   }
 
@@ -89,13 +105,26 @@ export class EtcdLogFile {
   }
 }
 
+async function copyTo(
+  path: string,
+  { file, within }: { readonly file: Deno.FsFile; readonly within: string },
+): Promise<void> {
+  using copy = await createOwn(path, { within });
+  const piece = new Uint8Array(TAIL_BYTES);
+  for (let count; (count = await file.read(piece)) !== null;) {
+    for (let written = 0; written < count;) {
+      written += await copy.write(piece.subarray(written, count));
+    }
+  }
+}
+
 /** Returns the lines from a position on, at most the last 256 KiB; none if the file is missing. */
 export async function readLogTail(
   path: string,
   start = 0,
 ): Promise<string[]> {
   try {
-    using file = await Deno.open(path);
+    using file = await openOwn(path, { within: dirname(path) });
     const { size } = await file.stat();
     const from = Math.max(start, size - TAIL_BYTES);
     await file.seek(from, Deno.SeekMode.Start);

@@ -8,8 +8,10 @@
  * @module
  */
 
-import { writeFileAtomic } from "../../base/atomic_file.ts";
+import { dirname } from "node:path";
 import { KatError, messageOf } from "../../base/errors.ts";
+import { readOwnText } from "../../base/files/read_own.ts";
+import { writeOwn } from "../../base/files/write_own.ts";
 import { databaseHolders, isLocked } from "../data/data_dir_lock.ts";
 import type { Orphan } from "./orphan.ts";
 import {
@@ -58,7 +60,8 @@ export async function writePidFile(
   { pid, childId }: EtcdChild,
 ): Promise<void> {
   const text = JSON.stringify({ pid, childId }) + "\n";
-  await writeFileAtomic(path, text).catch((cause) => {
+  await writeOwn(path, text, { within: dirname(path) }).catch((cause) => {
+    if (cause instanceof KatError) throw cause;
     throw new KatError(`Cannot write "${path}": ${messageOf(cause)}`, {
       cause,
       hint:
@@ -99,7 +102,8 @@ export async function findOrphan(
 
 async function readPidFile(path: string): Promise<EtcdChild | undefined> {
   try {
-    const { pid, childId } = JSON.parse(await Deno.readTextFile(path));
+    const text = await readOwnText(path, { within: dirname(path) });
+    const { pid, childId } = JSON.parse(text ?? "");
     return Number.isSafeInteger(pid) && pid > 1 && typeof childId === "string"
       ? { pid, childId }
       : undefined;

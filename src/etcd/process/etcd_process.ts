@@ -5,10 +5,12 @@
  * @module
  */
 
+import { basename, dirname } from "node:path";
 import { hostOf, isLoopback } from "../../base/url.ts";
 import { abortable, Deadline } from "../../base/abortable.ts";
 import { systemClock } from "../../base/clock.ts";
 import { addExitHook } from "../../base/exit_hooks.ts";
+import { removeOwnSync } from "../../base/files/write_own.ts";
 import { logger } from "../../base/log.ts";
 import { holdsPort } from "../data/data_dir_lock.ts";
 import { diagnoseMismatch } from "./diagnose_log.ts";
@@ -68,7 +70,7 @@ export type EtcdProcessState = "starting" | "serving" | "stopping" | "exited";
 
 /**
  * etcd takes 0.1 s alone. With peers it first tries to hand leadership over, for
- * up to 5 s and an election timeout where several stop at once; 10 s is a hung
+ * up to 5 s and an election time-out where several stop at once; 10 s is a hung
  * disk.
  */
 export const GRACE_MS = 10_000;
@@ -111,7 +113,7 @@ export async function startEtcd(
   try {
     await writePidFile(pidFile, { pid: etcd.pid, childId });
     // Its end, if it came meanwhile, found no file to remove.
-    if (etcd.state === "exited") await Deno.remove(pidFile).catch(() => {});
+    if (etcd.state === "exited") removePidFile(pidFile);
     signal?.throwIfAborted();
     return etcd;
   } catch (error) {
@@ -276,12 +278,8 @@ export class EtcdProcess implements AsyncDisposable {
     clearInterval(this.#logTimer);
     this.#exit = exit;
     this.#transition("exited");
-    try {
-      // At once, before the next etcd can be started and write its own.
-      Deno.removeSync(this.#options.pidFile);
-    } catch {
-      // Never written, or gone; a stale one names a child that does not exist.
-    }
+    // At once, before the next etcd can be started and write its own.
+    removePidFile(this.#options.pidFile);
     this.#ended.abort();
   }
 
@@ -299,5 +297,13 @@ export class EtcdProcess implements AsyncDisposable {
       this.#options.member;
     const urls = listenClientUrls ?? [first, ...rest];
     return urls.find((url) => isLoopback(hostOf(url))) ?? urls[0] ?? first;
+  }
+}
+
+function removePidFile(path: string): void {
+  try {
+    removeOwnSync(dirname(path), basename(path));
+  } catch {
+    // Never written, or gone; a stale one names a child that does not exist.
   }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { dirname } from "node:path";
 import { abortable, Deadline } from "../../base/abortable.ts";
 import { Backoff } from "../../base/backoff.ts";
 import { type Clock, systemClock } from "../../base/clock.ts";
@@ -157,7 +158,9 @@ export class EtcdSupervisor implements AsyncDisposable {
   /** A member that has served has data; an empty directory would become another cluster's. */
   async #refuseLostData(): Promise<void> {
     const { dataDir } = this.#options.member;
-    const { kind, reasons } = await inspectEtcdDataDir(dataDir);
+    const { kind, reasons } = await inspectEtcdDataDir(dataDir, {
+      within: dirname(dataDir),
+    });
     if (kind === "member") return;
     const why = reasons.length === 0 ? "it is gone" : reasons.join(", ");
     throw new KatError(

@@ -113,7 +113,7 @@ export async function isOrphanRunning(
   try {
     return (await findProcess(pid))?.startTime === startTime;
   } catch (cause) {
-    // To signal unseen might reach another's process.
+    // Without this check the signal could hit an unrelated process that has the pid now.
     throw new KatError(
       `Cannot end the etcd that an earlier agent left behind: process ${pid} cannot be looked at: ${
         messageOf(cause)

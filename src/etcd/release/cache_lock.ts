@@ -5,6 +5,7 @@
  */
 
 import { systemClock } from "../../base/clock.ts";
+import { openOwn } from "../../base/files/open_own.ts";
 import { logger } from "../../base/log.ts";
 
 /** The pause between two attempts, in milliseconds; a second agent starts later by at most that. */
@@ -27,7 +28,7 @@ export async function lockCache(
   { signal }: LockCacheOptions = {},
 ): Promise<Disposable> {
   signal?.throwIfAborted();
-  const file = await Deno.open(path, { write: true, create: true });
+  const file = await openOwn(path, { write: true, createMode: 0o644 });
   try {
     // It tries repeatedly, because a wait in the kernel cannot be cancelled.
     for (let tries = 0; !await file.tryLock(true); tries += 1) {

@@ -9,6 +9,7 @@ import { abortable, Deadline } from "../../base/abortable.ts";
 import { escapeControls } from "../../base/escape_controls.ts";
 import { KatError, messageOf } from "../../base/errors.ts";
 import { type EtcdVersion, parseEtcdVersion } from "../etcd_version.ts";
+import type { KnownProgram } from "./etcd_cache.ts";
 import { assertRunnable } from "./program_file.ts";
 
 /** Where etcd's programs come from: a setting, the cache, a download just now, or PATH. */
@@ -26,6 +27,8 @@ export interface EtcdBinaries {
   readonly version: EtcdVersion;
   /** Where they come from. */
   readonly source: EtcdSource;
+  /** What a node is to remember of the server, if it came from an archive. */
+  readonly known?: KnownProgram | undefined;
 }
 
 /** The programs of a release, the server first; only the server is required. */

@@ -1,29 +1,41 @@
 /**
- * The releases in the cache: where they are, and whether they are undamaged.
+ * The releases in the cache: where they are, and whether their programs are
+ * those that were published.
  *
- * Each has a directory with its programs and `manifest.json`, which holds the
- * checksums of the archive and of each program. They find damage and mistakes,
- * but no attack: a person who may write to the cache can write a manifest, too.
+ * Each has a directory with its programs and the archive that they came from.
+ * The only thing that the agent knows beforehand is the archive's SHA-256, from
+ * its own source or from cluster.kat, and so the archive stays there: a list of
+ * checksums beside the programs could have been written by whoever wrote the
+ * programs. To compare with the archive means to unpack it (0.3 s), so a node
+ * remembers the SHA-256 of its program in `node.json` once it was seen to come
+ * from it, and then only reads the program, as it always must.
  *
  * @module
  */
 
-import { createHash } from "node:crypto";
-import { join } from "node:path";
-import * as v from "valibot";
-import { syncDirectory } from "../../base/atomic_file.ts";
-import { messageOf } from "../../base/errors.ts";
-import { type EtcdBinaries, type Program, PROGRAMS } from "./etcd_binaries.ts";
-import type { EtcdRelease } from "./etcd_release.ts";
+import { dirname, join } from "node:path";
+import { KatError, messageOf } from "../../base/errors.ts";
+import { checkedPath, lookAtPath } from "../../base/files/checked_path.ts";
+import { openOwn } from "../../base/files/open_own.ts";
+import { PathError } from "../../base/files/untrusted_path.ts";
 import { versionText } from "../etcd_version.ts";
-import { PartialFile } from "./partial_file.ts";
-import type { FileChecksum } from "./unpack_archive.ts";
+import { type EtcdBinaries, type Program, PROGRAMS } from "./etcd_binaries.ts";
+import { archiveName, type EtcdRelease } from "./etcd_release.ts";
+import { checksumOf, type FileChecksum, piecesOf } from "./file_pieces.ts";
 
 /** Whether the cache holds a release, and in which state. */
 export type CacheState =
   | { readonly kind: "absent" }
   | { readonly kind: "damaged"; readonly reason: string }
   | { readonly kind: "intact"; readonly binaries: EtcdBinaries };
+
+/** A server of etcd that was seen to come from an archive. */
+export interface KnownProgram {
+  /** The archive's SHA-256, in lowercase hex. */
+  readonly archiveSha256: string;
+  /** The server's. */
+  readonly sha256: string;
+}
 
 /** Returns the directory of all releases. */
 export function cacheRoot(cacheDir: string): string {
@@ -38,41 +50,9 @@ export function releaseDirectory(
   return join(cacheRoot(cacheDir), `v${versionText(version)}-${platform}`);
 }
 
-const checksumSchema = v.object({ size: v.number(), sha256: v.string() });
-const manifestSchema = v.object({
-  archiveSha256: v.string(),
-  files: v.object({
-    etcd: checksumSchema,
-    etcdctl: v.optional(checksumSchema),
-    etcdutl: v.optional(checksumSchema),
-  }),
-});
-
-const MANIFEST = "manifest.json";
-/** The most that is read of a manifest, which has 500 bytes. */
-const MAX_MANIFEST_BYTES = 64 * 1024;
-const READ_BYTES = 256 * 1024;
-
-/** Writes the manifest of the programs in `directory`, and makes all of it durable. */
-export async function writeManifest(
-  directory: string,
-  { release, checksums }: {
-    readonly release: EtcdRelease;
-    readonly checksums: ReadonlyMap<string, FileChecksum>;
-  },
-): Promise<void> {
-  const manifest = {
-    archiveSha256: release.sha256,
-    files: Object.fromEntries(checksums),
-  };
-  const path = join(directory, MANIFEST);
-  await using file = await PartialFile.create(path);
-  await file.append(
-    new TextEncoder().encode(JSON.stringify(manifest, null, 2) + "\n"),
-  );
-  await Deno.chmod(path, 0o644);
-  await file.keep();
-  await syncDirectory(directory);
+/** Returns the archive that the programs in the directory of a release came from. */
+export function keptArchive(directory: string, release: EtcdRelease): string {
+  return join(directory, archiveName(release));
 }
 
 /** Options of {@linkcode inspectRelease}. */
@@ -81,50 +61,57 @@ export interface InspectReleaseOptions {
   readonly signal?: AbortSignal | undefined;
   /** The programs to check; the result leaves out the others. @default {PROGRAMS} */
   readonly programs?: readonly Program[] | undefined;
+  /** What the node remembers of its server; it need not be compared with the archive. */
+  readonly known?: KnownProgram | undefined;
 }
 
 /**
- * Reads every byte of a release in the cache and compares it with its manifest.
+ * Reads every byte of a release in the cache and compares it with what was
+ * published.
  *
+ * @throws {PathError} if another user can change the cache.
  * @throws {Error} as the file system says, if the cache cannot be read.
  */
 export async function inspectRelease(
   cacheDir: string,
   release: EtcdRelease,
-  { signal, programs = PROGRAMS }: InspectReleaseOptions = {},
+  { signal, programs = PROGRAMS, known }: InspectReleaseOptions = {},
 ): Promise<CacheState> {
-  const directory = releaseDirectory(cacheDir, release);
+  const root = await checkedPath(cacheRoot(cacheDir));
+  const directory = releaseDirectory(dirname(root), release);
   try {
-    await Deno.lstat(directory);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return { kind: "absent" };
-    throw error;
-  }
-  try {
-    const manifest = await readManifest(join(directory, MANIFEST));
-    if (manifest.archiveSha256 !== release.sha256) {
-      return damaged("it comes from an archive with another SHA-256");
+    // Through links as well: a release may be on another disk.
+    const { entry } = await lookAtPath(directory);
+    if (entry === undefined) return { kind: "absent" };
+    const found = await checksumsIn(directory, { programs, signal });
+    const isKnown = programs.length === 1 && programs[0] === "etcd" &&
+      known?.archiveSha256 === release.sha256 &&
+      known.sha256 === found.get("etcd")?.sha256;
+    if (!isKnown) {
+      const { proveFromArchive } = await import("./prove_programs.ts");
+      const archive = keptArchive(directory, release);
+      const proven = await proveFromArchive(archive, {
+        release,
+        programs,
+        signal,
+      });
+      if (proven === undefined) {
+        return damaged("it comes from an archive with another SHA-256");
+      }
+      const reason = differenceOf(found, proven);
+      if (reason !== undefined) return damaged(reason);
     }
-    const paths: { -readonly [Name in Program]?: string } = {};
-    for (const name of programs) {
-      const checksum = manifest.files[name];
-      if (checksum === undefined) continue;
-      const path = join(directory, name);
-      const reason = await damageOf(path, { ...checksum, signal });
-      if (reason !== undefined) return damaged(`${name} ${reason}`);
-      paths[name] = path;
-    }
-    const etcd = join(directory, "etcd");
-    const binaries = {
-      ...paths,
-      etcd,
-      version: release.version,
-      source: "cache",
-    } as const;
-    return { kind: "intact", binaries };
+    return {
+      kind: "intact",
+      binaries: binariesIn(directory, { release, found }),
+    };
   } catch (error) {
     signal?.throwIfAborted();
-    return damaged(messageOf(error));
+    return damaged(
+      error instanceof PathError
+        ? `${JSON.stringify(error.at)}: ${error.reason}`
+        : messageOf(error),
+    );
   }
 }
 
@@ -132,42 +119,65 @@ function damaged(reason: string): CacheState {
   return { kind: "damaged", reason };
 }
 
-async function readManifest(
-  path: string,
-): Promise<v.InferOutput<typeof manifestSchema>> {
-  const { isFile, size } = await Deno.lstat(path);
-  if (!isFile || size > MAX_MANIFEST_BYTES) {
-    throw new Error(`${MANIFEST} is not a manifest of kat-agent`);
+/** The checksums of those programs that are there. */
+async function checksumsIn(
+  directory: string,
+  { programs, signal }: InspectReleaseOptions & {
+    readonly programs: readonly Program[];
+  },
+): Promise<ReadonlyMap<Program, FileChecksum>> {
+  const found = new Map<Program, FileChecksum>();
+  for (const name of programs) {
+    try {
+      using file = await openOwn(join(directory, name));
+      const { mode } = await file.stat();
+      if (mode !== null && (mode & 0o111) === 0) {
+        throw new KatError(`${name} is not executable`);
+      }
+      found.set(name, await checksumOf(piecesOf(file), { signal }));
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
   }
-  return v.parse(manifestSchema, JSON.parse(await Deno.readTextFile(path)));
+  return found;
 }
 
-async function damageOf(
-  path: string,
-  expected: FileChecksum & InspectReleaseOptions,
-): Promise<string | undefined> {
-  const { isFile, size, mode } = await Deno.lstat(path);
-  if (!isFile) return "is not a plain file";
-  if (mode !== null && (mode & 0o111) === 0) return "is not executable";
-  if (size !== expected.size) {
-    return `has ${size} bytes instead of ${expected.size}`;
+function differenceOf(
+  found: ReadonlyMap<Program, FileChecksum>,
+  proven: ReadonlyMap<string, FileChecksum>,
+): string | undefined {
+  if (!found.has("etcd")) return "etcd is missing";
+  for (const name of new Set([...found.keys(), ...proven.keys()])) {
+    const there = found.get(name as Program);
+    const wanted = proven.get(name);
+    if (there === undefined) return `${name} is missing`;
+    if (wanted === undefined) return `${name} is not in its archive`;
+    if (there.size !== wanted.size) {
+      return `${name} has ${there.size} bytes instead of ${wanted.size}`;
+    }
+    if (there.sha256 !== wanted.sha256) {
+      return `${name} has another SHA-256 than in its archive`;
+    }
   }
-  return await sha256Of(path, expected.signal) === expected.sha256
-    ? undefined
-    : "has another SHA-256 than when it was fetched";
+  return undefined;
 }
 
-async function sha256Of(
-  path: string,
-  signal: AbortSignal | undefined,
-): Promise<string> {
-  const hash = createHash("sha256");
-  const buffer = new Uint8Array(READ_BYTES);
-  using file = await Deno.open(path);
-  while (true) {
-    signal?.throwIfAborted();
-    const count = await file.read(buffer);
-    if (count === null) return hash.digest("hex");
-    hash.update(buffer.subarray(0, count));
-  }
+function binariesIn(
+  directory: string,
+  { release, found }: {
+    readonly release: EtcdRelease;
+    readonly found: ReadonlyMap<Program, FileChecksum>;
+  },
+): EtcdBinaries {
+  const paths = [...found.keys()].map((name) => [name, join(directory, name)]);
+  return {
+    ...Object.fromEntries(paths),
+    etcd: join(directory, "etcd"),
+    version: release.version,
+    source: "cache",
+    known: {
+      archiveSha256: release.sha256,
+      sha256: found.get("etcd")?.sha256 ?? "",
+    },
+  };
 }

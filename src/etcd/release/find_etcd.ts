@@ -5,9 +5,10 @@
  * @module
  */
 
-import { isAbsolute, join, resolve } from "node:path";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 import { PINNED_ETCD_VERSION } from "../../config/pinned_etcd.ts";
 import { KatError } from "../../base/errors.ts";
+import { checkedPath } from "../../base/files/checked_path.ts";
 import { logger } from "../../base/log.ts";
 import type { DownloadLimits, DownloadProgress } from "./download_limits.ts";
 import {
@@ -16,7 +17,12 @@ import {
   isExecutableFile,
   withOtherPrograms,
 } from "./etcd_binaries.ts";
-import { cacheRoot, inspectRelease, releaseDirectory } from "./etcd_cache.ts";
+import {
+  cacheRoot,
+  inspectRelease,
+  type KnownProgram,
+  releaseDirectory,
+} from "./etcd_cache.ts";
 import {
   archiveUrls,
   etcdRelease,
@@ -49,6 +55,10 @@ export interface FindEtcdOptions extends FetchEtcdOptions {
   readonly binaryFrom?: BinaryOrigin | undefined;
   /** The value of PATH. */
   readonly path?: string | undefined;
+  /** A cache of root's, looked at after the own one. */
+  readonly systemCacheDir?: string | undefined;
+  /** What the node remembers of its server. */
+  readonly known?: KnownProgram | undefined;
 }
 
 const ORIGIN_NAMES: Readonly<Record<BinaryOrigin, string>> = {
@@ -118,40 +128,57 @@ export async function fetchEtcd(
  * reading the file; `undefined` if etcd has to be fetched first.
  */
 export async function guessEtcd(
-  { binary, cacheDir, ...options }: Pick<
+  { binary, cacheDir, systemCacheDir, ...options }: Pick<
     FindEtcdOptions,
-    "binary" | "cacheDir" | keyof EtcdReleaseOptions
+    "binary" | "cacheDir" | "systemCacheDir" | keyof EtcdReleaseOptions
   >,
 ): Promise<string | undefined> {
   if (binary !== undefined) return resolve(binary);
   try {
-    const etcd = join(
-      releaseDirectory(cacheDir, etcdRelease(options)),
-      "etcd",
-    );
-    return await isExecutableFile(etcd) ? etcd : undefined;
+    const release = etcdRelease(options);
+    for (const cache of cachesOf({ cacheDir, systemCacheDir })) {
+      const root = await checkedPath(cacheRoot(cache));
+      const etcd = join(releaseDirectory(dirname(root), release), "etcd");
+      if (await isExecutableFile(etcd)) return etcd;
+    }
   } catch {
     // `findEtcd` reports what is wrong with the settings.
-    return undefined;
   }
+  return undefined;
 }
 
 /** The release from the cache if its server is undamaged; the agent runs no other program of it. */
 async function cachedEtcd(
   options: FindEtcdOptions,
 ): Promise<EtcdBinaries | undefined> {
-  const { cacheDir, signal } = options;
+  const { signal, known } = options;
   const release = etcdRelease(options);
-  try {
-    const state = await inspectRelease(cacheDir, release, {
-      signal,
-      programs: ["etcd"],
-    });
-    return state.kind === "intact" ? state.binaries : undefined;
-  } catch {
-    // `fetchEtcd` meets the same error and reports it.
-    return undefined;
+  for (const cache of cachesOf(options)) {
+    try {
+      const state = await inspectRelease(cache, release, {
+        signal,
+        programs: ["etcd"],
+        known,
+      });
+      if (state.kind === "intact") return state.binaries;
+    } catch {
+      // `fetchEtcd` meets the same error and reports it.
+      signal?.throwIfAborted();
+    }
   }
+  return undefined;
+}
+
+function cachesOf(
+  { cacheDir, systemCacheDir }: Pick<
+    FindEtcdOptions,
+    "cacheDir" | "systemCacheDir"
+  >,
+): string[] {
+  const caches = systemCacheDir === undefined
+    ? [cacheDir]
+    : [cacheDir, systemCacheDir];
+  return [...new Set(caches)];
 }
 
 async function namedEtcd(
@@ -199,6 +226,8 @@ async function etcdOnPath(
     const etcd = join(directory, "etcd");
     if (!await isExecutableFile(etcd)) continue;
     try {
+      // What root runs without being told to, no other user may have put there.
+      if (Deno.uid() === 0) await checkedPath(etcd);
       const version = await askVersion(etcd, { signal });
       if (supportOf(version) === "unsupported") {
         throw unsupported(etcd, version);

@@ -9,7 +9,12 @@ import { tempDir } from "../../../tests/machine/temp_dir.ts";
 import { KatError } from "../../base/errors.ts";
 import { startLogging } from "../../base/logging/start_logging.ts";
 import { versionText } from "../etcd_version.ts";
-import { fetchEtcd, findEtcd, type FindEtcdOptions } from "./find_etcd.ts";
+import {
+  fetchEtcd,
+  findEtcd,
+  type FindEtcdOptions,
+  guessEtcd,
+} from "./find_etcd.ts";
 
 const ARCHIVE = etcdArchive();
 
@@ -121,6 +126,23 @@ Deno.test("findEtcd() downloads once, then takes what is in the cache, also offl
   strictEqual(first.source, "download");
   strictEqual(second.source, "cache");
   strictEqual(second.etcd, first.etcd);
+});
+
+Deno.test("findEtcd() and guessEtcd() take the release from the system's cache if the own has none", async () => {
+  await using here = await machine({ online: true });
+  const { cacheDir } = here.options;
+  const system = `${cacheDir}-system`;
+  const fetched = await fetchEtcd({ ...here.options, cacheDir: system });
+  await here.mirror[Symbol.asyncDispose]();
+  const options = { ...here.options, systemCacheDir: system };
+
+  const { etcd, source } = await findEtcd(options);
+
+  strictEqual(etcd, fetched.etcd);
+  strictEqual(source, "cache");
+  strictEqual(await guessEtcd(options), etcd);
+  strictEqual(await guessEtcd(here.options), undefined);
+  await rejects(Deno.lstat(cacheDir), Deno.errors.NotFound);
 });
 
 Deno.test("findEtcd() takes a supported etcd on PATH when none can be fetched, and says so", async () => {

@@ -2,15 +2,26 @@
  * Sends one GET and follows its redirects itself: it checks each one, and sends
  * a password only to the host that the URL names with it.
  *
- * Proxies from the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`,
- * `NO_PROXY`) are honoured by `fetch` itself.
+ * A server may not make this machine ask what the server itself does not reach.
+ * So a redirect may not lead from a global address to one of a site, or from
+ * there to this machine's own, by whatever name. The addresses that were checked
+ * are those that are connected to. Through a proxy of the environment it is the
+ * proxy that looks up names and connects.
  *
  * @module
  */
 
 import ipaddr from "ipaddr.js";
 import { abortable, Deadline } from "../../base/abortable.ts";
+import {
+  type AddressScope,
+  isNarrower,
+  scopeOf,
+  wider,
+} from "./address_scope.ts";
 import { DownloadError, NETWORK_HINT } from "./download_error.ts";
+import { addressesOf, requestAt } from "./pinned_request.ts";
+import { proxyFor } from "./proxy_settings.ts";
 
 /** How many redirects are followed; more count as a loop. */
 export const MAX_REDIRECTS = 5;
@@ -38,6 +49,7 @@ export async function fetchFollowing(
 ): Promise<Response> {
   let hop = url;
   let authorization: string | undefined;
+  let from: AddressScope | undefined;
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
     authorization = basicAuthorization(hop) ?? authorization;
     using inTime = new Deadline(
@@ -50,13 +62,14 @@ export async function fetchFollowing(
         }),
       [signal],
     );
-    const response = await answer(hop, {
+    const { response, scope } = await answer(hop, {
       headers: authorization === undefined
         ? headers
         : { ...headers, authorization },
       connection,
       signal: inTime.signal,
       asked: url,
+      from,
     });
     if (![301, 302, 303, 307, 308].includes(response.status)) return response;
     await response.body?.cancel();
@@ -67,6 +80,7 @@ export async function fetchFollowing(
     if (refusal !== undefined) throw refused(url, refusal);
     if (next.origin !== hop.origin) authorization = undefined;
     hop = next;
+    from = scope;
   }
   throw refused(url, `more than ${MAX_REDIRECTS} redirects`);
 }
@@ -79,6 +93,10 @@ function refused(url: URL, reason: string): DownloadError {
 export const PORTAL_HINT =
   "A proxy or a captive portal (the login page of a network) may answer instead of the server: open the URL in a browser on this machine";
 
+/** The hint when a server leads to where only this machine or its network is. */
+const NARROWER_HINT =
+  "A captive portal (the login page of a network) may answer instead of the server; a server of your own network must be named in spec.etcd.mirror";
+
 /** Returns why a redirect is not followed, or `undefined` if it is. */
 export function redirectRefusal(from: URL, to: URL): string | undefined {
   if (to.protocol !== "https:" && to.protocol !== "http:") {
@@ -87,20 +105,20 @@ export function redirectRefusal(from: URL, to: URL): string | undefined {
   if (from.protocol === "https:" && to.protocol === "http:") {
     return "a redirect from https to http";
   }
-  // A public server must not make this machine send requests to itself.
-  if (isOfThisMachine(to.hostname) && !isOfThisMachine(from.hostname)) {
-    return `a redirect to ${to.hostname}`;
-  }
-  return undefined;
+  // What a name leads to is checked when it is known; it may be a site's.
+  return isNarrower(
+      scopeByName(to) ?? "global",
+      scopeByName(from) ?? "site",
+    )
+    ? `a redirect to ${to.hostname}`
+    : undefined;
 }
 
-/** Whether only this machine reaches the host: loopback, and link-local addresses as of a cloud's metadata service. */
-function isOfThisMachine(hostname: string): boolean {
+/** What a URL alone tells; `undefined` of a name that can lead anywhere. */
+function scopeByName({ hostname }: URL): AddressScope | undefined {
   const address = hostname.replace(/^\[(.*)\]$/, "$1");
-  if (!ipaddr.isValid(address)) return /(^|\.)localhost\.?$/.test(hostname);
-  return ["loopback", "linkLocal", "unspecified"].includes(
-    ipaddr.process(address).range(),
-  );
+  if (ipaddr.isValid(address)) return scopeOf(address);
+  return /(^|\.)localhost\.?$/.test(hostname) ? "machine" : undefined;
 }
 
 interface AnswerOptions {
@@ -109,24 +127,78 @@ interface AnswerOptions {
   readonly signal: AbortSignal;
   /** The URL that errors name. */
   readonly asked: URL;
+  /** Where the server is that redirected to here. */
+  readonly from: AddressScope | undefined;
+}
+
+interface Answer {
+  readonly response: Response;
+  /** Where the server is, as far as is known. */
+  readonly scope: AddressScope;
 }
 
 async function answer(
   hop: URL,
-  { headers, connection, signal, asked }: AnswerOptions,
-): Promise<Response> {
+  options: AnswerOptions,
+): Promise<Answer> {
+  const { headers, connection, signal, asked } = options;
   const bare = new URL(hop);
   bare.username = "";
   bare.password = "";
+  const proxy = proxyFor(bare);
+  const send = proxy === undefined
+    ? askDirectly(bare, options)
+    : askProxy(bare, { headers, proxy, signal: connection });
   try {
-    return await abortable(
-      fetch(bare, { headers, redirect: "manual", signal: connection }),
-      signal,
-    );
+    return await abortable(send, signal);
   } catch (error) {
     if (signal.aborted) throw signal.reason;
+    if (error instanceof DownloadError) throw error;
     throw DownloadError.ofFetch(asked, error);
   }
+}
+
+/** Connects to the host itself, at the addresses that were looked at. */
+async function askDirectly(
+  url: URL,
+  { headers, connection, asked, from }: AnswerOptions,
+): Promise<Answer> {
+  const found = await addressesOf(url);
+  const addresses = found.filter((address) =>
+    from === undefined || !isNarrower(scopeOf(address), from)
+  );
+  if (addresses.length === 0) {
+    throw new DownloadError(asked, {
+      reason: `a redirect to ${url.hostname} at ${found.join(", ")}`,
+      hint: NARROWER_HINT,
+    });
+  }
+  return {
+    response: await requestAt(url, { addresses, headers, signal: connection }),
+    // It may have been any of them.
+    scope: addresses.map(scopeOf).reduce(wider),
+  };
+}
+
+/** Has a proxy ask; where the server is, it does not tell. */
+async function askProxy(
+  url: URL,
+  { headers, proxy, signal }: {
+    readonly headers: Readonly<Record<string, string>>;
+    readonly proxy: string;
+    readonly signal: AbortSignal;
+  },
+): Promise<Answer> {
+  // Named here, so that `fetch` cannot decide otherwise than this program did.
+  // Closing the client lets the connection be, from which the body is read.
+  using client = Deno.createHttpClient({ proxy: { url: proxy } });
+  const response = await fetch(url, {
+    client,
+    headers,
+    redirect: "manual",
+    signal,
+  });
+  return { response, scope: "global" };
 }
 
 /** The `Authorization` header for a URL with a user's name; `undefined` without one. */

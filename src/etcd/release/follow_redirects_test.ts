@@ -44,8 +44,24 @@ Deno.test("redirectRefusal() refuses what only this machine can reach, from else
       "https://[fe80::1]/",
       "https://[::ffff:127.0.0.1]/",
       "https://0.0.0.0/",
+      "https://[fd00:ec2::254]/",
+      "https://[64:ff9b::a9fe:a9fe]/",
+      "https://[2002:7f00:1::1]/",
+      "https://100.100.100.200/",
     ]
   ) {
     ok(refusal("https://github.com/a", to), to);
   }
+});
+
+Deno.test("redirectRefusal() refuses a cloud's own addresses, from wherever", () => {
+  for (const from of ["http://127.0.0.1/", "http://10.0.0.1/", "http://a/"]) {
+    ok(refusal(from, "http://169.254.169.254/"), from);
+  }
+});
+
+Deno.test("redirectRefusal() refuses a site's addresses from a public one", () => {
+  ok(refusal("http://8.8.8.8/", "http://10.0.0.1/"));
+  strictEqual(refusal("http://10.0.0.1/", "http://10.0.0.2/"), undefined);
+  strictEqual(refusal("http://10.0.0.1/", "http://8.8.8.8/"), undefined);
 });

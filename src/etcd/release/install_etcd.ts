@@ -4,14 +4,23 @@
  *
  * It works in a temporary directory beside the final one. Only a program from an
  * archive with the right SHA-256 is made executable, and only if it prints the
- * right version, the directory gets its final name.
+ * right version, the directory gets its final name. The archive stays beside the
+ * programs, as their proof.
  *
  * @module
  */
 
 import { join } from "node:path";
-import { syncDirectory } from "../../base/atomic_file.ts";
 import { KatError, messageOf } from "../../base/errors.ts";
+import { makeOwnDir } from "../../base/files/own_dir.ts";
+import { namesInOwn } from "../../base/files/read_own.ts";
+import { PathError } from "../../base/files/untrusted_path.ts";
+import {
+  moveOwn,
+  removeOwn,
+  settleOwn,
+  syncOwnDir,
+} from "../../base/files/write_own.ts";
 import { logger } from "../../base/log.ts";
 import { lockCache } from "./cache_lock.ts";
 import { download } from "./download.ts";
@@ -21,8 +30,8 @@ import { askVersion, type EtcdBinaries, PROGRAMS } from "./etcd_binaries.ts";
 import {
   cacheRoot,
   inspectRelease,
+  keptArchive,
   releaseDirectory,
-  writeManifest,
 } from "./etcd_cache.ts";
 import {
   archiveDirectory,
@@ -65,7 +74,7 @@ export async function installEtcd(
   try {
     const before = await inspectRelease(cacheDir, release, { signal });
     if (before.kind === "intact") return before.binaries;
-    await Deno.mkdir(root, { recursive: true, mode: 0o755 });
+    await makeOwnDir(root, { mode: 0o755 });
     using _lock = await lockCache(join(root, ".lock"), { signal });
     await removeLeftovers(root);
     const state = await inspectRelease(cacheDir, release, { signal });
@@ -75,6 +84,7 @@ export async function installEtcd(
       : install(options));
   } catch (error) {
     signal?.throwIfAborted();
+    if (error instanceof PathError) throw notOurs(root, error);
     if (!isOfFileSystem(error)) throw error;
     throw new KatError(
       `Cannot keep etcd in "${root}": ${messageOf(error)}`,
@@ -112,15 +122,14 @@ async function replaceDamaged(
 async function install(options: InstallEtcdOptions): Promise<EtcdBinaries> {
   const { cacheDir, release, signal } = options;
   const root = cacheRoot(cacheDir);
-  const temporary = await Deno.makeTempDir({
-    dir: root,
-    prefix: TEMPORARY_PREFIX,
-  });
+  const temporary = await makeOwnDir(
+    join(root, `${TEMPORARY_PREFIX}${crypto.randomUUID()}`),
+  );
   try {
-    const archive = join(temporary, archiveName(release));
+    const made = await makeOwnDir(join(temporary, "release"), { mode: 0o755 });
+    const archive = keptArchive(made, release);
     await downloadFromFirst(archive, options);
-    const made = join(temporary, "release");
-    await Deno.mkdir(made, { mode: 0o755 });
+    await settleOwn(archive, { mode: 0o644 });
     const checksums = await unpackArchive(archive, {
       directory: archiveDirectory(release),
       names: PROGRAMS,
@@ -128,17 +137,19 @@ async function install(options: InstallEtcdOptions): Promise<EtcdBinaries> {
       signal,
     });
     if (!checksums.has("etcd")) throw unusable(release, "it holds no etcd");
-    for (const name of checksums.keys()) await makeExecutable(join(made, name));
+    for (const name of checksums.keys()) {
+      await settleOwn(join(made, name), { mode: 0o755 });
+    }
     await assertVersion(join(made, "etcd"), options);
-    await writeManifest(made, { release, checksums });
+    await syncOwnDir(made);
     await replaceDirectory(releaseDirectory(cacheDir, release), {
       by: made,
       old: join(temporary, "old"),
     });
-    await syncDirectory(root);
+    await syncOwnDir(root);
   } finally {
     // If this fails, the next agent that holds the lock removes it.
-    await Deno.remove(temporary, { recursive: true }).catch(() => {});
+    await removeOwn(temporary, { recursive: true }).catch(() => {});
   }
   const state = await inspectRelease(cacheDir, release, { signal });
   if (state.kind !== "intact") {
@@ -189,12 +200,6 @@ async function downloadFromFirst(
   );
 }
 
-async function makeExecutable(path: string): Promise<void> {
-  await Deno.chmod(path, 0o755);
-  using file = await Deno.open(path);
-  await file.sync();
-}
-
 async function assertVersion(
   etcd: string,
   { release, signal }: InstallEtcdOptions,
@@ -216,19 +221,27 @@ async function replaceDirectory(
   directory: string,
   { by, old }: { readonly by: string; readonly old: string },
 ): Promise<void> {
-  await Deno.rename(directory, old).catch((error) => {
+  await moveOwn(directory, old).catch((error) => {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   });
-  await Deno.rename(by, directory);
+  await moveOwn(by, directory);
 }
 
 /** Removes what interrupted agents left; the caller holds the lock, so that no agent works there. */
 async function removeLeftovers(root: string): Promise<void> {
-  for await (const { name } of Deno.readDir(root)) {
+  for (const name of await namesInOwn(root)) {
     if (name.startsWith(TEMPORARY_PREFIX)) {
-      await Deno.remove(join(root, name), { recursive: true });
+      await removeOwn(join(root, name), { recursive: true });
     }
   }
+}
+
+/** The cache is not to be used, whether or not there is 100 MB of space. */
+function notOurs(root: string, { at, reason, hint }: PathError): KatError {
+  const where = at === root ? "" : `${JSON.stringify(at)} leads to it, and `;
+  return new KatError(`Cannot keep etcd in "${root}": ${where}${reason}`, {
+    hint: `${hint}. Or give another directory with --cache-dir`,
+  });
 }
 
 function unusable(

@@ -6,7 +6,7 @@ import {
   strictEqual,
 } from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import {
   type EtcdArchive,
   etcdArchive,
@@ -21,7 +21,7 @@ import { tempDir } from "../../../tests/machine/temp_dir.ts";
 import { treeHash } from "../../../tests/machine/tree_hash.ts";
 import { KatError } from "../../base/errors.ts";
 import { startLogging } from "../../base/logging/start_logging.ts";
-import { releaseDirectory } from "./etcd_cache.ts";
+import { inspectRelease, keptArchive, releaseDirectory } from "./etcd_cache.ts";
 import { archiveUrls } from "./etcd_release.ts";
 import { versionText } from "../etcd_version.ts";
 import { installEtcd, type InstallEtcdOptions } from "./install_etcd.ts";
@@ -50,6 +50,10 @@ async function installFrom(
   return { binaries, requests: server.requests };
 }
 
+async function sha256Of(path: string): Promise<string> {
+  return createHash("sha256").update(await Deno.readFile(path)).digest("hex");
+}
+
 async function namesIn(directory: string): Promise<string[]> {
   return (await Array.fromAsync(Deno.readDir(directory)))
     .map(({ name }) => name).sort();
@@ -62,7 +66,7 @@ async function errorOf(work: Promise<unknown>): Promise<KatError> {
 }
 
 for (const platform of ["linux-amd64", "darwin-arm64"] as const) {
-  Deno.test(`installEtcd() puts the programs of ${platform} and a manifest into the cache`, async () => {
+  Deno.test(`installEtcd() puts the programs of ${platform} and their archive into the cache`, async () => {
     await using dir = await tempDir();
     const archive = etcdArchive({ platform });
 
@@ -81,6 +85,10 @@ for (const platform of ["linux-amd64", "darwin-arm64"] as const) {
         etcdutl: join(at, "etcdutl"),
         version: "3.6.14",
         source: "download",
+        known: {
+          archiveSha256: archive.release.sha256,
+          sha256: await sha256Of(join(at, "etcd")),
+        },
       },
     );
     strictEqual(requests[0]?.target, archive.path);
@@ -88,23 +96,16 @@ for (const platform of ["linux-amd64", "darwin-arm64"] as const) {
       ".lock",
       `v3.6.14-${platform}`,
     ]);
-    deepStrictEqual(await namesIn(at), [
-      "etcd",
-      "etcdctl",
-      "etcdutl",
-      "manifest.json",
-    ]);
+    const kept = keptArchive(at, archive.release);
+    deepStrictEqual(
+      await namesIn(at),
+      ["etcd", basename(kept), "etcdctl", "etcdutl"].sort(),
+    );
+    strictEqual(await sha256Of(kept), archive.release.sha256);
+    strictEqual((await Deno.stat(kept)).mode, 0o100644);
     const etcdctl = join(at, "etcdctl");
     strictEqual(await Deno.readTextFile(etcdctl), fakeEtcd("3.6.14"));
     strictEqual((await Deno.stat(etcdctl)).mode, 0o100755);
-    const manifest = JSON.parse(
-      await Deno.readTextFile(join(at, "manifest.json")),
-    );
-    strictEqual(manifest.archiveSha256, archive.release.sha256);
-    deepStrictEqual(manifest.files.etcdutl, {
-      size: fakeEtcd("3.6.14").length,
-      sha256: createHash("sha256").update(fakeEtcd("3.6.14")).digest("hex"),
-    });
   });
 }
 
@@ -308,15 +309,26 @@ const TAMPERINGS: Readonly<
   },
   "etcd is not executable": (directory) =>
     Deno.chmod(join(directory, "etcd"), 0o644),
-  "the manifest is gone": (directory) =>
-    Deno.remove(join(directory, "manifest.json")),
-  "the manifest is no JSON": (directory) =>
-    Deno.writeTextFile(join(directory, "manifest.json"), "{"),
-  "the manifest names no etcd": (directory) =>
-    Deno.writeTextFile(
-      join(directory, "manifest.json"),
-      JSON.stringify({ archiveSha256: ARCHIVE.release.sha256, files: {} }),
-    ),
+  "its archive is gone": (directory) =>
+    Deno.remove(keptArchive(directory, ARCHIVE.release)),
+  "its archive is cut off": (directory) =>
+    Deno.truncate(keptArchive(directory, ARCHIVE.release), 999),
+  "its archive and programs are another's": async (directory) => {
+    const other = etcdArchive({ prints: "3.6.14", etcd: "#!/bin/sh\n" });
+    await Deno.writeFile(
+      keptArchive(directory, ARCHIVE.release),
+      other.bytes,
+    );
+    await Deno.writeTextFile(join(directory, "etcd"), "#!/bin/sh\n");
+  },
+  "its archive is a link": async (directory) => {
+    const path = keptArchive(directory, ARCHIVE.release);
+    await Deno.rename(path, join(directory, "x"));
+    await Deno.symlink("x", path);
+  },
+  "others may write to etcd": (directory) =>
+    Deno.chmod(join(directory, "etcd"), 0o775),
+  "others may write to it": (directory) => Deno.chmod(directory, 0o777),
   "the release is a file": async (directory) => {
     await Deno.remove(directory, { recursive: true });
     await Deno.writeTextFile(directory, "");
@@ -339,6 +351,45 @@ for (const [what, tamper] of Object.entries(TAMPERINGS)) {
     deepStrictEqual(await treeHash(dir.path), intact);
   });
 }
+
+Deno.test("inspectRelease() believes a server that the node knows without its archive, and no other", async () => {
+  await using dir = await tempDir();
+  const { binaries } = await installFrom(serving(ARCHIVE), {
+    cacheDir: dir.path,
+  });
+  const { known } = binaries;
+  ok(known);
+  const { release } = ARCHIVE;
+  const directory = releaseDirectory(dir.path, release);
+  await Deno.remove(keptArchive(directory, release));
+  const inspect = async (changes = {}) => {
+    const state = await inspectRelease(dir.path, release, {
+      programs: ["etcd"],
+      known: { ...known, ...changes },
+    });
+    return state.kind;
+  };
+
+  strictEqual(await inspect(), "intact");
+  strictEqual(await inspect({ archiveSha256: "0".repeat(64) }), "damaged");
+  await Deno.writeTextFile(join(directory, "etcd"), "x", { append: true });
+  strictEqual(await inspect(), "damaged");
+});
+
+Deno.test("installEtcd() refuses a cache that others may write to, and changes nothing", async () => {
+  await using dir = await tempDir();
+  for (const [name, mode] of [["open", 0o777], ["group", 0o775]] as const) {
+    const cacheDir = join(dir.path, name);
+    await Deno.mkdir(cacheDir);
+    await Deno.chmod(cacheDir, mode);
+
+    const error = await errorOf(installFrom(serving(ARCHIVE), { cacheDir }));
+
+    match(error.message, /other users may write to it/);
+    match(error.hint ?? "", /--cache-dir/);
+    deepStrictEqual(await namesIn(cacheDir), []);
+  }
+});
 
 Deno.test("installEtcd() refuses a damaged release when there is no other, and leaves it", async () => {
   await using dir = await tempDir();
@@ -398,7 +449,7 @@ Deno.test("installEtcd() says which directory it cannot write to", async () => {
   const error = await errorOf(installFrom(serving(ARCHIVE), { cacheDir }));
 
   match(error.message, /^Cannot keep etcd in ".*file\/cache\/etcd": /);
-  match(error.hint ?? "", /100 MB/);
+  match(error.hint ?? "", /--cache-dir/);
 });
 
 Deno.test("installEtcd() waits for another that holds the lock, and then downloads nothing", async () => {

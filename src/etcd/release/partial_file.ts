@@ -5,6 +5,8 @@
  */
 
 import { createHash, type Hash } from "node:crypto";
+import { createOwn } from "../../base/files/open_own.ts";
+import { removeOwn } from "../../base/files/write_own.ts";
 
 /** A new file; disposing removes it, unless {@linkcode PartialFile.keep} was called. */
 export class PartialFile implements AsyncDisposable {
@@ -21,12 +23,7 @@ export class PartialFile implements AsyncDisposable {
 
   /** Makes an empty file with mode 0600; it must not exist yet. */
   static async create(path: string): Promise<PartialFile> {
-    const file = await Deno.open(path, {
-      write: true,
-      createNew: true,
-      mode: 0o600,
-    });
-    return new PartialFile(path, file);
+    return new PartialFile(path, await createOwn(path));
   }
 
   /** Bytes written so far. */
@@ -66,6 +63,6 @@ export class PartialFile implements AsyncDisposable {
   /** Closes the file, and removes it unless it was kept. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#file.close();
-    if (!this.#kept) await Deno.remove(this.#path);
+    if (!this.#kept) await removeOwn(this.#path);
   }
 }

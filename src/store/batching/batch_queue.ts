@@ -53,7 +53,7 @@ export class BatchQueue<Result> {
   /** The last request in the queue of large ones that writes a key. */
   readonly #largeWrites = new Map<string, SharedRequest<Result>>();
   readonly #inFlight = new InFlightLimit();
-  #turns = 0;
+  #lastTurn = 0;
   #heldOps = 0;
   #heldBytes = 0;
 
@@ -94,7 +94,7 @@ export class BatchQueue<Result> {
     let last = queue.last;
     if (last === undefined || !this.#joins(op, last)) {
       last?.close();
-      last = new SharedRequest<Result>(++this.#turns);
+      last = new SharedRequest<Result>(++this.#lastTurn);
       queue.push(last);
     }
     last.add(waiter);

@@ -55,7 +55,7 @@ export class InFlightLimit {
     }
     if (this.#bytes > 0 && this.#bytes + bytes > BYTES_IN_FLIGHT) return false;
     if (this.#places > 0) return true;
-    // To wait for a place would gain a closed one nothing.
+    // A closed request can gain no more operations, so it need not wait for a place.
     return state === "closed" && this.#quickOps < QUICK_OPS &&
       this.#quickBytes + bytes <= QUICK_BYTES;
   }

@@ -51,9 +51,9 @@ const OPEN_MS = 5_000;
  *   either ──compacted, aborted, closed──▶ over
  * ```
  *
- * Each watch has a stream of its own, so that none can make another deaf. It
- * resumes after the last *event*; the revisions in etcd's headers run ahead of
- * the events that are still to come and say nothing.
+ * Each watch has a stream of its own, so that none can delay another's events.
+ * It resumes after the last *event*; the revisions in etcd's headers run ahead
+ * of the events that are still to come and say nothing.
  */
 export class EtcdWatch implements Watch {
   readonly #init: EtcdWatchInit;

@@ -22,8 +22,8 @@ const OVER = new Error("The stream has ended");
  * One open stream. One that stays quiet while it is read is asked for a sign of
  * life, and ended if none comes.
  *
- * Thousands of messages may come in a second: one does not move the timer, it
- * only leaves the time at which its reader began to wait for the next.
+ * Thousands of messages may come in a second. A message does not restart the
+ * timer; only the time when the reader began to wait is stored.
  */
 export class WatchStream implements Disposable {
   readonly #stream: MessageStream<IWatchRequest, IWatchResponse>;

@@ -31,7 +31,7 @@ export interface LeaseValidity {
  * How much the two clocks may differ without a suspension: rounding to the
  * second is less than 1 s, and the rest is for slewing.
  */
-const SECONDS_MS = 1_100;
+const CLOCK_SLACK_MS = 1_100;
 
 /**
  * The validity after an answer that grants `ttlMs` to a request sent at `sent`.
@@ -57,5 +57,5 @@ export function whyOver(
   if (now.nowMs >= untilMs) return "its lease could not be renewed in time";
   if (sent.bootMs === undefined || now.bootMs === undefined) return undefined;
   const suspendedMs = (now.bootMs - sent.bootMs) - (now.nowMs - sent.nowMs);
-  return suspendedMs > SECONDS_MS ? "the machine was suspended" : undefined;
+  return suspendedMs > CLOCK_SLACK_MS ? "the machine was suspended" : undefined;
 }

@@ -1,5 +1,6 @@
-import { match, ok, strictEqual } from "node:assert/strict";
+import { match, ok, rejects, strictEqual } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import { assertBundleClosed } from "../../../scripts/check_bundle.ts";
 import { tempDir } from "../../machine/temp_dir.ts";
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
@@ -118,4 +119,41 @@ for (const [place, file] of PLACES) {
       match(said.stderr, /specifier|import|file:|data:|https:/i);
     });
   }
+}
+
+/** What the bundler would make of a package's code, or leave of it. */
+const PACKED: readonly (readonly [name: string, text: string])[] = [
+  ["a file from elsewhere", '// ../../etc/passwd\nvar passwd = "root:x";'],
+  ["data", "// data:text/javascript,1\nvar one = 1;"],
+  [
+    "a late import of a file that was not there",
+    'try { await import("file:///etc/kat/secret", { with: { type: "text" } }); } catch {}',
+  ],
+  ["a late import of a pattern", "var all = (x) => import(`/etc/${x}`);"],
+  ["a late import of a sum", 'var all = (x) => import("/etc/" + x);'],
+  ["a late import with a comment", 'import(/* x */ "./main.js");'],
+  ["a late import over lines", 'import(\n  "./main.js"\n);'],
+  ["a late import in phases", 'import.defer("./main.js");'],
+  ["a late import of no file of its own", 'import("./other.js");'],
+  ["a late import of what was found", "var late = (x) => import(x);"],
+  ["a static import of data", 'import "data:text/javascript,1";'],
+  ["a static import of a file", 'export { x } from "/etc/x.js";'],
+];
+
+for (const [name, text] of PACKED) {
+  Deno.test(`a bundle with ${name} is refused`, async () => {
+    await using dir = await tempDir();
+    await Deno.writeTextFile(`${dir.path}/deno.json`, "{}");
+    await Deno.writeTextFile(
+      `${dir.path}/main.js`,
+      'import { a } from "./a.js";\nimport "node:fs";\nimport("./a.js");\n' +
+        'import(import.meta.resolve("./a.js"));\nconsole.log(a);\n',
+    );
+    await Deno.writeTextFile(`${dir.path}/a.js`, "export const a = 1;\n");
+    await assertBundleClosed(dir.path);
+
+    await Deno.writeTextFile(`${dir.path}/a.js`, `${text}\n`, { append: true });
+
+    await rejects(assertBundleClosed(dir.path), /Cannot bundle: .*a\.js has/);
+  });
 }

@@ -6,9 +6,9 @@
 
 import {
   bootSystemd,
-  type MachineResult,
   type SystemdMachine,
 } from "../../machine/systemd_machine.ts";
+import type { CommandResult } from "../../machine/command_output.ts";
 import { tempDir } from "../../machine/temp_dir.ts";
 import { writeClusterFile } from "../../machine/cluster_file.ts";
 
@@ -58,7 +58,7 @@ export interface InstallMachine extends AsyncDisposable {
   readonly install: (
     args: readonly string[],
     options?: InstallOptions,
-  ) => Promise<MachineResult>;
+  ) => Promise<CommandResult>;
   /** Installs nothing any more, so that the next row begins anew. */
   readonly reset: () => Promise<void>;
 }
@@ -92,7 +92,7 @@ export async function bootForInstall(): Promise<InstallMachine> {
     args: readonly string[],
     { path = "", backups = "/var/lib/kat/backups", reads = BOX }:
       InstallOptions = {},
-  ): Promise<MachineResult> {
+  ): Promise<CommandResult> {
     await writeClusterFile(disk, {
       spec: { backupPath: JSON.stringify(backups) },
     });

@@ -75,7 +75,7 @@ const ROWS: readonly Row[] = [
   },
 ];
 
-/** What \`ls\` says of what is the machine's root's: owner, mode, names. */
+/** What `find` says of what is the machine's root's: owner, mode, names. */
 async function stateOf(
   { machine }: InstallMachine,
   at: string,
@@ -141,6 +141,44 @@ Deno.test("systemd install gives nothing away that it found", {
         await install([`--data-dir=${there}/ann/kat${into}`]);
         strictEqual(await stateOf(box, there), before, `in round ${round}`);
       }
+      await reset();
+    },
+  );
+
+  await t.step(
+    "what it makes is the service's alone, what leads there is root's, and both are taken again",
+    async () => {
+      const { there } = await place();
+      for (let round = 1; round <= 2; round += 1) {
+        const { code, stderr } = await install([
+          `--data-dir=${there}/roots/new/data`,
+        ]);
+        strictEqual(code, 0, stderr);
+        strictEqual(
+          await machine.read(
+            ...["stat", "--format=%U:%G %a", `${there}/roots`],
+            ...[`${there}/roots/new`, `${there}/roots/new/data`],
+          ),
+          "root:root 755\nroot:root 755\nkat:kat 700",
+        );
+      }
+      await reset();
+    },
+  );
+
+  await t.step(
+    "a directory of root's, as of a new disk, is taken once it is handed over as the refusal says",
+    async () => {
+      const { here, there } = await place();
+      await Deno.mkdir(`${here}/roots/lost+found`);
+      const refused = await install([`--data-dir=${there}/roots`]);
+      const [, hint = ""] = /: (chown .*)$/m.exec(refused.stderr) ?? [];
+      strictEqual(hint, `chown -R kat: "${there}/roots"`, refused.stderr);
+      await machine.read("sh", "-c", hint);
+
+      const { code, stderr } = await install([`--data-dir=${there}/roots`]);
+
+      strictEqual(code, 0, stderr);
       await reset();
     },
   );

@@ -10,6 +10,8 @@ const NAMES = [
   "with blank",
   "two  blanks",
   " leading",
+  "trailing ",
+  "a --help \\",
   "a --log-level debug",
   "a:b",
   "x:/etc",
@@ -32,6 +34,8 @@ const NAMES = [
   "!bang@at|pipe",
   "a=b",
   "ünïcödé 日本 🙂",
+  "tab\there",
+  "line\nUser=root",
 ];
 /** Beyond names of users, where a service sees files by other settings. */
 const PARENTS = [
@@ -64,6 +68,12 @@ Deno.test(
     strictEqual((await install([])).code, 0);
     await reset();
 
+    const shown = async (setting: string) =>
+      (await machine.read(
+        ...["systemctl", "show", "--value"],
+        ...[`--property=${setting}`, "kat-agent"],
+      )).replace(/\n$/, "");
+
     let refused = 0;
     for (const [where, parent, reads] of PARENTS) {
       for (const name of NAMES) {
@@ -82,7 +92,7 @@ Deno.test(
               : { backups, reads: `${reads}/${name}` },
           );
           if (code !== 0) {
-            match(stderr, /^kat-agent: Cannot /m);
+            match(stderr, /^kat-agent: (?:Cannot |.* has a control or)/m);
             refused += 1;
             return;
           }
@@ -114,13 +124,21 @@ Deno.test(
             0,
             `the service wrote elsewhere\n${unit}`,
           );
-          for (const setting of ["BindPaths", "BindReadOnlyPaths"]) {
-            const bound = await machine.read(
-              ...["systemctl", "show", "--value"],
-              ...[`--property=${setting}`, "kat-agent"],
-            );
-            ok(!/:\/etc\b/.test(bound), `${setting}: ${bound}`);
-          }
+          const bound = (...paths: readonly string[]) =>
+            paths.filter((path) => path.startsWith("/home/"))
+              .map((path) => `${path}:${path}:rbind`).join(" ");
+          strictEqual(await shown("BindPaths"), bound(data, backups), unit);
+          strictEqual(
+            await shown("BindReadOnlyPaths"),
+            bound(
+              ...["recorder", "cluster.kat"].map((file) =>
+                `${reads ?? BOX}${
+                  reads === undefined ? "" : `/${name}`
+                }/${file}`
+              ),
+            ),
+            unit,
+          );
         });
       }
     }

@@ -1,5 +1,6 @@
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import { bundleAgent, WORKERS } from "../../../scripts/bundle_agent.ts";
 import { tempDir } from "../../machine/temp_dir.ts";
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
@@ -41,4 +42,43 @@ Deno.test("a thread without the right to write writes nothing to disk by the Cac
 
   await Deno.remove(`${dir.path}/npm`);
   deepStrictEqual(await filled(dir.path), [], text.decode(stdout));
+});
+
+/** The sources in a file of a bundle and those it imports, in the order in which they run. */
+async function inOrder(
+  path: string,
+  seen = new Set<string>(),
+): Promise<string[]> {
+  if (seen.has(path)) return [];
+  seen.add(path);
+  const text = await Deno.readTextFile(path);
+  const sources: string[] = [];
+  for (
+    const [, chunk, source] of text.matchAll(
+      /^(?:import .*?|\} from )?"\.\/([\w.-]+)";$|^\/\/ ((?:src|npm)\/.*|\w+\.ts)$/gm,
+    )
+  ) {
+    if (source !== undefined) sources.push(source);
+    else {
+      sources.push(
+        ...await inOrder(path.replace(/[^/]*$/, chunk ?? ""), seen),
+      );
+    }
+  }
+  return sources;
+}
+
+Deno.test("in a bundle, what pages keep on the disk is closed before any package runs", async () => {
+  await using dir = await tempDir();
+  await bundleAgent(dir.path, { form: "portable" });
+  for (const name of ["main", ...WORKERS]) {
+    const sources = await inOrder(`${dir.path}/${name}.js`);
+    ok(sources.length > 4, `${name}: ${sources}`);
+    const closed = sources.indexOf("src/base/close_storage.ts");
+    const first = sources.findIndex((source) => source.startsWith("npm/"));
+    ok(closed >= 0, `${name}: ${sources}`);
+    ok(first === -1 || closed < first, `${name}: ${sources}`);
+    // A thread's log is a package: without it the order would show nothing.
+    strictEqual(first >= 0, name !== "main", `${name}: ${sources}`);
+  }
 });

@@ -1,0 +1,67 @@
+/**
+ * A download over TLS accepts the certificate of the name in the URL only, from the
+ * authorities that Deno itself accepts, although it connects to an address.
+ *
+ * @module
+ */
+
+import { match, strictEqual } from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { tempDir } from "../machine/temp_dir.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const PROGRAM = `${ROOT}tests/programs/pinned_get.ts`;
+
+/** Makes an authority, and with it a certificate for the name `name.test`. */
+const MAKE_CERTIFICATE = `
+set -e
+openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj "/CN=authority"
+openssl req -newkey rsa:2048 -nodes -keyout key.pem -out request -subj "/CN=name.test"
+printf 'subjectAltName=DNS:name.test\\nbasicConstraints=CA:FALSE\\n' > extensions
+openssl x509 -req -in request -CA ca.pem -CAkey ca.key -CAcreateserial -out cert.pem -days 2 -extfile extensions
+`;
+
+const hasOpenssl = await new Deno.Command("openssl", { args: ["version"] })
+  .output().then(({ success }) => success, () => false);
+
+Deno.test(
+  "a download over TLS checks the name in the URL, by the authorities of DENO_CERT",
+  {
+    ignore: !hasOpenssl,
+  },
+  async () => {
+    await using dir = await tempDir();
+    const made = await new Deno.Command("/bin/sh", {
+      args: ["-c", MAKE_CERTIFICATE],
+      cwd: dir.path,
+    }).output();
+    strictEqual(made.code, 0, new TextDecoder().decode(made.stderr));
+    await using server = Deno.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      cert: await Deno.readTextFile(`${dir.path}/cert.pem`),
+      key: await Deno.readTextFile(`${dir.path}/key.pem`),
+      onListen() {},
+    }, () => new Response("content"));
+    const { port } = server.addr as Deno.NetAddr;
+    const ask = async (env: Readonly<Record<string, string>>) => {
+      const { stdout } = await new Deno.Command(Deno.execPath(), {
+        args: [
+          ...["run", "-A", "--frozen", "--quiet", "--no-check", PROGRAM],
+          `https://name.test:${port}/`,
+          `https://other.test:${port}/`,
+        ],
+        env,
+        stdin: "null",
+      }).output();
+      return JSON.parse(new TextDecoder().decode(stdout));
+    };
+
+    const [known, other] = await ask({ DENO_CERT: `${dir.path}/ca.pem` });
+    const [unknown] = await ask({});
+
+    strictEqual(known, 200);
+    match(other, /not valid for name "other\.test"/);
+    match(unknown, /UnknownIssuer/);
+  },
+);

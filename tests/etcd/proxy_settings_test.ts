@@ -1,0 +1,94 @@
+/**
+ * `proxyFor` decides as `fetch` does: for each environment, a program asks URLs by
+ * `fetch`, and the proxies tell which of them were asked.
+ *
+ * @module
+ */
+
+import { deepStrictEqual } from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { proxyFor } from "../../src/etcd/release/proxy_settings.ts";
+import { startRawHttpServer } from "../fakes/raw_http_server.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const PROGRAM = `
+for (const url of JSON.parse(Deno.args[0])) {
+  await fetch(url).then(({ body }) => body?.cancel(), () => {});
+}
+`;
+
+/** None of them exists. */
+const URLS = [
+  "http://a.invalid/",
+  "https://a.invalid/",
+  "http://b.a.invalid/",
+  "http://ba.invalid/",
+  "http://127.9.9.9:47113/",
+  "http://[::1]:47113/",
+];
+
+/** Environments, with P and Q for the addresses of two proxies. */
+const ENVIRONMENTS: readonly Readonly<Record<string, string>>[] = [
+  {},
+  { HTTP_PROXY: "http://P" },
+  { http_proxy: "http://P" },
+  { HTTP_PROXY: "", http_proxy: "http://P" },
+  { HTTP_PROXY: "http://P", http_proxy: "http://Q" },
+  { HTTP_PROXY: "P" },
+  { HTTP_PROXY: "ftp://P", http_proxy: "http://Q" },
+  { HTTP_PROXY: "http://n:p@P/path" },
+  { HTTP_PROXY: "http://P", REQUEST_METHOD: "GET" },
+  { HTTPS_PROXY: "http://P" },
+  { https_proxy: "http://P", HTTP_PROXY: "http://Q" },
+  { ALL_PROXY: "http://P" },
+  { all_proxy: "http://P", REQUEST_METHOD: "GET" },
+  { ALL_PROXY: "http://P", HTTP_PROXY: "http://Q", HTTPS_PROXY: "http://Q" },
+  ...[
+    "*",
+    "a.invalid",
+    ".a.invalid",
+    "invalid",
+    "A.INVALID",
+    " ba.invalid , ::1",
+    "127.0.0.0/8",
+    "127.9.9.9,[::1]",
+    "a.invalid:80",
+    ",",
+  ].map((NO_PROXY) => ({ ALL_PROXY: "http://P", NO_PROXY })),
+  { ALL_PROXY: "http://P", no_proxy: "a.invalid" },
+  { ALL_PROXY: "http://P", NO_PROXY: "", no_proxy: "a.invalid" },
+];
+
+for (const environment of ENVIRONMENTS) {
+  Deno.test(`proxyFor() chooses as fetch() does with ${JSON.stringify(environment)}`, async () => {
+    await using p = startRawHttpServer((_, { send }) => send("204 No Content"));
+    await using q = startRawHttpServer((_, { send }) => send("204 No Content"));
+    const [pHost, qHost] = [p, q].map(({ url }) => new URL(url).host);
+    const env = Object.fromEntries(
+      Object.entries(environment).map(([name, value]) => [
+        name,
+        value.replace("P", pHost ?? "").replace("Q", qHost ?? ""),
+      ]),
+    );
+
+    await new Deno.Command(Deno.execPath(), {
+      args: ["eval", "--quiet", PROGRAM, JSON.stringify(URLS)],
+      cwd: ROOT,
+      clearEnv: true,
+      env: { DENO_NO_UPDATE_CHECK: "1", HOME: "/nonexistent", ...env },
+      stdin: "null",
+    }).output();
+
+    const asked = (server: typeof p) =>
+      server.requests.map(({ target }) =>
+        target.includes("://")
+          ? target
+          : `https://${target.replace(":443", "")}/`
+      ).sort();
+    const chosen = (host = "") =>
+      URLS.filter((url) =>
+        proxyFor(new URL(url), (name) => env[name])?.includes(host)
+      ).sort();
+    deepStrictEqual([asked(p), asked(q)], [chosen(pHost), chosen(qHost)]);
+  });
+}

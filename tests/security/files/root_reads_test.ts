@@ -1,0 +1,99 @@
+import { match, rejects, strictEqual } from "node:assert/strict";
+import {
+  anyDataDirectory,
+  inspectDataDirectory,
+} from "../../../src/agent/data_directory.ts";
+import { encodeNodeRecord } from "../../../src/agent/node_record.ts";
+import { readClusterConfig } from "../../../src/config/read_cluster_config.ts";
+import { runAgent } from "../../machine/agent_process.ts";
+import { initArgs, writeClusterFile } from "../../machine/cluster_file.ts";
+import { etcdBinaries } from "../../machine/tested_etcd.ts";
+import { giveAway, scene, whyNoOtherUser } from "./other_user.ts";
+
+const ignore = whyNoOtherUser !== undefined;
+
+Deno.test(
+  "root looks at the node of another user, and reads nothing of it through a link",
+  { ignore },
+  async () => {
+    await using at = await scene();
+    const data = `${at.theirs}/data`;
+    await Deno.mkdir(data);
+    const file = await writeClusterFile(at.path);
+    const { name, spec } = await readClusterConfig(file.path, {
+      defaultDataDir: data,
+    });
+    const record = encodeNodeRecord({
+      state: "initialising",
+      clusterName: name,
+      nodeName: "n1",
+      advertiseAddress: "127.0.0.1",
+      initialCluster: [],
+      spec,
+    });
+    await Deno.writeTextFile(`${data}/node.json`, record);
+    await Deno.symlink(data, `${at.theirs}/link`);
+    await giveAway(at.theirs);
+
+    const found = await inspectDataDirectory(
+      await anyDataDirectory(`${at.theirs}/link`),
+    );
+    strictEqual(found?.nodeName, "n1");
+
+    await Deno.writeTextFile(`${at.path}/secret.json`, record);
+    await Deno.remove(`${data}/node.json`);
+    await Deno.symlink(`${at.path}/secret.json`, `${data}/node.json`);
+    await giveAway(at.theirs);
+    await rejects(
+      inspectDataDirectory(data),
+      /not a regular file, but a symbolic link/,
+    );
+  },
+);
+
+/** What a cluster.kat says that decides which program runs. */
+const NAMED = [
+  ["binary", (evil: string) => `{binary: ${evil}}`],
+  [
+    "sha256",
+    () => `{sha256: "${"a".repeat(64)}", mirror: "http://127.0.0.1:9/"}`,
+  ],
+] as const;
+
+for (const [field, etcdOf] of NAMED) {
+  Deno.test(
+    `root runs nothing that spec.etcd.${field} in another user's cluster.kat names`,
+    { ignore },
+    async () => {
+      await using at = await scene();
+      const marker = `${at.path}/ran`;
+      const evil = `${at.theirs}/evil`;
+      await Deno.writeTextFile(
+        evil,
+        `#!/bin/sh\n: >'${marker}'\nexec '${etcdBinaries.etcd}' "$@"\n`,
+        { mode: 0o755 },
+      );
+      const file = await writeClusterFile(at.theirs, {
+        spec: { etcd: etcdOf(evil) },
+      });
+      await giveAway(at.theirs);
+      const start = (env = {}) =>
+        runAgent(initArgs(file, `${at.path}/data`), {
+          env: { KAT_CACHE_DIR: `${at.path}/cache`, ...env },
+          prefix: ["timeout", "--signal=TERM", "5"],
+        });
+
+      const { code, stderr } = await start();
+      strictEqual(code, 1, stderr);
+      match(stderr, new RegExp(`as root what spec\\.etcd\\.${field} in `));
+      match(stderr, /belongs to user 65534/);
+      strictEqual(
+        await Deno.lstat(marker).then(() => true, () => false),
+        false,
+      );
+      // Who names another program believes nothing of the file.
+      const named = await start({ KAT_ETCD_BINARY: etcdBinaries.etcd });
+      match(named.stderr, /Became leader/);
+    },
+  );
+}
