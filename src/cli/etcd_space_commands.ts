@@ -12,11 +12,14 @@ import { integer } from "@optique/core/valueparser";
 import { byteText } from "../base/byte_text.ts";
 import { escapeControls } from "../base/escape_controls.ts";
 import { ExitCode, KatError } from "../base/errors.ts";
-import type { DefragmentStep } from "../etcd/client/compact_defrag.ts";
+import type {
+  DefragmentStep,
+  ProgressOptions,
+} from "../etcd/client/compact_defrag.ts";
 import type { Command, Context } from "./command.ts";
 import { dataDirOption, endpointsOption, plainText } from "./options.ts";
 import { table } from "./table.ts";
-import { findTarget, type TargetFlags } from "./target.ts";
+import { bindTo, findTarget, type TargetFlags } from "./target.ts";
 
 /** How long the store may take to answer. */
 const ANSWER_MS = 3_000;
@@ -84,11 +87,13 @@ async function compact(
   context: Context,
 ): Promise<ExitCode> {
   const { compactHistory } = await import("../etcd/client/compact_defrag.ts");
-  const { endpoints } = await findTarget(flags, context);
+  const place = await findTarget(flags, context);
+  const { endpoints } = place;
+  const cluster = await bindTo(place);
   const { signal, stdout } = context;
   const { revision, isNew, members } = await answered(
     "compact",
-    compactHistory({ endpoints, keep, signal }),
+    compactHistory({ endpoints, cluster, keep, signal }),
   );
   await stdout(
     isNew
@@ -110,13 +115,16 @@ async function defrag(
   const { logger } = await import("../base/log.ts");
   const { startCommandLog } = await import("./command_log.ts");
   await using _log = await startCommandLog({}, context);
-  const { endpoints, nodeName, dataDir } = await findTarget(flags, context);
+  const place = await findTarget(flags, context);
+  const { endpoints, nodeName, dataDir } = place;
+  const cluster = await bindTo(place);
   const { diskSpace } = await import("../base/disk_space.ts");
   const steps: DefragmentStep[] = [];
   await answered(
     "defragment",
     defragmentMembers({
       endpoints,
+      cluster,
       force,
       onPause: () =>
         logger("cli").warn(
@@ -141,12 +149,14 @@ async function disarm(
   const { disarmNoSpace } = await import(
     "../etcd/client/disarm_no_space.ts"
   );
-  const { endpoints } = await findTarget(flags, context);
+  const place = await findTarget(flags, context);
   const { signal, stdout } = context;
-  const quotaBytes = await answered("disarm", storedQuota(endpoints, signal));
+  const { endpoints } = place;
+  const asked = { endpoints, cluster: await bindTo(place), signal };
+  const quotaBytes = await answered("disarm", storedQuota(asked));
   const { disarmed, corrupt } = await answered(
     "disarm",
-    disarmNoSpace({ endpoints, quotaBytes, signal }),
+    disarmNoSpace({ ...asked, quotaBytes }),
   );
   await stdout(
     disarmed.length === 0
@@ -164,19 +174,17 @@ async function disarm(
 
 /** The quota that the cluster's configuration sets; `undefined` if the store holds none. */
 async function storedQuota(
-  endpoints: readonly string[],
-  signal: AbortSignal,
+  { endpoints, cluster, signal }: ProgressOptions & {
+    readonly signal: AbortSignal;
+  },
 ): Promise<number | undefined> {
   const { readCluster } = await import("../cluster/cluster_record.ts");
   const { DEFAULT_QUOTA_BYTES } = await import("../etcd/process/etcd_flags.ts");
   const { EtcdStore } = await import("../store/etcd/etcd_store.ts");
-  await using store = new EtcdStore({ endpoints });
-  const cluster = await readCluster(store, {
-    signal,
-    timeoutMs: ANSWER_MS,
-  });
-  return cluster &&
-    (cluster.spec.etcd.quotaBackendBytes ?? DEFAULT_QUOTA_BYTES);
+  await using store = new EtcdStore({ endpoints, cluster });
+  const found = await readCluster(store, { signal, timeoutMs: ANSWER_MS });
+  return found &&
+    (found.spec.etcd.quotaBackendBytes ?? DEFAULT_QUOTA_BYTES);
 }
 
 /** Turns etcd's refusal of a command into an error with a next step. */

@@ -17,7 +17,7 @@ import { ExitCode } from "../base/errors.ts";
 import type { Command, Context } from "./command.ts";
 import { dataDirOption, endpointsOption, plainText } from "./options.ts";
 import { table } from "./table.ts";
-import { findTarget } from "./target.ts";
+import { bindTo, findTarget } from "./target.ts";
 
 const options = object({
   json: optional(flag("--json", {
@@ -46,11 +46,13 @@ async function status(
 ): Promise<ExitCode> {
   const { gatherFacts } = await import("../cluster/cluster_facts.ts");
   const { describeCluster } = await import("../cluster/cluster_status.ts");
-  const { endpoints, nodeName, dataDir } = await findTarget(flags, context);
+  const target = await findTarget(flags, context);
+  const { endpoints, nodeName, dataDir } = target;
   const { dataPaths } = await import("../agent/data_directory.ts");
   const facts = await gatherFacts({
     endpoints,
     nodeName,
+    cluster: await bindTo(target),
     local: dataDir === undefined
       ? undefined
       : { dataDir, etcdLog: dataPaths(dataDir).etcdLog },

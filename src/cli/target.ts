@@ -6,6 +6,7 @@
  */
 
 import { KatError } from "../base/errors.ts";
+import type { ClusterBinding } from "../etcd/client/cluster_binding.ts";
 import type { EtcdStore } from "../store/etcd/etcd_store.ts";
 import type { Context } from "./command.ts";
 import { existingDataDir, givenEndpoints } from "./flag_values.ts";
@@ -26,6 +27,8 @@ export interface Target {
   readonly nodeName?: string;
   /** That data directory. */
   readonly dataDir?: string;
+  /** The ID of the node's cluster, if it is known: what answers for another one is not taken. */
+  readonly clusterId?: string | undefined;
 }
 
 /**
@@ -54,7 +57,30 @@ export async function findTarget(
     });
   }
   const { nodeName } = record;
-  return { endpoints: clientEndpoints(record), nodeName, dataDir };
+  return {
+    endpoints: clientEndpoints(record),
+    nodeName,
+    dataDir,
+    clusterId: await knownId(dataDir),
+  };
+}
+
+/** The cluster of the node in a data directory; `undefined` if it is not known yet, or cannot be read. */
+async function knownId(dataDir: string): Promise<string | undefined> {
+  const { dataPaths } = await import("../agent/data_directory.ts");
+  const { readIdentity } = await import("../agent/identity/identity.ts");
+  // That the file is damaged, the agent says.
+  const identity = await readIdentity(dataPaths(dataDir).identity)
+    .catch(() => undefined);
+  return identity?.clusterId;
+}
+
+/** The one cluster whose answers a command takes, whichever of its parts asks. */
+export async function bindTo(
+  { clusterId }: Pick<Target, "clusterId">,
+): Promise<ClusterBinding> {
+  const { ClusterBinding } = await import("../etcd/client/cluster_binding.ts");
+  return new ClusterBinding(clusterId);
 }
 
 /** Opens the store of the cluster to look at. */
@@ -62,7 +88,8 @@ export async function openStore(
   flags: TargetFlags,
   context: Context,
 ): Promise<EtcdStore> {
-  const { endpoints } = await findTarget(flags, context);
+  const target = await findTarget(flags, context);
   const { EtcdStore } = await import("../store/etcd/etcd_store.ts");
-  return new EtcdStore({ endpoints });
+  const { endpoints } = target;
+  return new EtcdStore({ endpoints, cluster: await bindTo(target) });
 }

@@ -91,6 +91,8 @@ export interface FactOptions {
     /** What its etcd has written. */
     readonly etcdLog: string;
   } | undefined;
+  /** The one cluster whose answers are taken. @default {that of the first answer} */
+  readonly cluster?: ClusterBinding | undefined;
   /** Ends the asking. */
   readonly signal: AbortSignal;
 }
@@ -100,9 +102,10 @@ const ANSWER_MS = 3_000;
 
 /** Asks a cluster how it is. */
 export async function gatherFacts(
-  { endpoints, nodeName, local, signal }: FactOptions,
+  { endpoints, nodeName, local, cluster = new ClusterBinding(), signal }:
+    FactOptions,
 ): Promise<ClusterFacts> {
-  const options = { signal, timeoutMs: ANSWER_MS };
+  const options = { cluster, signal, timeoutMs: ANSWER_MS };
   return {
     node: nodeName,
     endpoints,
@@ -116,6 +119,7 @@ export async function gatherFacts(
 }
 
 interface AskOptions {
+  readonly cluster: ClusterBinding;
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
 }
@@ -124,16 +128,12 @@ async function askCluster(
   endpoints: readonly string[],
   options: AskOptions,
 ): Promise<Pick<ClusterFacts, "store" | "members">> {
-  const cluster = new ClusterBinding();
+  const { cluster } = options;
   await using store = new EtcdStore({ endpoints, cluster });
   try {
     return {
       store: await readStore(store, options),
-      members: await listMembersWithStatus({
-        endpoints,
-        cluster,
-        ...options,
-      }),
+      members: await listMembersWithStatus({ endpoints, ...options }),
     };
   } catch (error) {
     if (!(error instanceof StoreError || error instanceof EtcdCallError)) {
@@ -141,7 +141,7 @@ async function askCluster(
     }
     // Without a majority the members cannot be listed, but each can be asked.
     const members = endpoints.map(async (url) => {
-      const status = await statusIfAnswering(url, { cluster, ...options });
+      const status = await statusIfAnswering(url, options);
       return { name: "", url, ...(status ? { status } : {}) };
     });
     return {

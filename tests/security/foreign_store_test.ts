@@ -5,8 +5,12 @@
  * @module
  */
 
-import { deepStrictEqual, ok } from "node:assert/strict";
-import { type AgentProcess, startAgent } from "../machine/agent_process.ts";
+import { deepStrictEqual, match, ok } from "node:assert/strict";
+import {
+  type AgentProcess,
+  runAgent,
+  startAgent,
+} from "../machine/agent_process.ts";
 import {
   type ClusterFile,
   initArgs,
@@ -186,6 +190,44 @@ for (
     });
   });
 }
+
+Deno.test("commands on a node take nothing of an etcd that has its etcd's port", async () => {
+  await using dir = await tempDir();
+  const file = await writeClusterFile(dir.path);
+  const dataDir = `${dir.path}/data`;
+  const identity = `${dataDir}/identity.json`;
+  {
+    await using agent = startAgent(initArgs(file, dataDir));
+    await agent.logged("Became leader: n1");
+    await agent.stop();
+  }
+  const { clusterId } = JSON.parse(await Deno.readTextFile(identity));
+  await using foreign = await startClusterOnEtcd();
+  const before = await keysOf(foreign);
+  await using _thief = await startSwitchingProxy({
+    port: foreign.port,
+    listenOn: file.clientPort,
+  });
+
+  for (
+    const args of [
+      ["status"],
+      ["store", "get", "/kat/config/cluster_uid"],
+      ["store", "list", "/"],
+      ["store", "watch", "/"],
+      ["etcd", "compact"],
+      ["etcd", "disarm"],
+      ["etcd", "defrag"],
+    ]
+  ) {
+    const command = [...args, `--data-dir=${dataDir}`];
+    const { code, stdout, stderr } = await runAgent(command);
+    const said = stdout + stderr;
+    deepStrictEqual(code, 1, `${args.join(" ")}: ${said}`);
+    match(said, new RegExp(`not of cluster ${clusterId}`), args.join(" "));
+  }
+  deepStrictEqual(await keysOf(foreign), before);
+});
 
 /** An etcd that holds a cluster of KAT with a short lease. */
 async function startClusterOnEtcd(): Promise<TestEtcd> {

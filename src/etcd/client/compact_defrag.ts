@@ -24,6 +24,8 @@ import {
 export interface ProgressOptions {
   /** Client URLs of the cluster. */
   readonly endpoints: readonly string[];
+  /** The one cluster whose answers are taken. @default {that of the first answer} */
+  readonly cluster?: ClusterBinding | undefined;
   /** Ends the wait; etcd finishes a step that it has begun. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -58,21 +60,19 @@ export interface Compaction {
  * @throws {EtcdCallError} if the cluster does not answer.
  */
 export async function compactHistory(
-  { keep, ...options }: ProgressOptions & {
+  { keep, cluster = new ClusterBinding(), ...rest }: ProgressOptions & {
     /** How many revisions before the current one stay readable. */
     readonly keep: bigint;
   },
 ): Promise<Compaction> {
-  const cluster = new ClusterBinding();
-  const before = await listMembersWithStatus({ cluster, ...options });
+  const options = { cluster, ...rest };
+  const before = await listMembersWithStatus(options);
   const revisions = before.map(({ status }) => status?.revision ?? 0n);
   const current = revisions.reduce((a, b) => a > b ? a : b, 0n);
   const revision = current - keep;
   const isNew = revision > 0n &&
-    await compact(revision, { cluster, ...options });
-  const after = isNew
-    ? await listMembersWithStatus({ cluster, ...options })
-    : before;
+    await compact(revision, options);
+  const after = isNew ? await listMembersWithStatus(options) : before;
   return {
     revision: revision > 0n ? revision : 0n,
     isNew,
@@ -83,9 +83,7 @@ export async function compactHistory(
 /** Returns false if etcd had compacted up to that revision before. */
 async function compact(
   revision: bigint,
-  { endpoints, cluster, signal }: ProgressOptions & {
-    readonly cluster: ClusterBinding;
-  },
+  { endpoints, cluster, signal }: ProgressOptions,
 ): Promise<boolean> {
   using maintenance = new EtcdMaintenance(endpoints, { cluster });
   try {
@@ -125,13 +123,16 @@ export interface DefragmentOptions extends ProgressOptions {
 export async function defragmentMembers(
   options: DefragmentOptions,
 ): Promise<void> {
-  const { signal, force = false, onPause, onStep, freeBytesOf } = options;
-  const cluster = new ClusterBinding();
-  const members = await listMembersWithStatus({
-    endpoints: options.endpoints,
-    cluster,
+  const {
+    endpoints,
+    cluster = new ClusterBinding(),
     signal,
-  });
+    force = false,
+    onPause,
+    onStep,
+    freeBytesOf,
+  } = options;
+  const members = await listMembersWithStatus({ endpoints, cluster, signal });
   const present = members.filter(({ status }) => status !== undefined);
   const away = members.filter(({ status }) => status === undefined);
   const majority = Math.floor(members.length / 2) + 1;

@@ -41,9 +41,9 @@ export interface Disarming {
  * @throws {EtcdCallError} if the cluster does not answer.
  */
 export async function disarmNoSpace(
-  { quotaBytes, endpoints, signal }: DisarmOptions,
+  { quotaBytes, endpoints, cluster = new ClusterBinding(), signal }:
+    DisarmOptions,
 ): Promise<Disarming> {
-  const cluster = new ClusterBinding();
   using maintenance = new EtcdMaintenance(endpoints, { cluster });
   const alarms = await maintenance.alarms({ signal });
   const members = await listMembersWithStatus({

@@ -10,6 +10,7 @@
 
 import { connectivityState, Metadata, status as Code } from "@grpc/grpc-js";
 import { abortable, Deadline } from "../../base/abortable.ts";
+import { messageOf } from "../../base/errors.ts";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import {
   type Answer,
@@ -353,9 +354,7 @@ export class EtcdConnection implements Disposable {
   async #check(channel: MemberChannel): Promise<void> {
     channel.closeWhenLost(() => this.#drop(channel));
     try {
-      if (this.#holdsPort && !await this.#holdsPort()) {
-        throw this.#notSent("its port is not held by this node's etcd");
-      }
+      await this.#assertOwn();
       await this.#askStatus(channel);
       if (channel.isOver) throw this.#notSent("connection lost");
     } catch (error) {
@@ -365,6 +364,15 @@ export class EtcdConnection implements Disposable {
     this.#next = undefined;
     this.#open = channel;
     void this.#keepAnchored(channel);
+  }
+
+  /** Refuses another program at the port of the caller's own member. */
+  async #assertOwn(): Promise<void> {
+    const holds = await this.#holdsPort?.().catch((error) => {
+      throw this.#notSent(messageOf(error), error);
+    });
+    if (holds !== false) return;
+    throw this.#notSent("its port is not held by this node's etcd");
   }
 
   /** Asks what a member answers alone and at once, also without a leader. */

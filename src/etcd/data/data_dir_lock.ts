@@ -5,6 +5,7 @@
  * @module
  */
 
+import { dirname } from "node:path";
 import { systemClock } from "../../base/clock.ts";
 import { KatError } from "../../base/errors.ts";
 import {
@@ -108,7 +109,10 @@ export async function isLocked(
  * locks its database, and both end with its process. So a server that answers
  * there while the database is locked is that etcd. One that could not bind its
  * ports, because another program has them, ends without having locked anything.
+ * The directory that `path` is in was checked before.
+ *
+ * @throws {KatError} if the database cannot be read.
  */
 export async function holdsPort(path: string): Promise<boolean> {
-  return await isLocked(path).catch(() => false);
+  return await isLocked(path, { within: dirname(path) });
 }

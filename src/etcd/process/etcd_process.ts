@@ -186,6 +186,7 @@ export class EtcdProcess implements AsyncDisposable {
    *
    * @throws {EtcdProcessError} at once if etcd ends, or when the time is over;
    * etcd then runs on.
+   * @throws {KatError} if its database cannot be read.
    */
   async waitUntilServing(
     { signal, timeoutMs = SERVING_MS }: WaitUntilServingOptions = {},
