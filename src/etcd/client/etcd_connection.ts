@@ -12,12 +12,7 @@ import { connectivityState, Metadata, status as Code } from "@grpc/grpc-js";
 import { abortable, Deadline } from "../../base/abortable.ts";
 import { messageOf } from "../../base/errors.ts";
 import { type Clock, systemClock } from "../../base/clock.ts";
-import {
-  type Answer,
-  hasWritten,
-  isBelow,
-  wrongShape,
-} from "./answer_shape.ts";
+import { AnswerCheck, type Call } from "./answer_check.ts";
 import { CallDeadlines, type CallWithDeadline } from "./call_deadlines.ts";
 import { ClusterBinding } from "./cluster_binding.ts";
 import {
@@ -80,13 +75,6 @@ const NO_ANSWER = {
   details: "No answer in time",
 };
 
-/** What a call is, on its way through here. */
-interface Call {
-  readonly service: EtcdService;
-  readonly method: string;
-  readonly request: unknown;
-}
-
 /**
  * A connection that opens when it is first used and again when it breaks.
  *
@@ -109,9 +97,8 @@ export class EtcdConnection implements Disposable {
   readonly #metadata = new Metadata();
   readonly #calls: CallDeadlines;
   readonly #clock: Clock;
-  readonly #cluster: ClusterBinding;
+  readonly #check: AnswerCheck;
   readonly #holdsPort: (() => Promise<boolean>) | undefined;
-  readonly #isPeer: boolean;
   readonly #closed = new AbortController();
   /** What is connecting, or being checked. */
   #next: MemberChannel | undefined;
@@ -131,9 +118,8 @@ export class EtcdConnection implements Disposable {
     guardHttp2();
     this.endpoint = endpoint;
     this.#clock = clock;
-    this.#cluster = cluster;
+    this.#check = new AnswerCheck({ endpoint, cluster, isPeer });
     this.#holdsPort = holdsPort;
-    this.#isPeer = isPeer;
     this.#calls = new CallDeadlines(clock);
     // A member that has lost its quorum then says so instead of staying silent.
     this.#metadata.set("hasleader", "true");
@@ -189,7 +175,7 @@ export class EtcdConnection implements Disposable {
 
   #send(
     channel: MemberChannel,
-    { service, method, request }: Call,
+    sent: Call,
     { metadata, endMs, signal }: {
       readonly metadata: Metadata;
       readonly endMs: number;
@@ -197,6 +183,7 @@ export class EtcdConnection implements Disposable {
     },
   ): Promise<unknown> {
     if (channel.isOver) return Promise.reject(this.#notSent("it was lost"));
+    const { service, method, request } = sent;
     const stub = channel.stub(service);
     const deadline = this.#wallClock(endMs);
     const since = channel.revision;
@@ -223,9 +210,10 @@ export class EtcdConnection implements Disposable {
           signal?.removeEventListener("abort", onAbort);
           if (error) return reject(toCallError(error, this.endpoint));
           try {
-            this.#take(answer, { service, method, request, channel, since });
+            this.#check.take(answer, { call: sent, seen: channel, since });
             resolve(answer);
           } catch (error) {
+            if (isAnothers(error)) this.#drop(channel);
             reject(error);
           }
         },
@@ -235,71 +223,17 @@ export class EtcdConnection implements Disposable {
     });
   }
 
-  /** Looks at an answer; from then on it can be relied on. */
-  #take(
-    answer: unknown,
-    { service, method, request, channel, since }: Call & {
-      readonly channel: MemberChannel;
-      /** A revision that the member had before it was asked. */
-      readonly since: string;
-    },
-  ): void {
-    const why = wrongShape(method, { request, answer });
-    if (why !== undefined) throw this.#wrong(why);
-    const { header } = answer as Answer;
-    // Defragmenting is answered without one.
-    if (header === null) return;
-    this.#compare(header, method === "status" ? "not-done" : "unknown");
-    if (service !== "KV" || method === "compact") return;
-    const { revision } = header;
-    const isOld = isBelow(revision, since) ||
-      revision === since && hasWritten(method, answer);
-    if (isOld) {
-      throw this.#wrong(
-        `it is of revision ${revision}, and the store has had revision ${since}`,
-      );
-    }
-    if (isBelow(channel.revision, revision)) channel.revision = revision;
-  }
-
-  /** Compares the cluster of an answer. */
-  #compare(
-    header: Answer["header"],
-    outcome: EtcdCallError["outcome"],
-  ): void {
-    const { endpoint } = this;
-    try {
-      this.#cluster.check(header, {
-        endpoint,
-        outcome,
-        mayBind: !this.#isPeer,
-      });
-    } catch (error) {
-      if (this.#open) this.#drop(this.#open);
-      if (!this.#isPeer || !(error instanceof AnotherEtcdError)) throw error;
-      throw new EtcdCallError(error.message, {
-        failure: "unavailable",
-        outcome,
-        endpoint,
-        cause: error,
-      });
-    }
-  }
-
   #openStream<Request, Response>(
     channel: MemberChannel,
     service: EtcdService,
     method: string,
   ): MessageStream<Request, Response> {
+    if (channel.isOver) throw this.#notSent("it was lost");
     const stub = channel.stub(service);
     const call = (stub[method] as Streaming).call(stub, this.#metadata);
     return new MessageStream(call, {
       toError: (error) => toCallError(error, this.endpoint),
-      check: (message: Response) => {
-        const why = wrongShape(method, { request: undefined, answer: message });
-        if (why !== undefined) throw this.#wrong(why);
-        this.#compare((message as Answer).header, "unknown");
-      },
+      check: (message) => this.#check.takeMessage(message, method),
     });
   }
 
@@ -339,7 +273,7 @@ export class EtcdConnection implements Disposable {
       readonly signal: AbortSignal | undefined;
     },
   ): Promise<void> {
-    this.#checking ??= this.#check(channel)
+    this.#checking ??= this.#verify(channel)
       .finally(() => this.#checking = undefined);
     using deadline = new Deadline(
       Math.max(1, endMs - this.#clock.nowMs()),
@@ -351,7 +285,7 @@ export class EtcdConnection implements Disposable {
   }
 
   /** Opens a new connection, if the server at its other end is of the right cluster. */
-  async #check(channel: MemberChannel): Promise<void> {
+  async #verify(channel: MemberChannel): Promise<void> {
     channel.closeWhenLost(() => this.#drop(channel));
     try {
       await this.#assertOwn();
@@ -422,14 +356,6 @@ export class EtcdConnection implements Disposable {
     });
   }
 
-  /** An answer that cannot be one to what was asked; the request may have been done. */
-  #wrong(why: string): EtcdCallError {
-    return new EtcdCallError(
-      `etcd gave no valid answer: ${why} (${this.endpoint})`,
-      { failure: "unavailable", outcome: "unknown", endpoint: this.endpoint },
-    );
-  }
-
   /**
    * A moment of the monotonic clock as gRPC wants it. gRPC makes a timer of it
    * at once; kept for longer, a step of the wall clock would move it.
@@ -437,4 +363,10 @@ export class EtcdConnection implements Disposable {
   #wallClock(endMs: number): number {
     return Date.now() + endMs - this.#clock.nowMs();
   }
+}
+
+/** Whether the server is of another cluster, whatever that means to the caller. */
+function isAnothers(error: unknown): boolean {
+  return error instanceof AnotherEtcdError ||
+    error instanceof EtcdCallError && error.cause instanceof AnotherEtcdError;
 }
