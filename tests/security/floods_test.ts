@@ -265,6 +265,7 @@ Deno.test(
   {
     // gRPC's timer for its next attempt to connect outlives a closed channel.
     sanitizeOps: false,
+    sanitizeResources: false,
   },
   async () => {
     await using etcd = await startTestEtcd();

@@ -20,8 +20,10 @@ export type CallFailure =
   | "no-lease"
   /** The server takes fewer operations in one transaction. */
   | "too-many"
-  /** The server takes smaller requests, or its answer is larger than an answer may be. */
+  /** The server takes smaller requests. */
   | "too-large"
+  /** The answer is larger than what is taken; a smaller part may be asked for. */
+  | "large-answer"
   /** What answered is of another cluster. */
   | "another-cluster"
   /** The server understood the request and will never accept it. */
@@ -158,10 +160,10 @@ function failureOf(code: number, details: string): CallFailure {
   if (details === NO_LEASE) return "no-lease";
   if (details === TOO_MANY_REQUESTS) return "unavailable";
   if (details === TOO_MANY) return "too-many";
-  if (
-    details === TOO_LARGE || details.startsWith(MESSAGE_TOO_LARGE) ||
-    ANSWER_TOO_LARGE.test(details)
-  ) return "too-large";
+  if (details === TOO_LARGE || details.startsWith(MESSAGE_TOO_LARGE)) {
+    return "too-large";
+  }
+  if (ANSWER_TOO_LARGE.test(details)) return "large-answer";
   const refused = NOT_DONE.has(code) && !NO_ANSWER.has(details);
   return refused ? "refused" : "unavailable";
 }

@@ -31,6 +31,8 @@ export interface OnceOptions extends EtcdCallOptions {
    * is certainly not done. @default {timeoutMs}
    */
   readonly sendWithinMs?: number | undefined;
+  /** Whether so much was asked for that the answer may be large. @default {false} */
+  readonly isLarge?: boolean | undefined;
 }
 
 /** What a client needs of a connection. */
@@ -145,8 +147,12 @@ export class EtcdClient implements Disposable {
     service: EtcdService,
     method: string,
     request: unknown,
-    { signal, timeoutMs = CALL_TIMEOUT_MS, sendWithinMs = timeoutMs }:
-      OnceOptions = {},
+    {
+      signal,
+      timeoutMs = CALL_TIMEOUT_MS,
+      sendWithinMs = timeoutMs,
+      isLarge,
+    }: OnceOptions = {},
   ): Promise<Response> {
     return await this.#attempts(
       {
@@ -156,7 +162,10 @@ export class EtcdClient implements Disposable {
         again: (error) => error.outcome === "not-done",
       },
       (connection, _attempt, rest) =>
-        connection.call<Response>(service, method, request, rest),
+        connection.call<Response>(service, method, request, {
+          ...rest,
+          isLarge,
+        }),
     );
   }
 

@@ -41,6 +41,8 @@ export interface EtcdConnectionOptions {
    * which cluster this is, and another cluster here is only a member that is away.
    */
   readonly isPeer?: boolean | undefined;
+  /** How large an answer may be. @default {16 MiB} */
+  readonly largestAnswerBytes?: number | undefined;
 }
 
 /** Options of one request of {@linkcode EtcdConnection}. */
@@ -51,7 +53,17 @@ export interface AttemptOptions {
   readonly timeoutMs: number;
   /** How long connecting may take of it. @default {timeoutMs} */
   readonly connectWithinMs?: number;
+  /** Whether so much was asked for that the answer may be large. @default {false} */
+  readonly isLarge?: boolean | undefined;
 }
+
+/**
+ * The largest answer: the largest event, a value of 1.5 MiB and the one before
+ * it, five times over. A page of a list is 4 MiB.
+ */
+const LARGEST_ANSWER_BYTES = 16 * 1024 ** 2;
+/** The same where 128 values may have been asked for. */
+const LARGE_ANSWER_BYTES = 16 * LARGEST_ANSWER_BYTES;
 
 /** What a stub's unary method looks like. */
 type Unary = (
@@ -66,6 +78,8 @@ type Streaming = (metadata: Metadata) => DuplexCall;
 
 /** The pause before a silent stream that ended is opened again. */
 const ANCHOR_PAUSE_MS = 500;
+/** The same after a message on it, which no etcd sends as nothing was asked for. */
+const UNASKED_PAUSE_MS = 10_000;
 /** How long to wait for a connection before the next member is asked. */
 const CONNECT_MS = 1_000;
 
@@ -104,17 +118,22 @@ export class EtcdConnection implements Disposable {
   #next: MemberChannel | undefined;
   #checking: Promise<void> | undefined;
   #open: MemberChannel | undefined;
+  readonly #options: EtcdConnectionOptions;
+  /** For large answers: gRPC has one bound for all of a channel. */
+  #large: EtcdConnection | undefined;
 
   /** A connection to `endpoint`, as `http://127.0.0.1:2379`; nothing is sent yet. */
   constructor(
     endpoint: string,
-    {
+    options: EtcdConnectionOptions = {},
+  ) {
+    const {
       clock = systemClock,
       cluster = new ClusterBinding(),
       holdsPort,
       isPeer = false,
-    }: EtcdConnectionOptions = {},
-  ) {
+    } = options;
+    this.#options = { ...options, cluster };
     guardHttp2();
     this.endpoint = endpoint;
     this.#clock = clock;
@@ -135,8 +154,16 @@ export class EtcdConnection implements Disposable {
     service: EtcdService,
     method: string,
     request: unknown,
-    { signal, timeoutMs, connectWithinMs = timeoutMs }: AttemptOptions,
+    { isLarge = false, ...options }: AttemptOptions,
   ): Promise<Response> {
+    if (isLarge) {
+      this.#large ??= new EtcdConnection(this.endpoint, {
+        ...this.#options,
+        largestAnswerBytes: LARGE_ANSWER_BYTES,
+      });
+      return await this.#large.call(service, method, request, options);
+    }
+    const { signal, timeoutMs, connectWithinMs = timeoutMs } = options;
     const endMs = this.#clock.nowMs() + timeoutMs;
     signal?.throwIfAborted();
     const channel = this.#open ??
@@ -167,6 +194,7 @@ export class EtcdConnection implements Disposable {
   /** Ends the connection; open calls and streams on it end. */
   [Symbol.dispose](): void {
     this.#closed.abort(new Error("The connection is closed"));
+    this.#large?.[Symbol.dispose]();
     this.#calls[Symbol.dispose]();
     this.#next?.[Symbol.dispose]();
     this.#open?.[Symbol.dispose]();
@@ -249,7 +277,10 @@ export class EtcdConnection implements Disposable {
         throw this.#notSent("the connection is closed");
       }
       if (this.#open) return this.#open;
-      const channel = this.#next ??= new MemberChannel(this.endpoint);
+      const channel = this.#next ??= new MemberChannel(this.endpoint, {
+        largestAnswerBytes: this.#options.largestAnswerBytes ??
+          LARGEST_ANSWER_BYTES,
+      });
       const { state } = channel;
       if (state === connectivityState.READY) {
         await this.#checked(channel, { endMs, signal });
@@ -336,14 +367,14 @@ export class EtcdConnection implements Disposable {
   async #keepAnchored(channel: MemberChannel): Promise<void> {
     const { signal } = this.#closed;
     while (!signal.aborted && !channel.isOver) {
-      // Whatever comes on it was not asked for, and is not read.
       using anchor = this.#openStream<unknown, unknown>(
         channel,
         "Watch",
         "watch",
       );
-      await abortable(anchor.next(), signal).catch(() => {});
-      await this.#clock.sleep(ANCHOR_PAUSE_MS, { signal }).catch(() => {});
+      const unasked = await abortable(anchor.next(), signal).catch(() => {});
+      const pauseMs = unasked ? UNASKED_PAUSE_MS : ANCHOR_PAUSE_MS;
+      await this.#clock.sleep(pauseMs, { signal }).catch(() => {});
     }
   }
 

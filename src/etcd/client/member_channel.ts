@@ -16,9 +16,6 @@ export interface ChangeOptions {
   readonly signal: AbortSignal | undefined;
 }
 
-/** The largest answer: a page of a list is 4 MiB, the first one 16 values of 1.5 MiB at most. */
-const LARGEST_ANSWER_BYTES = 32 * 1024 ** 2;
-
 const OPTIONS = {
   // `http_proxy` in the environment is for downloads: a proxy would be asked
   // even for the etcd on loopback, and told its password.
@@ -27,8 +24,6 @@ const OPTIONS = {
   // pings more frequent than 5 s with GOAWAY (--grpc-keepalive-min-time).
   "grpc.keepalive_time_ms": 10_000,
   "grpc.keepalive_timeout_ms": 3_000,
-  // Also of one that is packed, when it is unpacked.
-  "grpc.max_receive_message_length": LARGEST_ANSWER_BYTES,
   "grpc.max_send_message_length": -1,
   // A member that has just been started again is found soon.
   "grpc.initial_reconnect_backoff_ms": 50,
@@ -61,11 +56,17 @@ export class MemberChannel implements Disposable {
   #isOver = false;
 
   /** A channel to a client URL; connects when its state is asked for. */
-  constructor(endpoint: string) {
+  constructor(
+    endpoint: string,
+    { largestAnswerBytes }: {
+      /** How large an answer may be, also when it is unpacked. */
+      readonly largestAnswerBytes: number;
+    },
+  ) {
     this.#channel = new Channel(
       grpcTarget(endpoint),
       credentials.createInsecure(),
-      OPTIONS,
+      { ...OPTIONS, "grpc.max_receive_message_length": largestAnswerBytes },
     );
   }
 

@@ -77,8 +77,11 @@ export class MessageStream<Request, Response> implements Disposable {
   /** The next message if it has come already. */
   take(): Response | undefined {
     const response = this.#waiting.shift();
-    this.#waitingBytes -= bytesOf(response);
-    if (this.#paused && this.#waiting.length === 0) {
+    const bytes = bytesOf(response);
+    this.#waitingBytes -= bytes;
+    // While a large one is being read, none is fetched.
+    const mayResume = this.#waiting.length === 0 && bytes < WAITING_BYTES;
+    if (this.#paused && mayResume) {
       this.#paused = false;
       this.#call.resume();
     }
@@ -103,6 +106,7 @@ export class MessageStream<Request, Response> implements Disposable {
   /** Ends the stream; a waiting reader gets `undefined`. */
   [Symbol.dispose](): void {
     this.#onEnd(undefined);
+    this.#waiting.length = 0;
     this.#call.cancel();
   }
 
@@ -116,11 +120,14 @@ export class MessageStream<Request, Response> implements Disposable {
     }
     const taker = this.#taker;
     this.#taker = undefined;
-    if (taker) return taker.resolve(response);
-    this.#waiting.push(response);
-    this.#waitingBytes += bytesOf(response);
+    const bytes = bytesOf(response);
+    if (taker) taker.resolve(response);
+    else {
+      this.#waiting.push(response);
+      this.#waitingBytes += bytes;
+    }
     const isFull = this.#waiting.length >= WAITING_LIMIT ||
-      this.#waitingBytes >= WAITING_BYTES;
+      this.#waitingBytes >= WAITING_BYTES || bytes >= WAITING_BYTES;
     if (isFull && !this.#paused) {
       this.#paused = true;
       this.#call.pause();

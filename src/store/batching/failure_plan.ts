@@ -41,7 +41,8 @@ export function planRetry<Result>(
       retry: [unsettled.filter(({ deadlineMs }) => deadlineMs > overMs)],
     };
   }
-  const isTooMuch = failure === "too-many" || failure === "too-large";
+  const isTooMuch = failure === "too-many" || failure === "too-large" ||
+    failure === "large-answer";
   const size = isTooMuch ? Math.floor(sent.length / 2) : 1;
   const count = Math.ceil(unsettled.length / size);
   return {

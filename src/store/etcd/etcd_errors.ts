@@ -53,6 +53,7 @@ export function toStoreError(error: unknown, what: string): unknown {
     case "no-lease":
     case "too-many":
     case "too-large":
+    case "large-answer":
     case "another-cluster":
     case "refused":
       return new StoreRequestError(message, options);

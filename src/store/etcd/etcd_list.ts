@@ -128,5 +128,5 @@ async function askPage(
 /** Whether a page was more than an answer may be. */
 function isTooLarge(error: unknown): boolean {
   const { cause } = error as Error;
-  return cause instanceof EtcdCallError && cause.failure === "too-large";
+  return cause instanceof EtcdCallError && cause.failure === "large-answer";
 }

@@ -193,9 +193,14 @@ export class EtcdStore implements StateStore {
       success: onSuccess.map(toRequest),
       failure: onFailure.map(toRequest),
     };
+    const gets = Math.max(...[onSuccess, onFailure].map(countGets));
     const { succeeded, responses } = await nonIdempotent(
       "do a transaction",
-      () => this.#client.once<ITxnResponse>("KV", "txn", request, options),
+      () =>
+        this.#client.once<ITxnResponse>("KV", "txn", request, {
+          ...options,
+          isLarge: gets > MANY_GETS,
+        }),
     );
     const branch = succeeded ? onSuccess : onFailure;
     branch.forEach(({ type }, index) => {
@@ -254,6 +259,13 @@ export class EtcdStore implements StateStore {
   #throwIfClosed(): void {
     if (this.#closed.signal.aborted) throw new StoreClosedError();
   }
+}
+
+/** So many values of 1.5 MiB fit into an answer of the usual size. */
+const MANY_GETS = 8;
+
+function countGets(ops: readonly Op[]): number {
+  return ops.filter(({ type }) => type === "get").length;
 }
 
 function toCompare({ key, expectedVersion }: Compare): ICompare {
