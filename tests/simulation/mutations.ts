@@ -21,7 +21,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a lease that counts from the answer",
     file: "store/leadership/lease.ts",
-    text: "this.#validity = validFrom(sent, ttlMs);",
+    text: "this.#validity = validFrom(sent, Math.min(ttlMs, this.ttlMs));",
     wrong: "this.#validity = validFrom(readClocks(this.#clock), ttlMs);",
   },
   {
@@ -96,21 +96,21 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a watch that resumes at the last event",
     file: "store/etcd/etcd_watch.ts",
-    text: "BigInt(last.kv.mod_revision) + 1n",
-    wrong: "BigInt(last.kv.mod_revision)",
+    text: "this.#next = revision + 1n;",
+    wrong: "this.#next = revision;",
   },
   {
     name: "a watch that resumes after the revision in the header",
     file: "store/etcd/etcd_watch.ts",
-    text: "this.#next = BigInt(last.kv.mod_revision) + 1n;",
+    text: "this.#next = revision + 1n;",
     wrong: "this.#next = BigInt(response.header.revision) + 1n;",
   },
   {
     name: "a watch that overlooks its cancellation",
     file: "store/etcd/etcd_watch.ts",
     text:
-      "if (response.canceled) throw this.#cancellation(response);\n    const next",
-    wrong: "const next",
+      "if (response.canceled) throw this.#cancellation(response);\n    const { events",
+    wrong: "const { events",
   },
   {
     name: "a watch that waits for ever on a silent stream",
