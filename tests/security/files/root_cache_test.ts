@@ -173,9 +173,14 @@ const PLANTED: readonly Planted[] = [
   },
   {
     name: "in KAT_CACHE_DIR",
-    async plant({ theirs }, target) {
+    async plant({ path, theirs }, target) {
       await linkOfOther(target, `${theirs}/cache`);
-      return { env: { KAT_CACHE_DIR: `${theirs}/cache` } };
+      // Where it unpacks instead; not on the machine that runs the tests.
+      await Deno.mkdir(`${path}/caches`);
+      return {
+        env: { KAT_CACHE_DIR: `${theirs}/cache` },
+        prefix: withCaches(`${path}/caches`),
+      };
     },
   },
   {
