@@ -19,6 +19,7 @@
  * | who | what remains |
  * |---|---|
  * | another user, a group | nothing; whatever they own or may write to is refused |
+ * | the own group of an ordinary user | to exchange names in that user's directories which the group may write to |
  * | another user in a sticky directory | to keep this user from making a name there |
  * | a process of the same user | to exchange names while they are used. A file is compared with its name after opening, so that none is read or written through a link. It could write to the files itself, and can make the agent wait by a pipe |
  * | root, whoever mounts file systems | everything |
@@ -32,7 +33,12 @@
 
 import { dirname, join, relative, resolve } from "node:path";
 import { KatError } from "../errors.ts";
-import { distrust, type Entry, PathError } from "./untrusted_path.ts";
+import {
+  distrust,
+  type Entry,
+  PathError,
+  type Trusted,
+} from "./untrusted_path.ts";
 
 /** Options of {@linkcode checkedPath}, and of all that begin with it. */
 export interface CheckedPathOptions {
@@ -91,10 +97,13 @@ export async function lookAtPath(
   const whole = resolve(path);
   const start = within ?? "/";
   const owner = await ownerOf(within);
+  const group = within === undefined && owner !== 0
+    ? Deno.gid() ?? undefined
+    : undefined;
   const names = namesBelow(start, whole);
   let at = start;
   let entry = await Deno.lstat(at);
-  assertTrusted(entry, { path: whole, at, owner });
+  assertTrusted(entry, { path: whole, at, owner, group });
   let link: Followed | undefined;
   for (let links = 0; names.length > 0;) {
     const name = names.shift();
@@ -117,7 +126,12 @@ export async function lookAtPath(
     const isLast = names.length === 0;
     // A link is followed only if root or this user made it, whoever owns its target.
     const expected = isLast && !found.isSymlink ? lastOwner : undefined;
-    assertTrusted(found, { path: whole, at: next, owner: expected ?? owner });
+    assertTrusted(found, {
+      path: whole,
+      at: next,
+      owner: expected ?? owner,
+      group,
+    });
     if (expected !== undefined && found.uid !== expected) {
       throw new PathError(whole, {
         at: next,
@@ -174,13 +188,12 @@ function namesBelow(start: string, path: string): string[] {
 
 function assertTrusted(
   entry: Entry,
-  { path, at, owner }: {
+  { path, at, ...trusted }: Trusted & {
     readonly path: string;
     readonly at: string;
-    readonly owner: number;
   },
 ): void {
-  const found = distrust(entry, { path: at, owner });
+  const found = distrust(entry, { path: at, ...trusted });
   if (found !== undefined) throw new PathError(path, { ...found, at });
 }
 

@@ -9,13 +9,27 @@ import { KatError } from "../errors.ts";
 /** What decides: a part of what `lstat` says. */
 export type Entry = Pick<
   Deno.FileInfo,
-  "uid" | "mode" | "isDirectory" | "isFile" | "isSymlink"
+  "uid" | "gid" | "mode" | "isDirectory" | "isFile" | "isSymlink"
 >;
 
 /** The sticky bit: only the owner of a name may rename or remove it. */
 const STICKY = 0o1000;
 /** What lets the group and all others write. */
 const WRITABLE = 0o022;
+/** What lets all others write. */
+const WRITABLE_BY_ALL = 0o002;
+
+/** Whose files are believed besides root's. */
+export interface Trusted {
+  /** This user. */
+  readonly owner: number;
+  /**
+   * The group of an ordinary user, who may let it write to directories: where
+   * each user has a group of its own, the umask is 002 and all directories are
+   * so. Root trusts no group.
+   */
+  readonly group?: number | undefined;
+}
 
 /** Why an entry is not believed, and what would change that. */
 export interface Distrust {
@@ -31,8 +45,8 @@ export interface Distrust {
  * its bits for the group are then the most that any list grants.
  */
 export function distrust(
-  { uid, mode, isDirectory, isSymlink }: Entry,
-  { path, owner }: { readonly path: string; readonly owner: number },
+  { uid, gid, mode, isDirectory, isSymlink }: Entry,
+  { path, owner, group }: Trusted & { readonly path: string },
 ): Distrust | undefined {
   const shown = JSON.stringify(path);
   if (uid === null || mode === null) {
@@ -51,6 +65,9 @@ export function distrust(
   // Who owns a link or its directory can replace it; the mode says nothing.
   if (isSymlink || (mode & WRITABLE) === 0) return undefined;
   if (isDirectory && isSticky({ uid, mode })) return undefined;
+  const isGroups = isDirectory && uid === owner && owner !== 0 &&
+    group !== undefined && gid === group && (mode & WRITABLE_BY_ALL) === 0;
+  if (isGroups) return undefined;
   return {
     reason: `other users may write to it (mode ${
       (mode & 0o7777).toString(8).padStart(4, "0")
