@@ -106,6 +106,18 @@ export const MUTATIONS: readonly Mutation[] = [
     wrong: "this.#next = BigInt(response.header.revision) + 1n;",
   },
   {
+    name: "a watch that takes a fragment for all of a revision",
+    file: "store/etcd/etcd_watch.ts",
+    text: "if (!fragment) {",
+    wrong: "if (events.length > 0) {",
+  },
+  {
+    name: "a watch that delivers again what it had of a cut revision",
+    file: "store/etcd/etcd_watch.ts",
+    text: "if (this.#shown >= this.#taken) return true;",
+    wrong: "return true;",
+  },
+  {
     name: "a watch that overlooks its cancellation",
     file: "store/etcd/etcd_watch.ts",
     text:

@@ -20,6 +20,11 @@ export function watchFaults(world: WatchWorld): Fault[] {
 
   const faults: [name: string, begin: () => void, end: () => void][] = [
     ["stream broken", () => void watches.breakOne(), nothing],
+    ["streams broken within messages", () => {
+      watches.breaksInside = true;
+    }, () => {
+      watches.breaksInside = false;
+    }],
     ["watch cancelled", () => void watches.cancelOne(), nothing],
     ["watch falls silent", () => void watches.silenceOne(), nothing],
     ["compaction", () => {

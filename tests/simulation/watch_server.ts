@@ -14,6 +14,7 @@ interface Watcher {
   readonly wire: Wire;
   readonly inRange: (key: string) => boolean;
   readonly start: number;
+  readonly fragments: boolean;
   next: number;
   cancelled: boolean;
   silent: boolean;
@@ -25,6 +26,8 @@ const RETRY_MS = 200;
 
 /** All watches of all members. */
 export class WatchServer {
+  /** Streams break when the first part of a message has been sent. */
+  breaksInside = false;
   readonly #timeline: Timeline;
   readonly #cluster: EtcdCluster;
   readonly #watchers = new Set<Watcher>();
@@ -50,12 +53,13 @@ export class WatchServer {
       }
       return;
     }
-    const { start_revision, ...range } = message.create_request;
+    const { start_revision, fragment, ...range } = message.create_request;
     const start = Number(start_revision) || state.revision + 1;
     const watcher = {
       wire,
       inRange: within(range),
       start,
+      fragments: fragment === true,
       next: start,
       cancelled: false,
       silent: false,
@@ -123,8 +127,26 @@ export class WatchServer {
     );
     watcher.next = Math.max(next, state.revision + 1);
     for (const part of this.#parts(changes)) {
-      watcher.wire.send(this.#response({ events: part.map(toEvent) }));
+      const pieces = watcher.fragments ? this.#pieces(part) : [part];
+      for (const [index, piece] of pieces.entries()) {
+        const fragment = index < pieces.length - 1;
+        const events = piece.map(toEvent);
+        watcher.wire.send(this.#response({ events, fragment }));
+        if (fragment && this.breaksInside) return watcher.wire.break();
+      }
     }
+  }
+
+  /** Cuts a message into fragments, also within a revision. */
+  #pieces(part: readonly Change[]): Change[][] {
+    const pieces: Change[][] = [[]];
+    for (const change of part) {
+      const last = pieces.at(-1) ?? [];
+      const isCut = last.length > 0 && this.#timeline.random.chance(0.3);
+      if (isCut) pieces.push([change]);
+      else last.push(change);
+    }
+    return pieces;
   }
 
   /** Cuts changes into messages, never within a revision. */
