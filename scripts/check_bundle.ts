@@ -26,6 +26,8 @@ const LATE_IMPORT = /\bimport\s*(?:\.\s*(?!meta\b)\w+\s*)?\([^)]*\)?/g;
 /** Those that are known: a file beside it, also one that is looked up when it runs. */
 const OWN_LATE_IMPORT =
   /^import\((?:import\.meta\.resolve\()?"\.\/([\w.-]+\.js)"\)$/;
+/** One of the runtime's own modules, which is no file. */
+const NODE_LATE_IMPORT = /^import\("node:[\w/]+"\)$/;
 /** What another module is named by in a bundle. */
 const OWN_IMPORT = /^\.\/([\w.-]+\.js)$/;
 
@@ -74,6 +76,7 @@ export async function assertBundleClosed(directory: string): Promise<void> {
       }
     }
     for (const [written] of text.matchAll(LATE_IMPORT)) {
+      if (NODE_LATE_IMPORT.test(written)) continue;
       if (!isOwn(OWN_LATE_IMPORT.exec(written)?.[1])) {
         throw refused(name, written);
       }
