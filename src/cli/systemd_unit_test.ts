@@ -19,7 +19,7 @@ const options: UnitOptions = {
   program: "/usr/local/bin/kat-agent",
   args: ["init", "--config", "/etc/kat/cluster.kat"],
   reads: ["/etc/kat/cluster.kat"],
-  writes: ["/var/lib/kat", "/var/lib/kat/backups", "/var/cache/kat"],
+  writes: ["/var/lib/kat", "/var/lib/kat/backups", "/var/cache/kat-agent"],
 };
 
 /** The values of a setting, in their order. */
@@ -37,7 +37,7 @@ Deno.test("systemdUnit() writes examples/kat-agent.service for examples/cluster.
     program: "/usr/local/bin/kat-agent",
     file: "/etc/kat/cluster.kat",
     dataDir: config.spec.dataDir,
-    cacheDir: "/var/cache/kat",
+    cacheDir: "/var/cache/kat-agent",
     nodeName: "n1",
   });
   strictEqual(
@@ -81,7 +81,7 @@ Deno.test("nodeUnit() hands on what was said of the node", async () => {
 Deno.test("systemdUnit() lets systemd make what lies in its places, and opens the rest", () => {
   const writes = ["/var/lib/kat", "/srv/my backups", "/data/cache"];
   deepStrictEqual(settings("StateDirectory", {}), ["kat"]);
-  deepStrictEqual(settings("CacheDirectory", {}), ["kat"]);
+  deepStrictEqual(settings("CacheDirectory", {}), ["kat-agent"]);
   deepStrictEqual(settings("ReadWritePaths", {}), []);
   deepStrictEqual(settings("StateDirectory", { writes }), ["kat"]);
   deepStrictEqual(settings("ReadWritePaths", { writes }), [

@@ -5,7 +5,11 @@
  */
 
 import http2 from "node:http2";
+import { guardHttp2 } from "../../../src/etcd/client/guard_http2.ts";
 import { frame, FrameReader } from "./etcd_messages.ts";
+
+// The etcd behind is stopped while it is asked, which ends Deno without this.
+guardHttp2();
 
 /** One connection to a real etcd, opened anew when it broke. */
 export class Upstream implements Disposable {
