@@ -51,6 +51,9 @@ function place(permission: string, value: string): string {
   if (value.startsWith("\0")) return "<abstract socket>";
   if (TEMPORARY.test(value)) return "<test>";
   if (value.startsWith(ROOT)) return "<checkout>";
+  if (ROOT.startsWith(value.replace(/\/?$/, "/"))) {
+    return "<above the checkout>";
+  }
   if (!value.startsWith("/")) return "<working directory>";
   // What tests name on the command line to see it refused.
   return /^[\x21-\x7e]{1,200}$/.test(value) ? value : "<nonsense>";
