@@ -6,13 +6,16 @@
 
 import { dirname } from "node:path";
 import { KatError, messageOf } from "../base/errors.ts";
+import { lookAtPath } from "../base/files/checked_path.ts";
 import { makeOwnDir, type Owner } from "../base/files/own_dir.ts";
-import { readOwnText } from "../base/files/read_own.ts";
+import { namesInOwn, readOwnText } from "../base/files/read_own.ts";
 import { PathError } from "../base/files/untrusted_path.ts";
 import { removeOwn, writeOwn } from "../base/files/write_own.ts";
 import { SYSTEM_PATH } from "../base/run_script.ts";
+import { SYSTEM_CACHE } from "./flag_values.ts";
 import {
   installed,
+  made,
   SERVICE_USER,
   UNIT_MARKER,
   UNIT_NAME,
@@ -54,13 +57,25 @@ export async function installUnit(
   const user = await ensureUser();
   await assertAccess(program, { user, bits: 0o5 });
   for (const path of reads) await assertAccess(path, { user, bits: 0o4 });
+  for (const path of made(writes)) await assertOurDirectory(path, user);
   for (const path of installed(writes)) await ensureDirectory(path, user);
   await writeOwn(UNIT_PATH, text, { mode: 0o644 });
   await run("systemctl", ["daemon-reload"]);
   await run("systemctl", ["enable", UNIT_NAME]);
-  return wasThere
+  const next = wasThere
     ? `Replaced ${UNIT_PATH}\nUse it now: systemctl restart kat-agent\n`
     : `Installed ${UNIT_PATH}\nStart it now: systemctl start kat-agent\n`;
+  return next + await formerCache(writes, user);
+}
+
+/** Says what to do about the cache that version 0.1.0 shared with root: root takes nothing from it. */
+async function formerCache(
+  writes: readonly string[],
+  { uid }: Owner,
+): Promise<string> {
+  const found = await Deno.lstat(SYSTEM_CACHE).catch(() => undefined);
+  if (found?.uid !== uid || writes.includes(SYSTEM_CACHE)) return "";
+  return `Then remove the cache that the service had before: rm -rf ${SYSTEM_CACHE}\n`;
 }
 
 /**
@@ -160,8 +175,69 @@ async function findUser(): Promise<Owner | undefined> {
  * already: root gives away only what it makes here.
  */
 async function ensureDirectory(path: string, owner: Owner): Promise<void> {
+  await explained(path, {
+    owner,
+    what: () => makeOwnDir(path, { owner, parentMode: 0o755 }),
+  });
+}
+
+/** What a node, a cache or a new disk has in a directory. */
+const OUR_NAMES: ReadonlySet<string> = new Set(["etcd", "lost+found"]);
+
+/**
+ * Refuses a directory that systemd would hand over, at each start and with all
+ * that is in it, although it is another's or holds what is not kat-agent's. One
+ * of root's may be there: empty, or of a node that root ran.
+ */
+async function assertOurDirectory(path: string, owner: Owner): Promise<void> {
+  await explained(path, {
+    owner,
+    async what() {
+      await lookAtParent(dirname(path), owner);
+      const entry = await Deno.lstat(path).catch(() => undefined);
+      if (entry === undefined) return;
+      if (!entry.isDirectory) {
+        throw new PathError(path, {
+          at: path,
+          reason: entry.isSymlink
+            ? "it is a symbolic link, and systemd follows none there"
+            : "it is not a directory",
+          hint: entry.isSymlink
+            ? "Give the path that it leads to, or mount that one here"
+            : "Choose another path",
+        });
+      }
+      if (entry.uid === owner.uid) return;
+      await lookAtPath(path);
+      const names = await namesInOwn(path);
+      const strange = names.find((name) => !OUR_NAMES.has(name));
+      if (strange === undefined || names.includes("node.json")) return;
+      throw new PathError(path, {
+        at: path,
+        reason: `it is root's, and holds ${JSON.stringify(strange)}`,
+        hint: "Choose another path",
+      });
+    },
+  });
+}
+
+/** It must be root's alone, or the service's itself: systemd follows no link in the last place. */
+async function lookAtParent(path: string, { uid }: Owner): Promise<void> {
+  const entry = await Deno.lstat(path).catch(() => undefined);
+  const isServices = entry?.isDirectory && entry.uid === uid;
+  await lookAtPath(path, isServices ? { owner: uid } : {});
+}
+
+/** Says of a directory why it cannot be the service's, and what to do. */
+async function explained(
+  path: string,
+  { owner, what }: {
+    readonly owner: Owner;
+    readonly what: () => Promise<unknown>;
+  },
+): Promise<void> {
   try {
-    await makeOwnDir(path, { owner, parentMode: 0o755 });
+    await what();
   } catch (error) {
     if (error instanceof PathError) {
       const where = error.at === path ? "" : `${JSON.stringify(error.at)}: `;

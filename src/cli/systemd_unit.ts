@@ -191,10 +191,17 @@ function directories(
 
 /** The directories that systemd does not make itself: they must be there before the service starts. */
 export function installed(writes: readonly string[]): string[] {
-  return outermost(writes).filter((path) =>
-    nameUnder("/var/lib", path) === undefined &&
-    nameUnder("/var/cache", path) === undefined
-  );
+  return outermost(writes).filter((path) => !isMade(path));
+}
+
+/** Those that it makes, and hands to the service with all that it finds in them. */
+export function made(writes: readonly string[]): string[] {
+  return outermost(writes).filter(isMade);
+}
+
+function isMade(path: string): boolean {
+  return nameUnder("/var/lib", path) !== undefined ||
+    nameUnder("/var/cache", path) !== undefined;
 }
 
 function homes(
