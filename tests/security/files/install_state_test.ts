@@ -119,7 +119,9 @@ Deno.test(
         await machine.read("rm", "-rf", "/var/lib/kat");
         await machine.read("sh", "-c", lay);
 
-        const { code, stderr } = await install([]);
+        const { code, stderr } = await install(
+          "args" in rest ? rest.args : [],
+        );
         strictEqual(code, 0, stderr);
         await machine.run("systemctl", "start", "kat-agent");
         await reset();
