@@ -10,9 +10,10 @@ kat_files='@FILES@'
 kat_sizes='@SIZES@'
 kat_sums='@SUMS@'
 
-# The agent gets the PATH it was started with; this script needs its tools.
+# The agent gets the PATH it was started with; this script needs its tools. An
+# empty one would name the current directory.
 kat_path=${PATH-}
-PATH=/usr/bin:/bin:/usr/sbin:/sbin:$kat_path
+PATH=/usr/bin:/bin:/usr/sbin:/sbin${kat_path:+:$kat_path}
 kat_me=$(id -u) || exit 1
 
 # Says why others could exchange one of the paths $2…, each of which leads to the
@@ -165,7 +166,8 @@ case $kat_self in /*) ;; *) kat_self=$PWD/$kat_self ;; esac
 # Where caches are, in turn. The system's is filled by root and serves everybody;
 # the service has another one, for root believes nothing that it wrote.
 kat_system=/var/cache/kat
-[ "$kat_me" = 0 ] || [ -d "$kat_system/$kat_name" ] || kat_system=
+# Before, it was the service's: what is this user's is not the system's.
+[ "$kat_me" = 0 ] || { [ -d "$kat_system/$kat_name" ] && [ ! -O "$kat_system" ]; } || kat_system=
 # systemd may name several, with colons.
 kat_service=${CACHE_DIRECTORY-}
 kat_bases="${KAT_CACHE_DIR-}
@@ -201,8 +203,10 @@ IFS=$kat_ifs
 }
 
 PATH=$kat_path
-# A developer's settings for Deno and Node are not for the agent.
-unset NODE_OPTIONS DENO_CONDITIONS DENO_COVERAGE_DIR DENO_INTERNAL_CHILD_ENTRYPOINT
+# A developer's settings for Deno, Node and tools are not for the agent.
+unset NODE_OPTIONS DENO_CONDITIONS DENO_COVERAGE_DIR DENO_INTERNAL_CHILD_ENTRYPOINT \
+  DENO_V8_FLAGS DENO_AUDIT_PERMISSIONS DENO_TRACE_PERMISSIONS DENO_PERMISSION_BROKER_PATH \
+  DENO_UNSTABLE_CONTROL_SOCK DENO_UNSTABLE_CRON_SOCK DENO_CACHE_DB_MODE DENO_SERVE_ADDRESS DENO_AUTO_SERVE
 DENO_DIR=$kat_dir/.deno
 DENO_NO_PACKAGE_JSON=1
 DENO_NO_UPDATE_CHECK=1

@@ -84,7 +84,7 @@ export async function installEtcd(
       : install(options));
   } catch (error) {
     signal?.throwIfAborted();
-    if (error instanceof PathError) throw notOurs(root, error);
+    if (error instanceof PathError) throw notOurs(cacheDir, error);
     if (!isOfFileSystem(error)) throw error;
     throw new KatError(
       `Cannot keep etcd in "${root}": ${messageOf(error)}`,
@@ -236,11 +236,22 @@ async function removeLeftovers(root: string): Promise<void> {
   }
 }
 
-/** The cache is not to be used, whether or not there is 100 MB of space. */
-function notOurs(root: string, { at, reason, hint }: PathError): KatError {
+/**
+ * The cache is not to be used, whether or not there is 100 MB of space. Handed
+ * over, it would be believed with all that another user has put there.
+ */
+function notOurs(cacheDir: string, { at, reason, hint }: PathError): KatError {
+  const root = cacheRoot(cacheDir);
   const where = at === root ? "" : `${JSON.stringify(at)} leads to it, and `;
+  const isPart = at === cacheDir || at.startsWith(`${cacheDir}/`);
   return new KatError(`Cannot keep etcd in "${root}": ${where}${reason}`, {
-    hint: `${hint}. Or give another directory with --cache-dir`,
+    hint: `${
+      isPart
+        ? `Remove it, for all in it can be had again: rm -rf ${
+          JSON.stringify(cacheDir)
+        }`
+        : hint
+    }. Or give another directory with --cache-dir`,
   });
 }
 
