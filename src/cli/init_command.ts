@@ -47,16 +47,18 @@ async function init(
   flags: InferValue<typeof options>,
   context: ServingContext,
 ): Promise<void> {
+  const { refuseForeignProgram, whyForeign } = await import(
+    "../config/refuse_foreign_program.ts"
+  );
+  const file = resolve(flags.config);
+  const foreign = await whyForeign(file);
   const { config, wanted, dataDir } = await describeNode(flags, {
     ...context,
     usualDataDir: usualDataDir(context),
   });
   // Another program than the file's needs no trust in the file.
   if (!valueOf(flags.etcdBinary, "KAT_ETCD_BINARY", context)) {
-    const { refuseForeignProgram } = await import(
-      "../config/refuse_foreign_program.ts"
-    );
-    await refuseForeignProgram(resolve(flags.config), config.spec);
+    refuseForeignProgram(file, { spec: config.spec, foreign });
   }
   const { initNode } = await import("../agent/node/serve_node.ts");
   const { sockets, report, signal } = context;

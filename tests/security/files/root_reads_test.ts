@@ -97,3 +97,62 @@ for (const [field, etcdOf] of NAMED) {
     },
   );
 }
+
+Deno.test(
+  "root runs nothing that a cluster.kat names which is replaced by one of root's after it was read",
+  { ignore },
+  async () => {
+    await using at = await scene();
+    const marker = `${at.path}/ran`;
+    const evil = `${at.theirs}/evil`;
+    await Deno.writeTextFile(
+      evil,
+      `#!/bin/sh\n: >'${marker}'\nexec '${etcdBinaries.etcd}' "$@"\n`,
+      { mode: 0o755 },
+    );
+    const { path: foreign } = await writeClusterFile(at.theirs, {
+      spec: { etcd: `{binary: ${evil}}` },
+    });
+    // What takes a while to be read leaves time.
+    await Deno.writeTextFile(foreign, `# ${"-".repeat(70)}\n`.repeat(10_000), {
+      append: true,
+    });
+    await giveAway(at.theirs);
+    const { path: own } = await writeClusterFile(at.path, { name: "own.kat" });
+    // As /tmp is.
+    const all = `${at.path}/all`;
+    await Deno.mkdir(all);
+    await Deno.chmod(all, 0o1777);
+    const file = `${all}/cluster.kat`;
+    await Deno.rename(foreign, file);
+
+    // Another user can do so with a file of root's that lies in a directory of theirs.
+    await Deno.utime(file, 0, new Date());
+    let isOver = false;
+    const exchanged = (async () => {
+      while (!isOver) {
+        // Even a file system that spares writes notes the first reading.
+        const { atime } = await Deno.stat(file);
+        if (atime?.getTime() === 0) continue;
+        await Deno.rename(own, file);
+        return true;
+      }
+      return false;
+    })();
+    const { stderr } = await runAgent([
+      ...["init", `--config=${file}`, `--data-dir=${at.path}/data`],
+      "--node-name=n1",
+    ], {
+      env: { KAT_CACHE_DIR: `${at.path}/cache` },
+      prefix: ["timeout", "--signal=TERM", "5"],
+    });
+    isOver = true;
+
+    strictEqual(await exchanged, true, "nothing was read");
+    strictEqual(
+      await Deno.lstat(marker).then(() => true, () => false),
+      false,
+      stderr,
+    );
+  },
+);
