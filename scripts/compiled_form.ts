@@ -45,19 +45,9 @@ export async function makeCompiled(
   await using file = await atomicPath(output);
   try {
     await runProgram(Deno.execPath(), [
-      "compile",
-      "--quiet",
-      "--no-check",
-      "--no-lock",
-      "--no-npm",
-      "--no-remote",
-      "--no-prompt",
-      "--app-name=kat-agent",
+      ...compileFlags(target),
       `--config=${join(bundle, "deno.json")}`,
-      "-P=agent",
-      `--target=${target.triple}`,
       `--output=${file.path}`,
-      `--v8-flags=${V8_FLAGS}`,
       ...names.filter((name) => name !== "main.js" && name.endsWith(".js"))
         .map((name) => `--include=${join(bundle, name)}`),
       join(bundle, "main.js"),
@@ -72,6 +62,26 @@ export async function makeCompiled(
   }
   await file.finish(0o755);
   return undefined;
+}
+
+/** What `deno compile` is told, whatever is compiled. */
+export function compileFlags({ triple }: Pick<Target, "triple">): string[] {
+  return [
+    "compile",
+    "--quiet",
+    "--no-check",
+    "--no-lock",
+    "--no-npm",
+    "--no-remote",
+    "--no-prompt",
+    // Else the file runs what it finds compiled in /tmp/deno-compile-kat-agent.cache,
+    // whoever has put it there.
+    "--no-code-cache",
+    "--app-name=kat-agent",
+    "-P=agent",
+    `--target=${triple}`,
+    `--v8-flags=${V8_FLAGS}`,
+  ];
 }
 
 /** Returns why a runtime cannot be fetched, or `undefined` if it seems to be there. */
