@@ -175,6 +175,17 @@ const NODES: readonly BadInput[] = [
     code: 1,
     says: /symbolic link to nothing/,
   },
+  ...["etcd", "etcd/member", "etcd/member/snap"].map((name): BadInput => ({
+    name: `a node whose ${name} is a link to another disk`,
+    given: spoiled(async ({ dir, data }) => {
+      await Deno.rename(`${data}/${name}`, `${dir}/moved`);
+      await Deno.symlink(`${dir}/moved`, `${data}/${name}`);
+    }),
+    args: run,
+    code: 1,
+    says:
+      /^kat-agent: Cannot use the data directory .* is a symbolic link to .*\n.*mount that disk there/,
+  })),
   {
     name: "a node with unknown files in its etcd directory",
     given: spoiled(({ data }) => Deno.writeTextFile(`${data}/etcd/mine`, "")),

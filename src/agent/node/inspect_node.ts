@@ -6,7 +6,9 @@
  * @module
  */
 
+import { join } from "node:path";
 import { KatError } from "../../base/errors.ts";
+import { entryAt } from "../../base/files/checked_path.ts";
 import { compareSpecs } from "../../config/compare_specs.ts";
 import { inspectEtcdDataDir } from "../../etcd/data/etcd_data_dir.ts";
 import { checkWritable } from "../../etcd/data/writable_dir.ts";
@@ -113,6 +115,7 @@ async function refuseUnfitData(
   record: NodeRecord,
   paths: DataPaths,
 ): Promise<void> {
+  await refuseLinks(paths);
   const { kind, reasons } = await inspectEtcdDataDir(paths.etcd);
   const lost = record.state === "ready" && kind !== "member";
   if (kind === "foreign" || lost) {
@@ -129,4 +132,34 @@ async function refuseUnfitData(
     );
   }
   await checkWritable(paths.etcd);
+}
+
+/**
+ * The thread that runs etcd may look at nothing outside of the data directory,
+ * and so cannot follow a link that leads out of it.
+ *
+ * @throws {KatError} for a directory above etcd's database that is a link.
+ */
+async function refuseLinks({ root, etcd }: DataPaths): Promise<void> {
+  const member = join(etcd, "member");
+  for (const path of [etcd, member, join(member, "snap")]) {
+    const entry = await entryAt(path);
+    if (entry?.isDirectory) continue;
+    // What else is wrong there, the next look says.
+    if (!entry?.isSymlink || !await exists(path)) return;
+    const target = await Deno.readLink(path);
+    throw new KatError(
+      `Cannot use the data directory ${JSON.stringify(root)}: ${
+        JSON.stringify(path)
+      } is a symbolic link to ${JSON.stringify(target)}`,
+      {
+        hint:
+          "To have etcd's data on another disk, mount that disk there, or move the whole data directory to it and name it with --data-dir; nothing was touched",
+      },
+    );
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
 }
