@@ -214,6 +214,9 @@ DENO_NO_UPDATE_CHECK=1
 KAT_PROGRAM=$kat_self
 # Of threads that each have a heap of glibc's, no one gives back what its start took.
 : "${MALLOC_ARENA_MAX:=1}"
-export DENO_DIR DENO_NO_PACKAGE_JSON DENO_NO_UPDATE_CHECK KAT_PROGRAM MALLOC_ARENA_MAX
+# Deno reads .npmrc in the home, and ends, or waits, for what is wrong with it.
+KAT_HOME=${HOME-}
+HOME=$kat_dir
+export HOME KAT_HOME DENO_DIR DENO_NO_PACKAGE_JSON DENO_NO_UPDATE_CHECK KAT_PROGRAM MALLOC_ARENA_MAX
 exec "$kat_dir/kat-agent" run --v8-flags=@FLAGS@ --quiet --no-prompt --cached-only --no-remote --no-npm \
   --no-lock "--config=$kat_dir/deno.json" -P=agent "$kat_dir/main.js" "$@"

@@ -24,6 +24,7 @@ export const VARIABLES = [
   "KAT_DATA_DIR",
   "KAT_ENDPOINTS",
   "KAT_ETCD_BINARY",
+  "KAT_HOME",
   "KAT_INITIAL_CLUSTER",
   "KAT_LOG_FORMAT",
   "KAT_LOG_LEVEL",
@@ -66,9 +67,11 @@ export function processContext(signal: AbortSignal): CliContext {
 }
 
 function readEnvironment(): Readonly<Record<string, string | undefined>> {
-  return Object.fromEntries(
+  const env = Object.fromEntries(
     VARIABLES.map((name) => [name, Deno.env.get(name)]),
   );
+  // The portable form shows Deno another home than the user's.
+  return { ...env, HOME: env.KAT_HOME ?? env.HOME };
 }
 
 /** How long the reader of an output may take before the program goes on without it. */

@@ -1,7 +1,13 @@
 import { match, strictEqual } from "node:assert/strict";
-import { type BuiltFile, builtFile } from "../../machine/built_file.ts";
+import { basename } from "node:path";
+import {
+  type BuiltFile,
+  builtFile,
+  ownDir,
+  runBare,
+} from "../../machine/built_file.ts";
 import { outputOf } from "../../machine/command_output.ts";
-import { whyNoOtherUser } from "./other_user.ts";
+import { must, whyNoOtherUser } from "./other_user.ts";
 
 const ignore = whyNoOtherUser !== undefined;
 let built: BuiltFile;
@@ -78,5 +84,38 @@ for (const [name, valueOf] of VARIABLES) {
     strictEqual(stdout, "");
     match(stderr, /there is no such file/);
     strictEqual(code !== 0, true);
+  });
+}
+
+/** What stands in a home's `.npmrc`, as others may have written it. */
+const HOMES = [
+  ["a pipe", (path: string) => must("mkfifo", [path])],
+  [
+    "a line that names a variable",
+    (path: string) => Deno.writeTextFile(path, "registry=${UNKNOWN}\n"),
+  ],
+  ["no text", (path: string) => Deno.writeFile(path, new Uint8Array([255]))],
+] as const;
+
+for (const [what, lay] of HOMES) {
+  Deno.test(`the portable form does not read ~/.npmrc, ${what}`, {
+    ignore,
+  }, async () => {
+    if (built.form !== "portable") return;
+    const home = await Deno.makeTempDir({ dir: built.dir });
+    await lay(`${home}/.npmrc`);
+    await Deno.chmod(home, 0o755);
+    const cache = await ownDir(built.dir, `cache-${basename(home)}`);
+    const said = await runBare("timeout", ["20", built.path, "status"], {
+      env: {
+        PATH: "/usr/bin:/bin",
+        HOME: home,
+        KAT_CACHE_DIR: cache,
+      },
+      cwd: built.dir,
+    });
+
+    // The agent knows all the same where the home is.
+    match(said.stderr, new RegExp(`"${home}/.local/share/kat"`));
   });
 }
