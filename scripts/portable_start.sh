@@ -14,6 +14,12 @@ kat_sums='@SUMS@'
 # empty one would name the current directory.
 kat_path=${PATH-}
 PATH=/usr/bin:/bin:/usr/sbin:/sbin${kat_path:+:$kat_path}
+# A developer's settings for Deno and Node are not for the agent.
+unset NODE_OPTIONS DENO_CONDITIONS DENO_COVERAGE_DIR DENO_INTERNAL_CHILD_ENTRYPOINT \
+  DENO_V8_FLAGS DENO_AUDIT_PERMISSIONS DENO_TRACE_PERMISSIONS DENO_PERMISSION_BROKER_PATH \
+  DENO_UNSTABLE_CONTROL_SOCK DENO_UNSTABLE_CRON_SOCK DENO_CACHE_DB_MODE DENO_SERVE_ADDRESS DENO_AUTO_SERVE
+# Nor are settings that change what tools print and do.
+unset TAR_OPTIONS GZIP BLOCK_SIZE BLOCKSIZE LS_BLOCK_SIZE POSIXLY_CORRECT
 kat_me=$(id -u) || exit 1
 
 # Says why others could exchange one of the paths $2…, each of which leads to the
@@ -203,10 +209,6 @@ IFS=$kat_ifs
 }
 
 PATH=$kat_path
-# A developer's settings for Deno, Node and tools are not for the agent.
-unset NODE_OPTIONS DENO_CONDITIONS DENO_COVERAGE_DIR DENO_INTERNAL_CHILD_ENTRYPOINT \
-  DENO_V8_FLAGS DENO_AUDIT_PERMISSIONS DENO_TRACE_PERMISSIONS DENO_PERMISSION_BROKER_PATH \
-  DENO_UNSTABLE_CONTROL_SOCK DENO_UNSTABLE_CRON_SOCK DENO_CACHE_DB_MODE DENO_SERVE_ADDRESS DENO_AUTO_SERVE
 DENO_DIR=$kat_dir/.deno
 DENO_NO_PACKAGE_JSON=1
 DENO_NO_UPDATE_CHECK=1

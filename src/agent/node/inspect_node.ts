@@ -8,7 +8,7 @@
 
 import { join } from "node:path";
 import { KatError } from "../../base/errors.ts";
-import { entryAt } from "../../base/files/checked_path.ts";
+import { entryAt, linkTarget } from "../../base/files/checked_path.ts";
 import { compareSpecs } from "../../config/compare_specs.ts";
 import { inspectEtcdDataDir } from "../../etcd/data/etcd_data_dir.ts";
 import { checkWritable } from "../../etcd/data/writable_dir.ts";
@@ -143,11 +143,10 @@ async function refuseUnfitData(
 async function refuseLinks({ root, etcd }: DataPaths): Promise<void> {
   const member = join(etcd, "member");
   for (const path of [etcd, member, join(member, "snap")]) {
-    const entry = await entryAt(path);
-    if (entry?.isDirectory) continue;
+    if ((await entryAt(path))?.isDirectory) continue;
+    const target = await linkTarget(path);
     // What else is wrong there, the next look says.
-    if (!entry?.isSymlink || !await exists(path)) return;
-    const target = await Deno.readLink(path);
+    if (target === undefined) return;
     throw new KatError(
       `Cannot use the data directory ${JSON.stringify(root)}: ${
         JSON.stringify(path)
@@ -158,8 +157,4 @@ async function refuseLinks({ root, etcd }: DataPaths): Promise<void> {
       },
     );
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(() => true, () => false);
 }

@@ -14,7 +14,9 @@
  * its use, if each component as it is written, and each component of each link
  * in it, was found to be so from `/` downwards. Every look decides at once on
  * existence, owner and mode: two looks at a sticky directory can see two
- * things.
+ * things. And it comes before the use: another user can give a name there that
+ * was theirs to a file of root's which lay in a directory of theirs, but never
+ * take root's away again.
  *
  * | who | what remains |
  * |---|---|
@@ -207,6 +209,13 @@ export async function entryAt(
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
+}
+
+/** What a link says that it leads to; `undefined` for anything else, and for a link to nothing. */
+export async function linkTarget(path: string): Promise<string | undefined> {
+  if (!(await entryAt(path))?.isSymlink) return undefined;
+  const leads = await Deno.stat(path).then(() => true, () => false);
+  return leads ? await Deno.readLink(path) : undefined;
 }
 
 function isLink(path: string, at: string): PathError {

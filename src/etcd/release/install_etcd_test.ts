@@ -175,7 +175,9 @@ for (const [what, { handler, says }] of Object.entries(FAILURES)) {
     await Deno.mkdir(join(dir.path, "etcd", "v3.5.30-linux-amd64"), {
       recursive: true,
     });
-    await Deno.writeTextFile(join(dir.path, "etcd", ".lock"), "");
+    await Deno.writeTextFile(join(dir.path, "etcd", ".lock"), "", {
+      mode: 0o600,
+    });
     const before = await treeHash(dir.path);
 
     const error = await errorOf(installFrom(handler, { cacheDir: dir.path }));

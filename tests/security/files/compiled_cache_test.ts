@@ -3,6 +3,7 @@ import { compileFlags } from "../../../scripts/compiled_form.ts";
 import {
   type BuiltFile,
   builtFile,
+  ownDir,
   runBare,
 } from "../../machine/built_file.ts";
 
@@ -23,8 +24,7 @@ Deno.test("the file neither reads nor leaves anything in the directory for tempo
   const temporary = `${built.dir}/all`;
   await Deno.mkdir(temporary);
   await Deno.chmod(temporary, 0o1777);
-  const cache = `${built.dir}/cache`;
-  await Deno.mkdir(cache);
+  const cache = await ownDir(built.dir, "cache");
   const env = {
     PATH: "/usr/bin:/bin",
     TMPDIR: temporary,
@@ -39,7 +39,7 @@ Deno.test("the file neither reads nor leaves anything in the directory for tempo
     const { code, stderr } = await runBare(
       "timeout",
       ["20", built.path, "version"],
-      { env, cwd: built.dir, asRoot: true },
+      { env, cwd: built.dir },
     );
     strictEqual(code, 0, stderr);
   }

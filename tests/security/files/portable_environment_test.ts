@@ -35,7 +35,8 @@ Deno.test(
     await Deno.writeTextFile(`${here}/find`, `#!/bin/sh\n: >'${marker}'\n`);
     await Deno.chmod(`${here}/find`, 0o755);
     // A small machine without that tool, seen by this command alone.
-    const words = 'mount --bind /dev/null "$(command -v find)"; exec "$@"';
+    const words =
+      'mount -t tmpfs tmpfs /var/cache; mount --bind /dev/null "$(command -v find)"; exec "$@"';
     const { code, stderr } = await outputOf(
       new Deno.Command("/usr/bin/unshare", {
         args: [
@@ -59,6 +60,8 @@ const VARIABLES = [
   ["DENO_V8_FLAGS", () => "--help"],
   // What listens there would decide on every right.
   ["DENO_PERMISSION_BROKER_PATH", (path: string) => path],
+  ["TAR_OPTIONS", (path: string) => `--to-command=touch ${path}`],
+  ["BLOCK_SIZE", () => "human"],
 ] as const;
 
 for (const [name, valueOf] of VARIABLES) {
@@ -66,18 +69,19 @@ for (const [name, valueOf] of VARIABLES) {
     ignore,
   }, async () => {
     if (built.form !== "portable") return;
-    const path = `${built.dir}/${name}`;
-    const { code, stdout, stderr } = await outputOf(
-      new Deno.Command(built.path, {
-        args: ["config", "validate", `${built.dir}/absent`],
-        clearEnv: true,
+    const open = await ownDir(built.dir, `open-${name}`);
+    const path = `${open}/${name}`;
+    const { code, stdout, stderr } = await runBare(
+      built.path,
+      ["config", "validate", `${built.dir}/absent`],
+      {
         env: {
           PATH: "/usr/bin:/bin",
-          KAT_CACHE_DIR: `${built.dir}/cache`,
+          KAT_CACHE_DIR: await ownDir(built.dir, `cache-${name}`),
           [name]: valueOf(path),
         },
-        stdin: "null",
-      }),
+        cwd: built.dir,
+      },
     );
 
     strictEqual(await isThere(path), false);
