@@ -33,3 +33,8 @@ export function leaseOfElectionKey(key: string): bigint | undefined {
     ? BigInt.asIntN(64, BigInt(`0x${name}`))
     : undefined;
 }
+
+/** Whether {@linkcode StateStore.watch} takes it for the beginning of keys by itself. */
+export function looksLikePrefix(keyOrPrefix: string): boolean {
+  return keyOrPrefix === "" || keyOrPrefix.endsWith("/");
+}

@@ -49,7 +49,7 @@ export interface WatchEvent {
 export interface Compare {
   /** The key to compare. */
   readonly key: string;
-  /** 0: the key must not exist; greater: its version must equal this. */
+  /** 0: the key must not exist; up to 2^63 - 1: its version must equal this. */
   readonly expectedVersion: bigint;
 }
 
@@ -66,14 +66,23 @@ export interface StoreOptions {
    * was already sent may still be done.
    */
   readonly signal?: AbortSignal | undefined;
-  /** How long the call may take, in milliseconds; of a list, each page. @default {5000} */
+  /**
+   * How long the call may take, in milliseconds; of a list, each page. The most
+   * is 2^31 - 1, some 24 days: a longer one, as `Infinity`, is shortened to that.
+   * What is no number is a `TypeError`. @default {5000}
+   */
   readonly timeoutMs?: number | undefined;
 }
 
 /** Options of {@linkcode StateStore.watch}. */
 export interface WatchOptions {
-  /** The first revision to deliver; 0 (the default) means from now. */
-  readonly startRevision?: bigint;
+  /** The first revision to deliver, up to 2^63 - 1; 0 (the default) means from now. */
+  readonly startRevision?: bigint | undefined;
+  /**
+   * Whether all keys that start with what is given are watched, as `list` lists
+   * them, or the one key alone. @default {whether it ends with `/`, or is empty}
+   */
+  readonly prefix?: boolean | undefined;
   /** Ends the watch: its iteration rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -81,7 +90,7 @@ export interface WatchOptions {
 /** Options of {@linkcode StateStore.doTransaction}. */
 export interface TransactionOptions extends StoreOptions {
   /** Filled with what the `get` operations of the branch that was taken found, in their order. */
-  readonly results?: (KV | undefined)[];
+  readonly results?: (KV | undefined)[] | undefined;
 }
 
 /**
@@ -104,7 +113,14 @@ export interface CandidacyOptions {
   readonly onCandidacy?: ((key: string) => void) | undefined;
 }
 
-/** The state of the cluster. All methods may be called at any time and at once. */
+/**
+ * The state of the cluster. All methods may be called at any time and at once.
+ *
+ * What is not of the documented kind is refused before anything is sent: with a
+ * `TypeError` what is no string, bytes, bigint or number, or a string with half
+ * of a surrogate pair; with a `RangeError` a number out of its range; with
+ * {@linkcode StoreRequestError} an empty key.
+ */
 export interface StateStore extends AsyncDisposable {
   /**
    * Sets a key. Returns the version it now has: of this key, no other write has
@@ -135,7 +151,8 @@ export interface StateStore extends AsyncDisposable {
   list(prefix: string, options?: StoreOptions): Promise<Listing>;
   /**
    * Watches a key, or with a trailing `/` (or an empty string) all keys that
-   * start with it. Resolves once every change from here on will be delivered.
+   * start with it; {@linkcode WatchOptions.prefix} says otherwise, for a prefix
+   * as `/app-`. Resolves once every change from here on will be delivered.
    *
    * @throws {StoreError} if no member answers in time. That the start revision
    * is compacted, the first event's place may say instead.
@@ -146,11 +163,13 @@ export interface StateStore extends AsyncDisposable {
    * through every kind of trouble until its signal aborts, the store closes, or
    * another cluster answers.
    *
-   * The store may grant another TTL than asked for; what it grants is what counts.
+   * The TTL is a whole number of seconds, 1 to 2,000,000 (23 days). The store may
+   * grant another than asked for; what it grants is what counts.
    * A store takes part in one campaign at a time.
    *
    * @throws {AnotherClusterError} if another cluster answers; no term was begun there.
    * @throws {StoreError} if it takes part already.
+   * @throws {RangeError} if no lease can have that TTL.
    */
   campaign(
     leaderId: string,
@@ -214,9 +233,11 @@ export interface Leadership extends AsyncDisposable {
   readonly signal: AbortSignal;
   /**
    * Applies `onSuccess` if the term still holds and all `checks` do: returns
-   * true. Returns false if a check failed.
+   * true. Returns false if a check failed. Of the 128 checks that a transaction
+   * may have, one is the term's own.
    *
-   * @throws {LeadershipLostError} if the term is over: nothing was applied.
+   * @throws {LeadershipLostError} if the term was lost: nothing was applied.
+   * @throws {ResignedError} if it was given up, also meanwhile: nothing was applied.
    * @throws {StoreError} as {@linkcode StateStore.doTransaction} does.
    */
   doTransaction(

@@ -13,6 +13,7 @@ import {
   StoreUnavailableError,
 } from "../../src/store/state_store.ts";
 import { eventually } from "../machine/eventually.ts";
+import { argumentsContract } from "./arguments_contract.ts";
 import { runContract } from "./run_contract.ts";
 import {
   bytes,
@@ -22,7 +23,11 @@ import {
 import { startTcpProxy } from "../fakes/tcp_proxy.ts";
 import { startTestEtcd } from "../machine/test_etcd.ts";
 
-runContract("EtcdStore", [...storeContract, ...electionContract], async () => {
+runContract("EtcdStore", [
+  ...storeContract,
+  ...electionContract,
+  ...argumentsContract,
+], async () => {
   const etcd = await startTestEtcd();
   return {
     open: () => new EtcdStore({ endpoints: [etcd.endpoint] }),

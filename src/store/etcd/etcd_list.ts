@@ -117,12 +117,18 @@ async function askPage(
       if (limit === 1) throw error;
       const smaller = Math.ceil(limit / 8);
       // Perhaps the values became so large that such a page takes too long.
-      const isSlow = error instanceof StoreUnavailableError &&
-        smaller >= FIRST_PAGE / 8;
-      if (!isSlow && !isTooLarge(error)) throw error;
+      const mayBeSlow = isLate(error) && smaller >= FIRST_PAGE;
+      if (!mayBeSlow && !isTooLarge(error)) throw error;
       limit = smaller;
     }
   }
+}
+
+/** Whether a page was asked for, and not answered in time. */
+function isLate(error: unknown): boolean {
+  const { cause } = error as Error;
+  return error instanceof StoreUnavailableError &&
+    cause instanceof EtcdCallError && cause.outcome === "unknown";
 }
 
 /** Whether a page was more than an answer may be. */

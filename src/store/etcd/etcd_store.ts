@@ -26,6 +26,15 @@ import { EtcdReads } from "./etcd_reads.ts";
 import { EtcdWatch } from "./etcd_watch.ts";
 import { EtcdWrites } from "./etcd_writes.ts";
 import { ValueSizes } from "../batching/value_sizes.ts";
+import {
+  checkCampaign,
+  checkedOptions,
+  checkKey,
+  checkPrefix,
+  checkRevision,
+  checkTransaction,
+  checkValue,
+} from "../check_arguments.ts";
 import { ELECTION_PREFIX, leaseOfElectionKey } from "../keys.ts";
 import {
   type CandidacyOptions,
@@ -90,13 +99,16 @@ export class EtcdStore implements StateStore {
     value: Uint8Array,
     options?: StoreOptions,
   ): Promise<bigint> {
-    return await this.#writes.put(key, value, options);
+    checkKey(key, "put");
+    checkValue(value);
+    return await this.#writes.put(key, value, checkedOptions(options));
   }
 
   async get(key: string, options?: StoreOptions): Promise<KV | undefined> {
     this.#throwIfClosed();
+    checkKey(key, "get");
     if (!key.startsWith(ELECTION_PREFIX)) {
-      return await this.#reads.get(key, options);
+      return await this.#reads.get(key, checkedOptions(options));
     }
     // A read of the election must wait for no other.
     const request = { key: keyBytes(key) };
@@ -105,10 +117,12 @@ export class EtcdStore implements StateStore {
   }
 
   async delete(key: string, options?: StoreOptions): Promise<void> {
-    await this.#writes.delete(key, options);
+    checkKey(key, "delete");
+    await this.#writes.delete(key, checkedOptions(options));
   }
 
   async list(prefix: string, options?: StoreOptions): Promise<Listing> {
+    checkPrefix(prefix);
     return await listRange(
       prefixRange(prefix),
       (request) => this.#range(`list "${prefix}"`, request, options),
@@ -117,18 +131,22 @@ export class EtcdStore implements StateStore {
 
   async watch(
     keyOrPrefix: string,
-    { startRevision = 0n, signal }: WatchOptions = {},
+    { startRevision = 0n, prefix, signal }: WatchOptions = {},
   ): Promise<Watch> {
     this.#throwIfClosed();
+    checkPrefix(keyOrPrefix);
+    checkRevision(startRevision, "startRevision");
     signal?.throwIfAborted();
+    const what = `watch "${keyOrPrefix}"`;
     // "Now" is the cluster's revision: the member that serves the watch may lag behind.
     const start = startRevision > 0n
       ? startRevision
-      : await this.#revision({ signal }) + 1n;
+      : await this.#revision(what, { signal }) + 1n;
     return await EtcdWatch.open({
       client: this.#client,
       clock: this.#clock,
       keyOrPrefix,
+      prefix,
       startRevision: start,
       signal: AbortSignal.any([
         this.#closed.signal,
@@ -142,6 +160,7 @@ export class EtcdStore implements StateStore {
     leaseTtlSeconds: number,
     options: CandidacyOptions = {},
   ): Promise<Leadership> {
+    checkCampaign(leaderId, leaseTtlSeconds);
     return await this.#candidate.campaign(leaderId, {
       leaseTtlSeconds,
       ...options,
@@ -168,7 +187,7 @@ export class EtcdStore implements StateStore {
   }
 
   async resign(options?: StoreOptions): Promise<void> {
-    await this.#candidate.resign(options);
+    await this.#candidate.resign(checkedOptions(options));
   }
 
   async getLeader(options?: StoreOptions): Promise<string | undefined> {
@@ -188,6 +207,7 @@ export class EtcdStore implements StateStore {
     { results, ...options }: TransactionOptions = {},
   ): Promise<boolean> {
     this.#throwIfClosed();
+    checkTransaction(checks, onSuccess, onFailure);
     const request = {
       compare: checks.map(toCompare),
       success: onSuccess.map(toRequest),
@@ -198,7 +218,7 @@ export class EtcdStore implements StateStore {
       "do a transaction",
       () =>
         this.#client.once<ITxnResponse>("KV", "txn", request, {
-          ...options,
+          ...checkedOptions(options),
           isLarge: gets > MANY_GETS,
         }),
     );
@@ -237,7 +257,13 @@ export class EtcdStore implements StateStore {
     try {
       return await idempotent(
         what,
-        () => this.#client.repeatable("KV", "range", request, options),
+        () =>
+          this.#client.repeatable(
+            "KV",
+            "range",
+            request,
+            checkedOptions(options),
+          ),
       );
     } catch (error) {
       this.#throwIfClosed();
@@ -246,8 +272,8 @@ export class EtcdStore implements StateStore {
   }
 
   /** The cluster's revision now. */
-  async #revision(options: StoreOptions): Promise<bigint> {
-    const { header } = await this.#range("read the revision", {
+  async #revision(what: string, options: StoreOptions): Promise<bigint> {
+    const { header } = await this.#range(what, {
       key: keyBytes(ELECTION_PREFIX),
       limit: 1,
       keys_only: true,

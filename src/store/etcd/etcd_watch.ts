@@ -17,6 +17,7 @@ import {
 import type { EtcdClient } from "../../etcd/client/etcd_client.ts";
 import { idempotent, toRepeatableError } from "./etcd_errors.ts";
 import { keyBytes, prefixRange, toKV } from "./etcd_range.ts";
+import { looksLikePrefix } from "../keys.ts";
 import {
   CompactedError,
   StoreError,
@@ -34,6 +35,8 @@ export interface EtcdWatchInit {
   readonly clock: Clock;
   /** A key, or with a trailing `/` a prefix. */
   readonly keyOrPrefix: string;
+  /** Whether all keys that start with it are watched. @default {whether it ends with `/`, or is empty} */
+  readonly prefix?: boolean | undefined;
   /** The first revision to deliver. */
   readonly startRevision: bigint;
   /** Ends the watch with its reason. */
@@ -230,8 +233,8 @@ export class EtcdWatch implements Watch {
 
   /** Opens a stream and waits until the member has confirmed the watch. */
   async #open(): Promise<WatchStream> {
-    const { client, keyOrPrefix } = this.#init;
-    const isPrefix = keyOrPrefix === "" || keyOrPrefix.endsWith("/");
+    const { client, keyOrPrefix, prefix } = this.#init;
+    const isPrefix = prefix ?? looksLikePrefix(keyOrPrefix);
     const range = isPrefix
       ? prefixRange(keyOrPrefix)
       : { key: keyBytes(keyOrPrefix) };

@@ -41,6 +41,8 @@ export class Candidate {
   readonly #log = logger("store");
   #campaign: Promise<unknown> | undefined;
   #term: Term | undefined;
+  /** Gives back the lease of a term that was lost. */
+  #leaving: Promise<void> | undefined;
 
   /** A candidate that does nothing yet. */
   constructor(store: ElectionStore, port: ElectionPort, clock: Clock) {
@@ -58,6 +60,8 @@ export class Candidate {
     if (this.#campaign || (this.#term && !this.#term.signal.aborted)) {
       throw new StoreError("Cannot campaign: this store already takes part");
     }
+    // Its lease would be renewed for ever if only its key was deleted.
+    this.#leaving = this.resign();
     const signal = AbortSignal.any([
       this.#closed.signal,
       ...(options.signal ? [options.signal] : []),
@@ -86,7 +90,7 @@ export class Candidate {
   async close(): Promise<void> {
     this.#closed.abort(new StoreClosedError());
     await this.#campaign;
-    await this.resign();
+    await Promise.all([this.#leaving, this.resign()]);
   }
 
   async #untilElected(

@@ -7,6 +7,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
+import { checkedOptions } from "../check_arguments.ts";
 import type { ElectionStore } from "./election_port.ts";
 import type { Lease } from "./lease.ts";
 import {
@@ -109,8 +110,9 @@ export class Term implements Leadership {
     throw this.#loseKey();
   }
 
-  resign(options: StoreOptions = {}): Promise<void> {
-    return this.#resignation ??= this.#resign(options);
+  async resign(options: StoreOptions = {}): Promise<void> {
+    const checked = checkedOptions(options) ?? {};
+    return await (this.#resignation ??= this.#resign(checked));
   }
 
   /** Resigns. */
@@ -193,10 +195,10 @@ export class Term implements Leadership {
     this.#end(new LeadershipLostError(error.message));
   }
 
-  #loseKey(): LeadershipLostError {
-    const error = new LeadershipLostError("its election key is gone");
-    this.#end(error);
-    return error;
+  /** Returns why the term is over: the resignation may have deleted the key. */
+  #loseKey(): unknown {
+    this.#end(new LeadershipLostError("its election key is gone"));
+    return this.#over.signal.reason;
   }
 
   /** Half a TTL; false if the term ended meanwhile. */

@@ -158,8 +158,24 @@ export class MemoryDatabase {
     return this.#history.filter(({ kv }) => kv.version >= revision);
   }
 
-  /** Forgets the events up to a revision. */
+  /**
+   * Forgets the events up to a revision.
+   *
+   * @throws {CompactedError} if they were forgotten before.
+   * @throws {StoreRequestError} if there was no such revision yet.
+   */
   compact(revision: bigint): void {
+    if (revision <= this.#compacted) {
+      throw new CompactedError(
+        `Cannot compact up to revision ${revision}: it is compacted up to ${this.#compacted}`,
+        this.#compacted,
+      );
+    }
+    if (revision > this.revision) {
+      throw new StoreRequestError(
+        `Cannot compact up to revision ${revision}: the store is at ${this.#revision}`,
+      );
+    }
     this.#compacted = revision;
     this.#history = this.#history.filter(({ kv }) => kv.version > revision);
   }

@@ -10,6 +10,14 @@
 
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { Candidate } from "../leadership/candidate.ts";
+import {
+  checkCampaign,
+  checkedOptions,
+  checkKey,
+  checkPrefix,
+  checkRevision,
+  checkTransaction,
+} from "../check_arguments.ts";
 import { ELECTION_PREFIX } from "../keys.ts";
 import { MemoryDatabase, toKV } from "./memory_database.ts";
 import { MemoryElectionPort } from "./memory_election_port.ts";
@@ -84,6 +92,7 @@ export class MemoryStore implements StateStore {
   }
 
   async get(key: string, options?: StoreOptions): Promise<KV | undefined> {
+    checkKey(key, "get");
     await this.#request(options);
     const entry = this.#database.entry(key);
     return entry && toKV(entry);
@@ -94,6 +103,7 @@ export class MemoryStore implements StateStore {
   }
 
   async list(prefix: string, options?: StoreOptions): Promise<Listing> {
+    checkPrefix(prefix);
     await this.#request(options);
     const { revision } = this.#database;
     return Object.assign(this.#database.entries(prefix).map(toKV), {
@@ -103,12 +113,15 @@ export class MemoryStore implements StateStore {
 
   async watch(
     keyOrPrefix: string,
-    { startRevision = 0n, signal }: WatchOptions = {},
+    { startRevision = 0n, prefix, signal }: WatchOptions = {},
   ): Promise<Watch> {
+    checkPrefix(keyOrPrefix);
+    checkRevision(startRevision, "startRevision");
     await this.#request({ signal });
     return new MemoryWatch({
       database: this.#database,
       keyOrPrefix,
+      prefix,
       startRevision: startRevision > 0n
         ? startRevision
         : this.#database.revision + 1n,
@@ -125,6 +138,7 @@ export class MemoryStore implements StateStore {
     leaseTtlSeconds: number,
     options: CandidacyOptions = {},
   ): Promise<Leadership> {
+    checkCampaign(leaderId, leaseTtlSeconds);
     return await this.#candidate.campaign(leaderId, {
       leaseTtlSeconds,
       ...options,
@@ -132,7 +146,7 @@ export class MemoryStore implements StateStore {
   }
 
   async resign(options?: StoreOptions): Promise<void> {
-    await this.#candidate.resign(options);
+    await this.#candidate.resign(checkedOptions(options));
   }
 
   async getLeader(options?: StoreOptions): Promise<string | undefined> {
@@ -148,6 +162,7 @@ export class MemoryStore implements StateStore {
     onFailure: readonly Op[],
     { results, ...options }: TransactionOptions = {},
   ): Promise<boolean> {
+    checkTransaction(checks, onSuccess, onFailure);
     // As a request to a server: what the caller changes later is not sent.
     const [success, failure] = structuredClone([onSuccess, onFailure]);
     await this.#request(options);
@@ -175,7 +190,8 @@ export class MemoryStore implements StateStore {
   }
 
   /** Stands for a request: takes a turn of the event loop, and may be refused. */
-  async #request({ signal }: StoreOptions = {}): Promise<void> {
+  async #request(options: StoreOptions = {}): Promise<void> {
+    const { signal } = checkedOptions(options) ?? {};
     signal?.throwIfAborted();
     await Promise.resolve();
     signal?.throwIfAborted();

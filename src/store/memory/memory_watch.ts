@@ -5,6 +5,7 @@
  */
 
 import { abortable } from "../../base/abortable.ts";
+import { looksLikePrefix } from "../keys.ts";
 import type { MemoryDatabase } from "./memory_database.ts";
 import type { Watch, WatchEvent } from "../state_store.ts";
 
@@ -14,6 +15,8 @@ export interface MemoryWatchInit {
   readonly database: MemoryDatabase;
   /** A key, or with a trailing `/` a prefix. */
   readonly keyOrPrefix: string;
+  /** Whether all keys that start with it are watched. @default {whether it ends with `/`, or is empty} */
+  readonly prefix?: boolean | undefined;
   /** The first revision to deliver. */
   readonly startRevision: bigint;
   /** Resolves when the store can be reached. */
@@ -72,8 +75,9 @@ export class MemoryWatch implements Watch {
   }
 
   async *#deliver(): AsyncGenerator<WatchEvent, undefined> {
-    const { database, connected, keyOrPrefix, startRevision } = this.#init;
-    const isPrefix = keyOrPrefix === "" || keyOrPrefix.endsWith("/");
+    const { database, connected, keyOrPrefix, prefix, startRevision } =
+      this.#init;
+    const isPrefix = prefix ?? looksLikePrefix(keyOrPrefix);
     const signal = AbortSignal.any([this.#init.signal, this.#closed.signal]);
     let next = startRevision;
     try {
@@ -87,7 +91,8 @@ export class MemoryWatch implements Watch {
             ? event.kv.key.startsWith(keyOrPrefix)
             : event.kv.key === keyOrPrefix;
           signal.throwIfAborted();
-          if (wanted) yield event;
+          // Each reader has events of its own, which it may change.
+          if (wanted) yield structuredClone(event);
         }
         if (events.length === 0) await this.#change(changed, signal);
       }
