@@ -68,7 +68,7 @@ const newCommand: Command = {
       })),
     }),
     ({ file }) => async (context) => {
-      const { newText, writeNewFile } = await import("./cluster_file.ts");
+      const { newText, writeNewFile } = await import("./find_cluster_file.ts");
       const text = await newText();
       if (file === undefined || file === "-") {
         await context.stdout(text);

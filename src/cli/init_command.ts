@@ -9,8 +9,9 @@ import { object } from "@optique/core/constructs";
 import { map, optional } from "@optique/core/modifiers";
 import type { InferValue } from "@optique/core/parser";
 import { option } from "@optique/core/primitives";
+import { UsageError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
-import { findClusterFile, writeNewFile } from "./cluster_file.ts";
+import { findClusterFile, writeNewFile } from "./find_cluster_file.ts";
 import type { Command } from "./command.ts";
 import { etcdFinder } from "./etcd_finder.ts";
 import { usualDataDir, valueOf } from "./flag_values.ts";
@@ -81,9 +82,18 @@ async function describe(
   flags: InferValue<typeof options>,
   context: ServingContext,
 ): Promise<DescribedNode & { readonly file: string }> {
-  const { path, text } = await findClusterFile(flags, context);
+  const { path, text, isNew } = await findClusterFile(flags, context);
   const options = { ...context, usualDataDir: usualDataDir(context) };
   const node = await describeNode({ ...flags, config: path, text }, options);
+  if (isNew && node.wanted.initialCluster.length > 1) {
+    throw new UsageError(
+      "Cannot make one of several nodes without a cluster.kat, which must be the same on all of them",
+      {
+        hint:
+          "Make it once, kat-agent config new cluster.kat, copy it to every node, and give it with --config",
+      },
+    );
+  }
   const log = logger("cli");
   if (text !== undefined) {
     const { name, spec: { clusterCIDR, serviceCIDR } } = node.config;

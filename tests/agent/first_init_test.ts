@@ -153,6 +153,7 @@ const REFUSED: readonly (readonly [
     readonly home?: string;
     readonly readOnly?: string;
     readonly routes?: readonly string[];
+    readonly args?: readonly string[];
   },
   code: number,
   says: RegExp,
@@ -183,6 +184,16 @@ const REFUSED: readonly (readonly [
     1,
     /all private IPv4 networks[^]*--config/,
   ],
+  [
+    "several nodes need the same one",
+    {
+      args: [
+        "--initial-cluster=nas=http://127.0.0.1:2380,n2=http://127.0.0.2:2380",
+      ],
+    },
+    2,
+    /the same on all of them\n.*config new cluster\.kat/,
+  ],
 ];
 for (const [name, options, code, says] of REFUSED) {
   Deno.test(
@@ -190,16 +201,19 @@ for (const [name, options, code, says] of REFUSED) {
     { ignore },
     async () => {
       await using dir = await tempDir();
-      const { home = `${AT}/home`, ...machine } = options;
+      const { home = `${AT}/home`, args = [], ...machine } = options;
       const prefix = await ownMachine(dir.path, {
         isOrdinary: true,
         ...machine,
       });
 
-      const result = await runAgent(["init", `--data-dir=${AT}/data`], {
-        prefix,
-        env: { HOME: home, KAT_ETCD_BINARY: etcdBinaries.etcd },
-      });
+      const result = await runAgent(
+        ["init", `--data-dir=${AT}/data`, ...args],
+        {
+          prefix,
+          env: { HOME: home, KAT_ETCD_BINARY: etcdBinaries.etcd },
+        },
+      );
 
       strictEqual(result.code, code, result.stderr);
       match(result.stderr, says);

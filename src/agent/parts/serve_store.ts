@@ -282,7 +282,7 @@ async function findCluster(
     if (cluster === undefined) {
       throw new KatError(
         `Cannot run: the etcd at ${endpoints.join(", ")} holds no cluster`,
-        { hint: "Make one first with kat-agent init --config FILE" },
+        { hint: "Make one first with kat-agent init" },
       );
     }
     log.info("Found the cluster", { uid: cluster.uid });

@@ -7,6 +7,7 @@
 
 import { hostname } from "node:os";
 import { dirname, resolve } from "node:path";
+import type { NodeRecord } from "../agent/node_record.ts";
 import { KatError, messageOf, UsageError } from "../base/errors.ts";
 import { defaultClusterFile } from "../config/default_data_dir.ts";
 import type { Context } from "./command.ts";
@@ -18,6 +19,8 @@ export interface ClusterFile {
   readonly path: string;
   /** What is to be written there; `undefined` if the file is there, or was named. */
   readonly text?: string | undefined;
+  /** Whether that is for a new cluster, and not for a node that is there. */
+  readonly isNew?: boolean | undefined;
 }
 
 /** What the command line says of it. */
@@ -55,20 +58,25 @@ export async function findClusterFile(
   if (await isThere(path)) return { path };
   const dataDir = givenDataDir(flags.dataDir, context) ??
     usualDataDir(context);
-  return { path, text: await newText(dataDir) };
+  const known = dataDir && await nodeIn(dataDir);
+  return known
+    ? { path, text: await textFor(known) }
+    : { path, text: await newText(), isNew: true };
+}
+
+/** The text of a cluster.kat with which a node goes on as it was. */
+async function textFor({ clusterName, spec }: NodeRecord): Promise<string> {
+  const { newClusterFile } = await import("../config/new_cluster_file.ts");
+  return newClusterFile({ name: clusterName, spec });
 }
 
 /**
- * The text of a cluster.kat for the node in a data directory, so that it goes on
- * with its settings, or for a new cluster on this machine.
+ * The text of a cluster.kat for a new cluster on this machine.
  *
- * @throws {KatError} if the directory is another program's, or all networks are
- * in use.
+ * @throws {KatError} if all networks are in use.
  */
-export async function newText(dataDir?: string): Promise<string> {
+export async function newText(): Promise<string> {
   const { newClusterFile } = await import("../config/new_cluster_file.ts");
-  const known = dataDir && await nodeIn(dataDir);
-  if (known) return newClusterFile({ name: known.clusterName, ...known });
   const { readRoutes } = await import("../base/routes.ts");
   const { chooseFreeNetworks } = await import("../config/free_networks.ts");
   const { clusterNameOf } = await import("../config/host_names.ts");
@@ -79,7 +87,7 @@ export async function newText(dataDir?: string): Promise<string> {
   });
 }
 
-async function nodeIn(dataDir: string) {
+async function nodeIn(dataDir: string): Promise<NodeRecord | undefined> {
   const { anyDataDirectory, inspectDataDirectory } = await import(
     "../agent/data_directory.ts"
   );
@@ -124,11 +132,11 @@ function nameOf(path: string): string {
 /** Whether there is something; what this user cannot even look at is not. */
 async function isThere(path: string): Promise<boolean> {
   try {
-    await Deno.lstat(path);
-    return true;
+    const { entryAt } = await import("../base/files/checked_path.ts");
+    return await entryAt(path) !== undefined;
   } catch (error) {
-    const isAbsent = error instanceof Deno.errors.NotFound ||
-      error instanceof Deno.errors.PermissionDenied ||
+    const isAbsent = error instanceof Deno.errors.PermissionDenied ||
+      error instanceof Deno.errors.NotCapable ||
       error instanceof Deno.errors.NotADirectory;
     if (isAbsent) return false;
     throw new KatError(`Cannot look for "${path}": ${messageOf(error)}`, {
