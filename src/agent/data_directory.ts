@@ -145,7 +145,10 @@ export class DataDirectory implements Disposable {
    *
    * @throws {KatError} if it cannot be made, or another agent uses it.
    */
-  static async open(root: string): Promise<DataDirectory> {
+  static async open(
+    root: string,
+    { isFresh = false }: OpenOptions = {},
+  ): Promise<DataDirectory> {
     const paths = dataPaths(await ownDataDirectory(root));
     // Before the directory is closed to others: a refusal changes nothing.
     await refuseStrange(paths.lock, /^\d*\n?$/);
@@ -154,13 +157,7 @@ export class DataDirectory implements Disposable {
     const lock = await openLock(paths.lock);
     if (!await lock.tryLock(true)) {
       lock.close();
-      const pid = (await readDataFile(paths.lock) ?? "").trim();
-      throw new KatError(
-        `Cannot use the data directory "${root}": another kat-agent uses it${
-          pid === "" ? "" : ` (process ${pid})`
-        }`,
-        { hint: "Stop that one first, or give another --data-dir" },
-      );
+      throw await usedByAnother(paths, { isFresh });
     }
     try {
       // The number is for people; the lock itself ends with the process.
@@ -190,6 +187,50 @@ export async function writeRecord(
   await writeOwn(path, text, { within }).catch((error) => {
     throw notUsable(path, error);
   });
+}
+
+/**
+ * Refuses a directory that was fresh when it was looked at, and in which another
+ * agent makes its node meanwhile. Makes and changes nothing.
+ *
+ * @throws {KatError} naming the other agent's process.
+ */
+export async function refuseAnotherMaker(root: string): Promise<void> {
+  const paths = dataPaths(root);
+  let lock: Deno.FsFile;
+  try {
+    lock = await openOwn(paths.lock, { write: true });
+  } catch {
+    // There is none, or what is wrong with it is said when it is needed.
+    return;
+  }
+  using file = lock;
+  const isFree = await file.tryLock(true).catch(() => true);
+  if (!isFree) throw await usedByAnother(paths, { isFresh: true });
+}
+
+/** Options of {@linkcode DataDirectory.open}. */
+interface OpenOptions {
+  /** Whether there was no node in it. @default {false} */
+  readonly isFresh?: boolean | undefined;
+}
+
+async function usedByAnother(
+  { root, lock }: DataPaths,
+  { isFresh }: OpenOptions,
+): Promise<KatError> {
+  const pid = (await readDataFile(lock) ?? "").trim();
+  const process = pid === "" ? "" : ` (process ${pid})`;
+  return new KatError(
+    `Cannot use the data directory "${root}": another kat-agent ${
+      isFresh ? "is making its node" : "uses it"
+    }${process}`,
+    {
+      hint: isFresh
+        ? "That one serves the node; for a second node, give another --data-dir"
+        : "Stop that one first, or give another --data-dir",
+    },
+  );
 }
 
 async function openLock(path: string): Promise<Deno.FsFile> {

@@ -1,14 +1,15 @@
 /**
- * `kat-agent config`: checks a cluster.kat, or shows it with its defaults.
+ * `kat-agent config`: checks a cluster.kat, shows it with its defaults, or writes
+ * a new one.
  *
  * @module
  */
 
 import { object } from "@optique/core/constructs";
-import { map } from "@optique/core/modifiers";
+import { map, optional } from "@optique/core/modifiers";
 import { argument } from "@optique/core/primitives";
 import { escapeControls } from "../base/escape_controls.ts";
-import { ExitCode } from "../base/errors.ts";
+import { ExitCode, KatError } from "../base/errors.ts";
 import type { ClusterConfig } from "../config/cluster_config.ts";
 import type { Command, Context } from "./command.ts";
 import { usualDataDir } from "./flag_values.ts";
@@ -51,13 +52,48 @@ const showCommand: Command = {
   }),
 };
 
+const newCommand: Command = {
+  name: "new",
+  summary: "Write a cluster.kat to start from, or print it",
+  description:
+    "Makes a cluster.kat with comments, named after the host, and with two networks that no route of this machine leads to. Without FILE, or with -, it is printed. A file that is there is not changed.",
+  examples: [
+    "kat-agent config new",
+    "kat-agent config new /etc/kat/cluster.kat",
+  ],
+  parser: map(
+    object({
+      file: optional(argument(path("FILE", "file"), {
+        description: plainText("The file to write; it must not exist yet."),
+      })),
+    }),
+    ({ file }) => async (context) => {
+      const { newText, writeNewFile } = await import("./find_cluster_file.ts");
+      const text = await newText();
+      if (file === undefined || file === "-") {
+        await context.stdout(text);
+        return ExitCode.ok;
+      }
+      await writeNewFile(file, text).catch((cause) => {
+        if (!(cause instanceof Deno.errors.AlreadyExists)) throw cause;
+        throw new KatError(
+          `Cannot write ${JSON.stringify(file)}: it exists already`,
+          { cause, hint: "Give another name, or move it away first" },
+        );
+      });
+      await context.stdout(`Wrote ${escapeControls(file)}\n`);
+      return ExitCode.ok;
+    },
+  ),
+};
+
 /** See `kat-agent help config`. */
 export const configCommand: Command = {
   name: "config",
-  summary: "Check or show a cluster.kat",
-  description: "Reads a cluster.kat and changes nothing.",
+  summary: "Check, show or write a cluster.kat",
+  description: "Reads a cluster.kat, or writes a new one.",
   examples: ["kat-agent config validate cluster.kat"],
-  parser: [validateCommand, showCommand],
+  parser: [validateCommand, showCommand, newCommand],
 };
 
 /**

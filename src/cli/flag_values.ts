@@ -75,17 +75,18 @@ export function cacheDir(
 }
 
 /**
- * `--node-name`, `KAT_NODE_NAME` or the host name.
+ * `--node-name`, `KAT_NODE_NAME` or a name out of the host's.
  *
- * @throws {UsageError} if it is no name for a node.
+ * @throws {UsageError} if the one that was given is no name for a node.
  */
 export async function nodeName(
   flag: string | undefined,
   context: Context,
 ): Promise<string> {
   const { parseNodeName } = await import("../config/node_settings.ts");
+  const { nodeNameOf } = await import("../config/host_names.ts");
   const given = valueOf(flag, "KAT_NODE_NAME", context);
-  return parseNodeName(given ?? hostname().toLowerCase());
+  return given === undefined ? nodeNameOf(hostname()) : parseNodeName(given);
 }
 
 /**

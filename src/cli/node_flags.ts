@@ -34,8 +34,10 @@ export const NODE_OPTIONS = {
 
 /** What the command line says of a node. */
 export interface NodeFlags {
-  /** `--config`. */
+  /** The path of cluster.kat. */
   readonly config: string;
+  /** What it is to say, if it is still to be written. */
+  readonly text?: string | undefined;
   /** `--data-dir`. */
   readonly dataDir?: string | undefined;
   /** `--node-name`. */
@@ -79,9 +81,13 @@ export async function describeNode(
   const { wantedNode } = await import("../agent/node/wanted_node.ts");
 
   const given = givenDataDir(flags.dataDir, context);
-  const config = await readClusterConfig(flags.config, {
-    defaultDataDir: given ?? context.usualDataDir,
-  });
+  const { parseClusterConfig } = await import(
+    "../config/parse_cluster_config.ts"
+  );
+  const defaultDataDir = given ?? context.usualDataDir;
+  const config = flags.text === undefined
+    ? await readClusterConfig(flags.config, { defaultDataDir })
+    : parseClusterConfig(flags.text, { file: flags.config, defaultDataDir });
   const dataDir = given ?? config.spec.dataDir;
   const advertiseAddress = valueOf(
     flags.advertiseAddress,

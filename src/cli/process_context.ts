@@ -39,6 +39,7 @@ export const VARIABLES = [
   "WATCHDOG_PID",
   "WATCHDOG_USEC",
   "XDG_CACHE_HOME",
+  "XDG_CONFIG_HOME",
   "XDG_DATA_HOME",
   "all_proxy",
   "http_proxy",

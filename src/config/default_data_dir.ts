@@ -1,5 +1,6 @@
 /**
- * Where an agent keeps its data if neither a flag nor cluster.kat says.
+ * Where an agent keeps its data if neither a flag nor cluster.kat says, and
+ * where cluster.kat is if no flag says.
  *
  * @module
  */
@@ -10,8 +11,23 @@ import { absolutePath } from "./absolute_path.ts";
 export interface DefaultDataDirOptions {
   /** The user's ID; null where the system has none. */
   readonly uid: number | null;
-  /** The environment: `HOME` and `XDG_DATA_HOME` are read. */
+  /** The environment: `HOME` and the directories of XDG are read. */
   readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/**
+ * Where a user's cluster.kat is if it is not in the current directory:
+ * `/etc/kat/cluster.kat` for root, else `kat/cluster.kat` under
+ * `$XDG_CONFIG_HOME` or `$HOME/.config`; undefined when neither names an
+ * absolute path.
+ */
+export function defaultClusterFile(
+  { uid, env }: DefaultDataDirOptions,
+): string | undefined {
+  if (uid === 0) return "/etc/kat/cluster.kat";
+  const { HOME, XDG_CONFIG_HOME } = env;
+  return under(XDG_CONFIG_HOME, "kat/cluster.kat") ??
+    under(HOME, ".config/kat/cluster.kat");
 }
 
 /**

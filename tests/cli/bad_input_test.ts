@@ -52,10 +52,16 @@ const BAD_INPUTS: readonly BadInput[] = [
     says: /cannot be used multiple times/,
   },
   {
-    name: "init without --config",
-    args: () => ["init"],
-    code: 2,
-    says: /Missing option `--config`/,
+    name: "config new on a file that is there",
+    args: ({ file }) => ["config", "new", file.path],
+    code: 1,
+    says: /cluster\.kat": it exists already/,
+  },
+  {
+    name: "config new on a directory",
+    args: ({ dir }) => ["config", "new", dir],
+    code: 1,
+    says: /it exists already/,
   },
   {
     name: "run with --config",

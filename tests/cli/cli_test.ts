@@ -283,7 +283,10 @@ Deno.test("completion prints scripts for zsh and fish", async () => {
   }
   // zsh's script parts what it is told at NUL.
   const { stdout } = await runAgent(["completion", "zsh", "init", "--"]);
-  match(stdout, /^--config\0The cluster's configuration, cluster\.kat\.\0$/m);
+  match(
+    stdout,
+    /^--config\0The cluster's configuration, cluster\.kat\. .*\0$/m,
+  );
   const { code } = await runAgent(["completion", "tcsh"]);
   strictEqual(code, 2);
 });

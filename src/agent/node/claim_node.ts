@@ -6,6 +6,7 @@
  */
 
 import { abortable } from "../../base/abortable.ts";
+import { KatError } from "../../base/errors.ts";
 import type { ClusterSpec } from "../../config/cluster_config.ts";
 import { assertUnlocked } from "../../etcd/data/data_dir_lock.ts";
 import { createDataDir } from "../../etcd/data/etcd_data_dir.ts";
@@ -14,7 +15,12 @@ import { findOrphan } from "../../etcd/process/etcd_pid_file.ts";
 import { assertPortsFree } from "../../etcd/process/port_holder.ts";
 import type { EtcdBinaries } from "../../etcd/release/etcd_binaries.ts";
 import type { KnownProgram } from "../../etcd/release/etcd_cache.ts";
-import { DataDirectory, writeRecord } from "../data_directory.ts";
+import {
+  DataDirectory,
+  inspectDataDirectory,
+  refuseAnotherMaker,
+  writeRecord,
+} from "../data_directory.ts";
 import type { Identity } from "../identity/identity.ts";
 import { refuseOtherData } from "../identity/refuse_identity.ts";
 import type { EtcdSettings } from "../parts/member_part.ts";
@@ -65,11 +71,18 @@ export async function claimNode(
   const { record, paths, ports, needsProbe } = plan;
   const find = () => findEtcd(record.spec, record.knownEtcd);
   // The directory does not exist yet, so a failure leaves no trace.
-  if (isFresh) await assertPortsFree(ports);
+  if (isFresh) {
+    await assertPortsFree(ports).catch(async (error) => {
+      // If the ports are taken by this very node's etcd, the lock says so.
+      await refuseAnotherMaker(paths.root);
+      throw error;
+    });
+  }
   const found = isFresh ? await find() : undefined;
 
   await using stack = new AsyncDisposableStack();
-  stack.use(await DataDirectory.open(paths.root));
+  stack.use(await DataDirectory.open(paths.root, { isFresh }));
+  if (isFresh) await refuseMadeMeanwhile(paths.root);
   const probing = needsProbe ? probeDisk(paths.root, { signal }) : undefined;
   const left = await findOrphan(paths.etcdPid, paths.etcd);
   const orphan = left && stack.use(new OrphanOwner(left));
@@ -105,6 +118,15 @@ export async function claimNode(
     probe,
     [Symbol.asyncDispose]: () => place.disposeAsync(),
   };
+}
+
+/** Another agent may have made the node, and ended, since the directory was looked at. */
+async function refuseMadeMeanwhile(root: string): Promise<void> {
+  if (await inspectDataDirectory(root) === undefined) return;
+  throw new KatError(
+    `Cannot use the data directory "${root}": another kat-agent has made its node meanwhile`,
+    { hint: "Run the same command again to continue it" },
+  );
 }
 
 /** No other etcd has the data, and no other program the ports. */

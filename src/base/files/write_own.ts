@@ -8,7 +8,11 @@
 
 import { open } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { checkedPath, type CheckedPathOptions } from "./checked_path.ts";
+import {
+  checkedPath,
+  type CheckedPathOptions,
+  entryAt,
+} from "./checked_path.ts";
 import { createOwn, isOwnFile, ownFilePath, sameFile } from "./open_own.ts";
 import { distrust, PathError } from "./untrusted_path.ts";
 
@@ -52,6 +56,38 @@ export async function writeOwn(
   } catch (error) {
     await Deno.remove(temporary).catch(() => {});
     throw error;
+  }
+  await syncOwnDir(dirname(real), { within });
+}
+
+/**
+ * Makes `path` whole or not at all, where there must be nothing: as
+ * {@linkcode writeOwn}, but a second name for the new file in place of a rename,
+ * which would replace what another process has made meanwhile.
+ *
+ * @throws {KatError} if another user can change what leads to it.
+ * @throws {Error} as the file system says; AlreadyExists if there is something.
+ */
+export async function makeOwn(
+  path: string,
+  content: string,
+  { mode = 0o600, within }: WriteOwnOptions = {},
+): Promise<void> {
+  const real = await ownFilePath(path, { within, changes: true });
+  const temporary = `${real}.${crypto.randomUUID()}.tmp`;
+  await writeOwn(temporary, content, { mode, within });
+  try {
+    await Deno.link(temporary, real).catch(async (error) => {
+      if (error instanceof Deno.errors.AlreadyExists) throw error;
+      // Some file systems know no second names. Of two processes that come
+      // here at once, the later one's file then stays.
+      if (await entryAt(real) !== undefined) {
+        throw new Deno.errors.AlreadyExists(real);
+      }
+      await Deno.rename(temporary, real);
+    });
+  } finally {
+    await Deno.remove(temporary).catch(() => {});
   }
   await syncOwnDir(dirname(real), { within });
 }
