@@ -11,7 +11,7 @@ import type { InferValue } from "@optique/core/parser";
 import { option } from "@optique/core/primitives";
 import type { Command } from "./command.ts";
 import { etcdFinder } from "./etcd_finder.ts";
-import { usualDataDir, valueOf } from "./flag_values.ts";
+import { stateDir, usualDataDir, valueOf } from "./flag_values.ts";
 import { describeNode, NODE_OPTIONS } from "./node_flags.ts";
 import { path, plainText } from "./options.ts";
 import { serve, type ServingContext } from "./serve.ts";
@@ -62,6 +62,7 @@ async function init(
   const { sockets, report, signal } = context;
   await initNode(wanted, {
     dataDir,
+    stateDir: stateDir(flags.stateDir, context),
     isLeaseGiven: config.isLeaseGiven ?? false,
     ...etcdFinder(flags, { ...context, dataDir }),
     sockets,

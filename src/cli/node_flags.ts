@@ -18,6 +18,7 @@ import {
   logLevelOption,
   newDataDirOption,
   nodeNameOption,
+  stateDirOption,
 } from "./options.ts";
 
 /** The options of a node, but for `--config`, whose help differs. */
@@ -28,6 +29,7 @@ export const NODE_OPTIONS = {
   initialCluster: initialClusterOption,
   etcdBinary: etcdBinaryOption,
   cacheDir: cacheDirOption,
+  stateDir: stateDirOption,
   logFormat: logFormatOption,
   logLevel: logLevelOption,
 };
