@@ -219,7 +219,7 @@ function registerBeside(
 ): Record<string, string> {
   const at = args.findIndex((arg) => arg.startsWith("--data-dir"));
   const [, value = args[at + 1]] = args[at]?.split("=") ?? [];
-  const data = value ?? KAT_DATA_DIR;
+  const data = at < 0 ? KAT_DATA_DIR : value;
   return data === undefined ? {} : { KAT_STATE_DIR: `${data}.state` };
 }
 

@@ -7,6 +7,7 @@
  */
 
 import { abortable } from "../../base/abortable.ts";
+import { KatError } from "../../base/errors.ts";
 import { portOf, urlOf } from "../../base/url.ts";
 import type { DiskSpace } from "../../base/disk_space.ts";
 import {
@@ -82,6 +83,8 @@ export interface MemberHost {
   reportEtcd(etcd: RunningEtcd): void;
   /** Takes note that etcd serves, for the first time. */
   reportServing(): void;
+  /** Takes note that the data directory is not there any more, and why: the node is over. */
+  reportLost(why: string): void;
   /** Takes note of what else has changed. */
   report(progress: Pick<NodeState, "isUp" | "keepsEnding" | "waitsFor">): void;
   /** Whether an etcd that was adopted still runs. */
@@ -180,10 +183,7 @@ export class MemberPart implements WatchedPart, AsyncDisposable {
     const { signal } = this.#stopping;
     const host = this.#hostOf(input, options);
     const thread = { thread: this.name, signal };
-    const over = (error: unknown) => {
-      this.#serving.reject(error);
-      if (!signal.aborted) this.#failed.abort(error);
-    };
+    const over = (error: unknown) => this.#over(error);
     this.#life = this.#worker.remote.serve(input, {
       signal,
       host,
@@ -192,6 +192,11 @@ export class MemberPart implements WatchedPart, AsyncDisposable {
       () => over(endedBy(undefined, thread)),
       (error) => over(endedBy(error, thread)),
     );
+  }
+
+  #over(error: unknown): void {
+    this.#serving.reject(error);
+    if (!this.#stopping.signal.aborted) this.#failed.abort(error);
   }
 
   /** Resolves once it is loaded. */
@@ -268,6 +273,7 @@ export class MemberPart implements WatchedPart, AsyncDisposable {
           },
         }),
       reportServing: () => this.#serving.resolve(),
+      reportLost: (why) => this.#over(this.#lost(why)),
       report: (progress) => report?.(progress),
       isOrphanRunning: async () => await orphan?.isRunning() ?? false,
       signalOrphan: async (signal) => await orphan?.signal(signal),
@@ -281,5 +287,15 @@ export class MemberPart implements WatchedPart, AsyncDisposable {
       },
       missingPeers: (_, options) => network.missingPeers(input, options),
     };
+  }
+
+  #lost(why: string): KatError {
+    return new KatError(
+      `Cannot go on: the data directory "${this.#place.dataDir}" was lost while the agent ran: ${why}`,
+      {
+        hint:
+          "Put it back, or mount its disk, and start the agent again; no new data was put in its place",
+      },
+    );
   }
 }

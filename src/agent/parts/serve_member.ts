@@ -5,6 +5,7 @@
  * @module
  */
 
+import { dirname } from "node:path";
 import { abortable, aborted } from "../../base/abortable.ts";
 import { diskSpace } from "../../base/disk_space.ts";
 import type {
@@ -20,6 +21,7 @@ import {
 } from "../../etcd/process/etcd_process.ts";
 import { EtcdSupervisor } from "../../etcd/process/etcd_supervisor.ts";
 import { dataPaths, writeRecord } from "../data_directory.ts";
+import { DataDirGuard } from "../health/data_dir_guard.ts";
 import { reportMissingPeers } from "../health/missing_peers.ts";
 import { writeIdentity } from "../identity/identity.ts";
 import type { MemberHost, MemberInput, MemberMethods } from "./member_part.ts";
@@ -33,12 +35,20 @@ const FOREVER_MS = 2 ** 31 - 1;
  */
 const ALONE_MS = 300_000;
 
+/** The directory of the member that this thread serves. */
+let guard: DataDirGuard | undefined;
+
 /** What the thread does when asked. */
 export const memberMethods: WorkerMethods<MemberMethods, MemberHost> = {
   serve: serveMember,
-  keepRecord: ({ dataDir, record }) => writeRecord(dataPaths(dataDir), record),
-  keepIdentity: ({ dataDir, identity }) =>
-    writeIdentity(dataPaths(dataDir).identity, identity),
+  async keepRecord({ dataDir, record }) {
+    await guard?.assertThere();
+    await writeRecord(dataPaths(dataDir), record);
+  },
+  async keepIdentity({ dataDir, identity }) {
+    await guard?.assertThere();
+    await writeIdentity(dataPaths(dataDir).identity, identity);
+  },
   probeDisk: (dataDir) => probeDisk(dataDir),
   diskSpace: (dataDir) => diskSpace(dataDir),
   holdsPort: (dataDir) => holdsPort(dataPaths(dataDir).etcd),
@@ -50,6 +60,13 @@ async function serveMember(
 ): Promise<void> {
   const { signal, host } = context;
   const { adoptPid: pid } = input;
+  guard = await DataDirGuard.take(
+    dataPaths(dirname(input.etcd.member.dataDir)),
+  );
+  // The host ends the term while etcd still answers, and then this.
+  guard.untilLost({ signal })
+    .then((why) => host.reportLost(why))
+    .catch(() => {});
   const options = {
     ...input.etcd,
     health: { untilServing: host.untilServing },
