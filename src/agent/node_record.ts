@@ -15,8 +15,8 @@ import { parseIpAddress } from "../config/ip_address.ts";
 import { type ClusterTiming, TimingSchema } from "../cluster/cluster_timing.ts";
 import type { InitialMember } from "../config/node_settings.ts";
 import type { KnownProgram } from "../etcd/release/etcd_cache.ts";
-import { orderSpec } from "../config/shared_spec.ts";
-import { readNodeSpec } from "../config/stored_spec.ts";
+import { orderSpec, type SharedSpec } from "../config/shared_spec.ts";
+import { readNodeSpec, readSharedSpec } from "../config/stored_spec.ts";
 
 /** A node's memory. */
 export interface NodeRecord {
@@ -38,6 +38,10 @@ export interface NodeRecord {
   readonly electionKey?: string | undefined;
   /** The etcd from a cache that it last ran, once that was seen to come from its archive. */
   readonly knownEtcd?: KnownProgram | undefined;
+  /** What cluster.kat said when this node last applied it: only what is new in the file is applied. */
+  readonly appliedSpec?: SharedSpec | undefined;
+  /** Whether cluster.kat said `leaderLeaseSeconds` then. */
+  readonly isLeaseGiven?: boolean | undefined;
   /** The cluster's configuration as this node last knew it. */
   readonly spec: ClusterSpec;
 }
@@ -59,6 +63,8 @@ const RecordSchema = v.object({
   timing: v.optional(TimingSchema),
   electionKey: v.optional(v.string()),
   knownEtcd: v.optional(v.object({ archiveSha256: sha256, sha256 })),
+  isLeaseGiven: v.optional(v.boolean()),
+  appliedSpec: v.optional(v.record(v.string(), v.unknown())),
   spec: v.record(v.string(), v.unknown()),
 });
 
@@ -90,7 +96,7 @@ export function decodeNodeRecord(text: string, path: string): NodeRecord {
     const where = v.getDotPath(issue);
     throw damaged(path, where === null ? issue.message : `"${where}" is wrong`);
   }
-  const { formatVersion, spec, ...rest } = parsed.output;
+  const { formatVersion, spec, appliedSpec, ...rest } = parsed.output;
   if (formatVersion !== FORMAT_VERSION) {
     throw new KatError(
       `Cannot read ${path}: it has format ${formatVersion}, and this kat-agent knows ${FORMAT_VERSION}`,
@@ -98,7 +104,12 @@ export function decodeNodeRecord(text: string, path: string): NodeRecord {
     );
   }
   try {
-    return { ...rest, spec: readNodeSpec(spec) };
+    const applied = appliedSpec && readSharedSpec(appliedSpec);
+    return {
+      ...rest,
+      ...(applied ? { appliedSpec: applied } : {}),
+      spec: readNodeSpec(spec),
+    };
   } catch (error) {
     throw damaged(path, `"spec" is wrong (${messageOf(error)})`, error);
   }

@@ -10,10 +10,17 @@ import { systemClock } from "../base/clock.ts";
 import { ExitCode, KatError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { compareSpecs, type SpecDifference } from "../config/compare_specs.ts";
+import {
+  cannotMerge,
+  type MergedSpec,
+  mergeSpecs,
+} from "../config/merge_specs.ts";
 import { type SharedSpec, sharedSpec } from "../config/shared_spec.ts";
 import { decodeSpec, encodeSpec } from "../config/stored_spec.ts";
+import { dnsLabel } from "../config/value_rules.ts";
 import {
   CLUSTER_CONFIG_KEY,
+  CLUSTER_NAME_KEY,
   CLUSTER_UID_KEY,
   SCHEMA_VERSION,
   SCHEMA_VERSION_KEY,
@@ -29,6 +36,8 @@ import {
 export interface ClusterRecord {
   /** The cluster's UUID. */
   readonly uid: string;
+  /** Its name; `undefined` if an older agent made it, or the stored one is no name. */
+  readonly name: string | undefined;
   /** Its configuration, without what is a node's own. */
   readonly spec: SharedSpec;
 }
@@ -41,6 +50,7 @@ export class ConfigChangeError extends KatError {
 
 interface Stored {
   readonly uid: KV | undefined;
+  readonly name: KV | undefined;
   readonly config: KV | undefined;
 }
 
@@ -66,6 +76,22 @@ export interface ReadClusterOptions extends RecordOptions {
   readonly remembered?: SharedSpec | undefined;
 }
 
+/** What a cluster is made of. */
+export interface NewCluster {
+  /** Its name. */
+  readonly name: string;
+  /** Its configuration; what is a node's own is left out. */
+  readonly spec: SharedSpec;
+}
+
+/** What a node's cluster.kat says, and said before. */
+export interface AppliedSpecs {
+  /** What it says. */
+  readonly wanted: SharedSpec;
+  /** What it said when this node last applied it; `undefined` if it never did. */
+  readonly applied: SharedSpec | undefined;
+}
+
 const encoder = new TextEncoder();
 
 /**
@@ -75,12 +101,10 @@ const encoder = new TextEncoder();
  */
 export async function establishCluster(
   store: StateStore,
-  spec: SharedSpec,
+  { name, spec }: NewCluster,
   options: RecordOptions,
 ): Promise<ClusterRecord & { readonly created: boolean }> {
   const uid = crypto.randomUUID();
-  const put = (key: string, value: string) =>
-    ({ type: "put", key, value: encoder.encode(value) }) as const;
   return await retryUntilAvailable(options, async () => {
     // A repetition does no harm: only the first one succeeds.
     await store.doTransaction(
@@ -88,6 +112,7 @@ export async function establishCluster(
       [
         put(SCHEMA_VERSION_KEY, SCHEMA_VERSION),
         put(CLUSTER_UID_KEY, uid),
+        put(CLUSTER_NAME_KEY, name),
         put(CLUSTER_CONFIG_KEY, encodeSpec(spec)),
       ],
       [],
@@ -99,6 +124,10 @@ export async function establishCluster(
   });
 }
 
+function put(key: string, value: string) {
+  return { type: "put", key, value: encoder.encode(value) } as const;
+}
+
 /**
  * Reads the cluster; `undefined` if the store holds none.
  *
@@ -108,7 +137,7 @@ export async function readCluster(
   store: StateStore,
   options: ReadClusterOptions,
 ): Promise<ClusterRecord | undefined> {
-  const { uid, config } = await readStored(store, options);
+  const { uid, name, config } = await readStored(store, options);
   if (uid === undefined) return undefined;
   if (!isUuid(decode(uid))) {
     throw new KatError(
@@ -129,7 +158,49 @@ export async function readCluster(
       { reason: damage },
     );
   }
-  return { uid: decode(uid), spec };
+  const isName = name && "value" in dnsLabel.check(decode(name));
+  return { uid: decode(uid), name: isName ? decode(name) : undefined, spec };
+}
+
+/**
+ * Adds its name to a cluster that has none, because an older agent made it. One
+ * that is there is not changed.
+ */
+export async function addClusterName(
+  store: StateStore,
+  name: string,
+  options: RecordOptions,
+): Promise<void> {
+  const isAdded = await retryUntilAvailable(
+    options,
+    () =>
+      store.doTransaction(
+        [{ key: CLUSTER_NAME_KEY, expectedVersion: 0n }],
+        [put(CLUSTER_NAME_KEY, name)],
+        [],
+        options,
+      ),
+  );
+  if (isAdded) logger("agent").info("Named the cluster", { name });
+}
+
+/**
+ * Refuses a store whose cluster has another name than cluster.kat.
+ *
+ * @throws {ConfigChangeError} with both.
+ */
+export function refuseAnotherName(
+  name: string,
+  found: Pick<ClusterRecord, "name">,
+): void {
+  if (found.name === undefined || found.name === name) return;
+  throw new ConfigChangeError(
+    `Cannot use the store: its cluster is "${found.name}", and metadata.name in cluster.kat is "${name}"`,
+    {
+      hint:
+        "Put the cluster's own name into cluster.kat, or make a new cluster in an empty data directory",
+    },
+  );
 }
 
 /** Reads the stored configuration, or falls back on the remembered one. */
@@ -146,39 +217,69 @@ function readSpec(
 }
 
 /**
- * Changes the stored configuration to the wanted one, as far as a running
- * cluster allows.
+ * Changes the stored configuration as far as cluster.kat has changed since this
+ * node last applied it: what another node has set meanwhile stays.
  *
  * @throws {ConfigChangeError} naming each setting that may not change, with both values.
  */
 export async function applySpec(
   store: StateStore,
-  wanted: SharedSpec,
+  { wanted, applied }: AppliedSpecs,
   options: ReadClusterOptions,
 ): Promise<void> {
-  const changed = await retryUntilAvailable(options, async () => {
+  const specs = {
+    wanted: sharedSpec(wanted),
+    applied: applied && sharedSpec(applied),
+  };
+  const merged = await retryUntilAvailable(options, async () => {
     const { config } = await readStored(store, options);
-    if (config === undefined) return [];
+    if (config === undefined) return undefined;
     const { spec: stored, damage } = readSpec(config, options);
-    const differences = compareSpecs(stored, sharedSpec(wanted));
-    refuseFixed(differences);
-    if (differences.length === 0 && damage === undefined) return [];
-    const value = encodeSpec(wanted);
-    const applied = await store.doTransaction(
+    refuseFixed(compareSpecs(stored, specs.wanted));
+    const merged = merge(stored, specs);
+    if (merged.changed.length === 0 && damage === undefined) return merged;
+    const isApplied = await store.doTransaction(
       [{ key: CLUSTER_CONFIG_KEY, expectedVersion: config.version }],
-      [{ type: "put", key: CLUSTER_CONFIG_KEY, value: encoder.encode(value) }],
+      [put(CLUSTER_CONFIG_KEY, encodeSpec(merged.spec))],
       [],
       options,
     );
-    if (applied) return differences;
+    if (isApplied) return merged;
     throw new StoreUnavailableError("Another node changed it meanwhile");
   });
-  for (const { field, stored, wanted } of changed) {
-    logger("agent").info("Changed a setting of the cluster", {
+  const log = logger("agent");
+  for (const { field, stored, wanted } of merged?.changed ?? []) {
+    log.info("Changed a setting of the cluster", {
       field: `spec.${field}`,
       from: stored,
       to: wanted,
     });
+  }
+  for (const { field, stored, wanted } of merged?.kept ?? []) {
+    log.warn(
+      "cluster.kat and the cluster differ, and the cluster's value holds: it was set on another node, or differs from its file",
+      {
+        field: `spec.${field}`,
+        cluster: stored ?? "none",
+        file: wanted ?? "none",
+        hint:
+          "Put the cluster's value into cluster.kat; or change it in the file of every node, which then applies it at its next init",
+      },
+    );
+  }
+}
+
+function merge(
+  stored: SharedSpec,
+  specs: Parameters<typeof mergeSpecs>[1],
+): MergedSpec {
+  try {
+    return mergeSpecs(stored, specs);
+  } catch (cause) {
+    if (!(cause instanceof KatError)) throw cause;
+    const { wanted } = specs;
+    const { message, hint } = cannotMerge({ stored, wanted, cause });
+    throw new ConfigChangeError(message, { cause, hint });
   }
 }
 
@@ -231,14 +332,16 @@ async function readStored(
   const results: (KV | undefined)[] = [];
   await store.doTransaction(
     [],
-    [SCHEMA_VERSION_KEY, CLUSTER_UID_KEY, CLUSTER_CONFIG_KEY].map((key) => ({
-      type: "get",
-      key,
-    })),
+    [
+      SCHEMA_VERSION_KEY,
+      CLUSTER_UID_KEY,
+      CLUSTER_CONFIG_KEY,
+      CLUSTER_NAME_KEY,
+    ].map((key) => ({ type: "get", key })),
     [],
     { ...options, results },
   );
-  const [schema, uid, config] = results;
+  const [schema, uid, config, name] = results;
   const version = schema && decode(schema);
   if (version !== undefined && version !== SCHEMA_VERSION) {
     throw new KatError(
@@ -246,7 +349,7 @@ async function readStored(
       { hint: "Use the kat-agent that wrote it, or a newer one" },
     );
   }
-  return { uid, config };
+  return { uid, name, config };
 }
 
 function decode({ value }: KV): string {

@@ -30,7 +30,7 @@ const STATUS: EtcdMemberStatus = {
 };
 const STORE: StoreFacts = {
   answers: true,
-  cluster: { uid: "uid", spec: SPEC },
+  cluster: { uid: "uid", name: "demo", spec: SPEC },
   timing: undefined,
   leader: { leaderId: "n1", fence: 7n },
 };

@@ -69,12 +69,15 @@ export interface MergeOptions {
    * known, as without the file.
    */
   readonly isLeaseGiven: boolean | undefined;
+  /** Whether that is nothing new: the stored timing, which another node may have changed, then stays. */
+  readonly isLeaseKept?: boolean | undefined;
 }
 
 /** The shared timing with one node's measurement in it. */
 export function mergeTiming(
   stored: ClusterTiming | undefined,
-  { nodeName, members, probe, etcd, isLeaseGiven }: MergeOptions,
+  { nodeName, members, probe, etcd, isLeaseGiven, isLeaseKept = false }:
+    MergeOptions,
 ): ClusterTiming {
   const p99Ms = probe && Math.round(probe.p99Ms * 100) / 100;
   const isSlowest = p99Ms !== undefined && p99Ms > (stored?.diskP99Ms ?? -1);
@@ -82,8 +85,9 @@ export function mergeTiming(
     ? { diskP99Ms: p99Ms, slowestNode: nodeName }
     : stored ?? {};
   const timing = deriveTiming(diskP99Ms, { members });
-  // Without cluster.kat, keep whether the stored timing has a lease.
-  const hasLease = isLeaseGiven === undefined
+  // Without news from cluster.kat, keep whether the stored timing has a lease.
+  const isKept = isLeaseGiven === undefined || (isLeaseKept && stored);
+  const hasLease = isKept
     ? stored?.leaderLeaseSeconds !== undefined
     : !isLeaseGiven;
   return {

@@ -58,6 +58,19 @@ Deno.test("mergeTiming() leaves the lease as it is when cluster.kat is not at ha
   strictEqual(mergeTiming(undefined, unknown).leaderLeaseSeconds, undefined);
 });
 
+Deno.test("mergeTiming() leaves the lease as another node has set it when this node's cluster.kat says nothing new", () => {
+  const follows = mergeTiming(undefined, OPTIONS);
+  const given = mergeTiming(undefined, { ...OPTIONS, isLeaseGiven: true });
+  const kept = { ...OPTIONS, isLeaseKept: true };
+
+  strictEqual(mergeTiming(given, kept).leaderLeaseSeconds, undefined);
+  strictEqual(
+    mergeTiming(follows, { ...kept, isLeaseGiven: true }).leaderLeaseSeconds,
+    15,
+  );
+  strictEqual(mergeTiming(undefined, kept).leaderLeaseSeconds, 15);
+});
+
 Deno.test("mergeTiming() gives a lease that outlasts an election as long as cluster.kat says", () => {
   const etcd = { electionTimeoutMs: 10_000 };
 

@@ -105,19 +105,15 @@ function checkNetworks(spec: FieldsOf<PlainSpec>, problems: Problems): void {
   const service = cidrOf(serviceCIDR);
   if (cluster !== undefined && service !== undefined) {
     if (cluster.family !== service.family) {
-      report(
-        problems,
-        [serviceCIDR],
-        `found ${quote(service.text)} beside the clusterCIDR ` +
-          `${quote(cluster.text)}, wanted both IPv4 or both IPv6`,
-      );
+      reportNetworks(spec, problems, {
+        between: " beside",
+        wanted: "both IPv4 or both IPv6",
+      });
     } else if (cidrsOverlap(cluster, service)) {
-      report(
-        problems,
-        [serviceCIDR],
-        `found ${quote(service.text)}, which overlaps the clusterCIDR ` +
-          `${quote(cluster.text)}, wanted two ranges without a common address`,
-      );
+      reportNetworks(spec, problems, {
+        between: ", which overlaps",
+        wanted: "two ranges without a common address",
+      });
     }
   }
   if (cluster === undefined || !isKnown(nodeSubnetBits)) return;
@@ -133,6 +129,25 @@ function checkNetworks(spec: FieldsOf<PlainSpec>, problems: Problems): void {
         `wanted at most /${longest}`,
     );
   }
+}
+
+/** Reports at the network that the file gives, or at the second of two. */
+function reportNetworks(
+  { clusterCIDR, serviceCIDR }: FieldsOf<PlainSpec>,
+  problems: Problems,
+  { between, wanted }: { readonly between: string; readonly wanted: string },
+): void {
+  const [found, other, otherName] = serviceCIDR.place === undefined
+    ? [clusterCIDR, serviceCIDR, "serviceCIDR"]
+    : [serviceCIDR, clusterCIDR, "clusterCIDR"];
+  const isDefault = other.place === undefined;
+  report(
+    problems,
+    [found],
+    `found ${quote(String(found.value))}${between} the ${otherName} ` +
+      `${quote(String(other.value))}${isDefault ? " (the default)" : ""}, ` +
+      `wanted ${wanted}${isDefault ? `: give ${otherName} as well` : ""}`,
+  );
 }
 
 function cidrOf(field: Field<string>): Cidr | undefined {

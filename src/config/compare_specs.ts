@@ -5,8 +5,8 @@
  * @module
  */
 
-import type { EtcdSpec } from "./cluster_config.ts";
-import type { SharedSpec } from "./shared_spec.ts";
+import type { ClusterSpec, EtcdSpec } from "./cluster_config.ts";
+import type { OWN_NAMES, SharedSpec } from "./shared_spec.ts";
 import { ETCD_NAMES, SPEC_NAMES } from "./spec_rules.ts";
 
 /** A field with two values. */
@@ -22,10 +22,10 @@ export interface SpecDifference {
 }
 
 /** A node's whole spec, or what its cluster shares. */
-export type ComparedSpec = Omit<SharedSpec, "etcd"> & {
-  readonly dataDir?: string;
-  readonly etcd: EtcdSpec;
-};
+export type ComparedSpec =
+  & Omit<SharedSpec, "etcd">
+  & Partial<Pick<ClusterSpec, typeof OWN_NAMES[number]>>
+  & { readonly etcd: EtcdSpec };
 
 /**
  * Returns the fields that differ, in the order of the spec. `dataDir` belongs

@@ -5,8 +5,6 @@ import { compareSpecs } from "./compare_specs.ts";
 import { SPEC_DEFAULTS } from "./spec_rules.ts";
 
 const SPEC: ClusterSpec = {
-  clusterCIDR: "10.100.0.0/16",
-  serviceCIDR: "10.200.0.0/16",
   ...SPEC_DEFAULTS,
   dataDir: "/var/lib/kat",
   etcd: { version: "3.6.14" },

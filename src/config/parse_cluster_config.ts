@@ -64,10 +64,8 @@ export function parseClusterConfig(
   metadata?.require("name", dnsLabel.wanted);
   const name = metadata?.field("name", dnsLabel).value;
 
-  top?.require("spec", "a mapping with clusterCIDR and serviceCIDR");
+  top?.require("spec", "a mapping, which may be empty: {}");
   const mapping = top?.mapping("spec", [...SPEC_NAMES, "etcd"]);
-  mapping?.require("clusterCIDR", SPEC_RULES.clusterCIDR.wanted);
-  mapping?.require("serviceCIDR", SPEC_RULES.serviceCIDR.wanted);
   if (defaultDataDir === undefined) {
     mapping?.require(
       "dataDir",

@@ -1,6 +1,6 @@
 /**
  * What of the spec all nodes of a cluster share, and what is each node's own:
- * its directory, and which etcd runs there and where it comes from.
+ * its directories, and which etcd runs there and where it comes from.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { ClusterSpec, EtcdSpec } from "./cluster_config.ts";
 import { ETCD_RULES, type PlainSpec, SPEC_RULES } from "./spec_rules.ts";
 
 /** The fields of `spec` that are a node's own. */
-export const OWN_NAMES = ["dataDir"] as const;
+export const OWN_NAMES = ["volumeBasePath", "backupPath", "dataDir"] as const;
 /** The fields of `spec.etcd` that are a node's own: they decide what is run. */
 export const OWN_ETCD_NAMES = [
   "version",

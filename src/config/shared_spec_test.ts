@@ -4,8 +4,6 @@ import { followCluster, sharedSpec } from "./shared_spec.ts";
 import { SPEC_DEFAULTS } from "./spec_rules.ts";
 
 const OWN: ClusterSpec = {
-  clusterCIDR: "10.100.0.0/16",
-  serviceCIDR: "10.200.0.0/16",
   ...SPEC_DEFAULTS,
   dataDir: "/var/lib/kat",
   etcd: { binary: "/usr/bin/etcd", quotaBackendBytes: 2 ** 30 },
@@ -59,8 +57,13 @@ Deno.test("followCluster() takes the networks and the domain when the node gets 
 });
 
 Deno.test("sharedSpec() leaves out what is a node's own", () => {
-  const { dataDir: _, ...rest } = CLUSTER;
+  const { volumeBasePath, backupPath, dataDir, ...rest } = CLUSTER;
 
+  deepStrictEqual([volumeBasePath, backupPath, dataDir], [
+    "/etc",
+    "/etc/cron.d",
+    "/tmp",
+  ]);
   deepStrictEqual(sharedSpec(CLUSTER), {
     ...rest,
     etcd: { electionTimeoutMs: 2_000 },

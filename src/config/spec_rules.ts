@@ -55,10 +55,9 @@ export const SPEC_RULES: RulesOf<PlainSpec> = {
 };
 
 /** The values of fields that a file may leave out. */
-export const SPEC_DEFAULTS: Omit<
-  PlainSpec,
-  "clusterCIDR" | "serviceCIDR" | "dataDir"
-> = {
+export const SPEC_DEFAULTS: Omit<PlainSpec, "dataDir"> = {
+  clusterCIDR: "10.100.0.0/16",
+  serviceCIDR: "10.200.0.0/16",
   nodeSubnetBits: 7,
   clusterDomain: "kat.cluster.local",
   agentPort: 9116,

@@ -70,8 +70,8 @@ function readFields(
     const isOwn = includes(OWN_NAMES, name);
     if (isOwn && !needsOwn && !Object.hasOwn(stored, name)) continue;
     const value = checkType(name, stored[name], rule);
-    // A node's own comes from a flag or its own file, which were checked.
-    plainValues[name] = isOwn && needsOwn
+    // It comes from a flag, or from the file, which was checked.
+    plainValues[name] = name === "dataDir" && needsOwn
       ? value
       : checkValue(name, value, rule);
   }

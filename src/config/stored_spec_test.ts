@@ -7,8 +7,6 @@ import { sharedSpec } from "./shared_spec.ts";
 import { decodeSpec, encodeSpec, readNodeSpec } from "./stored_spec.ts";
 
 const SPEC: ClusterSpec = {
-  clusterCIDR: "10.100.0.0/16",
-  serviceCIDR: "10.200.0.0/16",
   ...SPEC_DEFAULTS,
   dataDir: "/var/lib/kat",
   etcd: { version: "3.6.14", electionTimeoutMs: 1000 },

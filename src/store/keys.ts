@@ -12,7 +12,9 @@ export const SCHEMA_VERSION_KEY = "/kat/schema_version";
 export const SCHEMA_VERSION = "1";
 /** The cluster's UUID: made once, never changed. */
 export const CLUSTER_UID_KEY = "/kat/config/cluster_uid";
-/** The whole `spec` of `cluster.kat` with its defaults, as JSON. */
+/** The cluster's name, `metadata.name` of `cluster.kat`. */
+export const CLUSTER_NAME_KEY = "/kat/config/cluster_name";
+/** The whole `spec` of `cluster.kat` with its defaults, as JSON, without what is a node's own. */
 export const CLUSTER_CONFIG_KEY = "/kat/config/cluster_config";
 /** etcd's time-outs and the lease, as JSON. */
 export const TIMING_KEY = "/kat/config/timing";

@@ -13,7 +13,7 @@ export async function makeCluster(
   endpoint: string,
   leaderLeaseSeconds: number,
 ): Promise<void> {
-  const { spec } = parseClusterConfig(
+  const cluster = parseClusterConfig(
     `apiVersion: kat.dws.rip/v1alpha1
 kind: ClusterConfiguration
 metadata:
@@ -27,5 +27,5 @@ spec:
   );
   await using store = new EtcdStore({ endpoints: [endpoint] });
   const { signal } = new AbortController();
-  await establishCluster(store, spec, { signal });
+  await establishCluster(store, cluster, { signal });
 }

@@ -8,6 +8,7 @@
 
 import { KatError } from "../../base/errors.ts";
 import { compareSpecs } from "../../config/compare_specs.ts";
+import { sharedSpec } from "../../config/shared_spec.ts";
 import { inspectEtcdDataDir } from "../../etcd/data/etcd_data_dir.ts";
 import { checkWritable } from "../../etcd/data/writable_dir.ts";
 import {
@@ -46,9 +47,7 @@ export async function inspectNode(
   const dataDir = await ownDataDirectory(path);
   const known = await inspectDataDirectory(dataDir);
   if (known && wanted) await refuseAnotherNode(known, wanted, dataDir);
-  const record = wanted
-    ? { state: "initialising" as const, ...known, ...wanted }
-    : known;
+  const record = wanted ? asWanted(known, wanted) : known;
   if (record === undefined) {
     throw new KatError(
       `Cannot run: the data directory "${dataDir}" holds no node`,
@@ -61,6 +60,20 @@ export async function inspectNode(
   const paths = dataPaths(dataDir);
   await refuseUnfitData(record, paths);
   return { record, paths, isFresh: known === undefined };
+}
+
+/**
+ * The record of a node that is made or continued with what cluster.kat says.
+ * Until it knows what it last applied, that is the configuration it remembers.
+ */
+function asWanted(known: NodeRecord | undefined, wanted: WantedNode) {
+  const { appliedSpec = known && sharedSpec(known.spec) } = known ?? {};
+  return {
+    state: "initialising" as const,
+    ...known,
+    ...wanted,
+    ...(appliedSpec ? { appliedSpec } : {}),
+  };
 }
 
 /**

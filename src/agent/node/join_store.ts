@@ -6,7 +6,8 @@
  */
 
 import { ThreadError } from "../../base/worker/thread_error.ts";
-import { followCluster } from "../../config/shared_spec.ts";
+import type { ClusterSpec } from "../../config/cluster_config.ts";
+import { followCluster, sharedSpec } from "../../config/shared_spec.ts";
 import { versionText } from "../../etcd/etcd_version.ts";
 import { findStepBack } from "../identity/refuse_identity.ts";
 import type { NodeRecord } from "../node_record.ts";
@@ -43,6 +44,7 @@ export async function joinStore(
   { store, member, claim, isLeaseGiven, report, signal }: JoinStoreOptions,
 ): Promise<void> {
   const { record, endpoints, members, entry } = plan;
+  const wantedSpec = entry.kind === "join" ? undefined : entry.wantedSpec;
   await store.serve({
     endpoints,
     nodeName: record.nodeName,
@@ -55,21 +57,40 @@ export async function joinStore(
       electionKey: record.electionKey,
       probe: claim.probe,
       isLeaseGiven,
+      isLeaseKept: isLeaseKept(record, isLeaseGiven),
     },
   }, {
-    host: storeHost(claim.record, { claim, member, report }),
+    host: storeHost(claim.record, {
+      claim,
+      member,
+      report,
+      wantedSpec,
+      isLeaseGiven,
+    }),
     signal: AbortSignal.any([signal, member.failed]),
   });
   if (member.failed.aborted) throw member.failed.reason;
 }
 
+/**
+ * Whether cluster.kat says of the lease what it said when it was last applied.
+ * A node of an older agent remembers that by its timing only.
+ */
+function isLeaseKept(
+  { isLeaseGiven, timing }: NodeRecord,
+  isGiven: boolean | undefined,
+): boolean {
+  const before = isLeaseGiven ??
+    (timing && timing.leaderLeaseSeconds === undefined);
+  return before === undefined || before === isGiven;
+}
+
 /** What the store part asks of the member part, which has the files, as far as it fits what is known here. */
 function storeHost(
   record: NodeRecord,
-  { member, claim, report }: Pick<
-    JoinStoreOptions,
-    "claim" | "member" | "report"
-  >,
+  { member, claim, report, wantedSpec, isLeaseGiven }:
+    & Pick<JoinStoreOptions, "claim" | "member" | "report" | "isLeaseGiven">
+    & { readonly wantedSpec: ClusterSpec | undefined },
 ): StoreHost {
   let known = record;
   let last = Promise.resolve();
@@ -89,6 +110,7 @@ function storeHost(
         state: "ready",
         clusterUid: uid,
         spec: followCluster(record.spec, spec, { first }),
+        ...(wantedSpec ? { appliedSpec: sharedSpec(wantedSpec) } : {}),
       });
     },
     keepElectionKey: (electionKey) => remember({ electionKey }),
@@ -101,7 +123,11 @@ function storeHost(
       if (!isOurs) throw new ThreadError("told of another node's data");
       return member.keepIdentity(identity);
     },
-    keepTiming: (timing) => remember({ timing }),
+    keepTiming: (timing) =>
+      remember({
+        timing,
+        isLeaseGiven: isLeaseGiven ?? known.isLeaseGiven,
+      }),
     probeDisk: () => member.probeDisk(),
     diskSpace: () => member.diskSpace(),
     holdsPort: () => member.holdsPort(),

@@ -124,10 +124,11 @@ function wantedPorts(
 }
 
 function entryOf(
-  { state, clusterUid: uid, spec }: NodeRecord,
+  { state, clusterUid: uid, clusterName: name, spec, appliedSpec }: NodeRecord,
   wantedSpec: ClusterSpec | undefined,
 ): StoreEntry {
+  const known = { name, spec, wantedSpec, appliedSpec };
   return state === "ready" && uid !== undefined
-    ? { kind: "return", uid, spec, wantedSpec }
-    : { kind: "make", spec, wantedSpec };
+    ? { kind: "return", uid, ...known }
+    : { kind: "make", ...known };
 }

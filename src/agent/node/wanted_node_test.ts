@@ -114,8 +114,10 @@ Deno.test("planNode() returns to the cluster that the node knows, and makes one 
   deepStrictEqual(plan(wanted, { state: "ready", clusterUid }).entry, {
     kind: "return",
     uid: clusterUid,
+    name: wanted.clusterName,
     spec: wanted.spec,
     wantedSpec: undefined,
+    appliedSpec: undefined,
   });
 });
 

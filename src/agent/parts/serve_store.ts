@@ -24,10 +24,12 @@ import {
   StoreError,
 } from "../../store/state_store.ts";
 import {
+  addClusterName,
   applySpec,
   type ClusterRecord,
   establishCluster,
   readCluster,
+  refuseAnotherName,
   refuseAnotherStore,
   retryUntilAvailable,
 } from "../../cluster/cluster_record.ts";
@@ -207,6 +209,7 @@ async function agree(
       known: own?.timing,
       probing: own?.timing ? undefined : probing(),
       isLeaseGiven: own?.isLeaseGiven,
+      isLeaseKept: own?.isLeaseKept,
       onStored: (timing) => abortable(host.keepTiming(timing), signal),
       signal,
     }),
@@ -285,23 +288,33 @@ async function findCluster(
     log.info("Found the cluster", { uid: cluster.uid });
     return cluster;
   }
-  const { wantedSpec } = entry;
+  const { name, wantedSpec: wanted, appliedSpec: applied } = entry;
   if (entry.kind === "return") {
     const cluster = refuseAnotherStore(entry.uid, await read());
-    if (!wantedSpec) return cluster;
+    if (cluster.name !== undefined) warnOfAnotherName(name, cluster.name);
+    else await addClusterName(store, name, options);
+    if (!wanted) return cluster;
   } else {
-    const { uid, created } = await establishCluster(
-      store,
-      entry.spec,
-      options,
-    );
+    const found = await establishCluster(store, entry, options);
+    const { uid, created } = found;
+    refuseAnotherName(name, found);
     if (created) log.info("Created the cluster", { uid });
     else log.info("Found the cluster", { uid });
+    if (found.name === undefined) await addClusterName(store, name, options);
   }
-  if (wantedSpec) await applySpec(store, wantedSpec, options);
+  if (wanted) await applySpec(store, { wanted, applied }, options);
   const cluster = await read();
   if (cluster) return cluster;
   throw new KatError("Cannot serve: the cluster's UID vanished", {
     hint: "Restore the store from a backup",
   });
+}
+
+/** A node knows its cluster by the UID: another name in the store keeps it from nothing. */
+function warnOfAnotherName(name: string, stored: string): void {
+  if (name === stored) return;
+  logger("agent").warn(
+    "The store has another name of the cluster than this node, which goes on with its own: another program may have changed /kat/config/cluster_name",
+    { stored, remembered: name },
+  );
 }

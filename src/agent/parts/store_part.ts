@@ -13,6 +13,7 @@ import {
   SandboxedWorker,
 } from "../../base/worker/sandboxed_worker.ts";
 import type { ClusterSpec } from "../../config/cluster_config.ts";
+import type { SharedSpec } from "../../config/shared_spec.ts";
 import type { EtcdHealth } from "../../etcd/client/etcd_health.ts";
 import type { DiskProbe } from "../../etcd/disk_probe.ts";
 import type { InitialMember } from "../../config/node_settings.ts";
@@ -55,25 +56,32 @@ export interface OwnMember {
   readonly probe: DiskProbe | undefined;
   /** Whether cluster.kat says a lease; `undefined` without the file. */
   readonly isLeaseGiven: boolean | undefined;
+  /** Whether that is what it said when it was last applied, or it never was. */
+  readonly isLeaseKept: boolean;
+}
+
+/** What a node knows of its cluster. */
+interface NamedEntry {
+  /** The cluster's name. */
+  readonly name: string;
+  /** Its configuration as the node last knew it, or as it is to be made. */
+  readonly spec: ClusterSpec;
+  /** What cluster.kat says; without it the cluster's own configuration holds. */
+  readonly wantedSpec: ClusterSpec | undefined;
+  /** What cluster.kat said when this node last applied it. */
+  readonly appliedSpec: SharedSpec | undefined;
 }
 
 /** How a node comes by its cluster. */
 export type StoreEntry =
   /** It makes the cluster, unless another node has. */
-  | {
+  | NamedEntry & {
     readonly kind: "make";
-    readonly spec: ClusterSpec;
-    /** What cluster.kat says, as below. */
-    readonly wantedSpec: ClusterSpec | undefined;
   }
   /** It has been in the cluster of that UID before. */
-  | {
+  | NamedEntry & {
     readonly kind: "return";
     readonly uid: string;
-    /** Its configuration as the node last knew it. */
-    readonly spec: ClusterSpec;
-    /** What cluster.kat says; without it the cluster's own configuration holds. */
-    readonly wantedSpec: ClusterSpec | undefined;
   }
   /** It takes part in whatever cluster there is. */
   | { readonly kind: "join" };

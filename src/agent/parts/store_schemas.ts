@@ -16,6 +16,7 @@ import { type ClusterRecord, isUuid } from "../../cluster/cluster_record.ts";
 import { TimingSchema } from "../../cluster/cluster_timing.ts";
 import type { SharedSpec } from "../../config/shared_spec.ts";
 import { readSharedSpec } from "../../config/stored_spec.ts";
+import { dnsLabel } from "../../config/value_rules.ts";
 import { leaseOfElectionKey } from "../../store/keys.ts";
 import { PlainIdentitySchema } from "../identity/identity.ts";
 import type { StoreHost, StoreMethods } from "./store_part.ts";
@@ -32,10 +33,19 @@ const SpecSchema: SchemaOf<SharedSpec> = v.pipe(
   }),
 );
 
-const ClusterSchema: SchemaOf<ClusterRecord> = v.object({
-  uid: v.pipe(v.string(), v.check(isUuid)),
-  spec: SpecSchema,
-});
+const ClusterSchema: SchemaOf<ClusterRecord> = v.pipe(
+  v.object({
+    uid: v.pipe(v.string(), v.check(isUuid)),
+    name: v.optional(v.pipe(v.string(), v.check(isLabel))),
+    spec: SpecSchema,
+  }),
+  // Absent and undefined are the same here.
+  v.transform(({ uid, name, spec }) => ({ uid, name, spec })),
+);
+
+function isLabel(text: string): boolean {
+  return "value" in dnsLabel.check(text);
+}
 
 const ElectionKeySchema = v.pipe(
   v.string(),

@@ -1,15 +1,11 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import * as v from "valibot";
 import { SPEC_DEFAULTS } from "../../config/spec_rules.ts";
+import { sharedSpec } from "../../config/shared_spec.ts";
 import { MEMBER_SCHEMAS } from "./member_schemas.ts";
 import { STORE_SCHEMAS } from "./store_schemas.ts";
 
-const SPEC = {
-  clusterCIDR: "10.100.0.0/16",
-  serviceCIDR: "10.200.0.0/16",
-  ...SPEC_DEFAULTS,
-  etcd: {},
-};
+const SPEC = sharedSpec({ ...SPEC_DEFAULTS, etcd: {} });
 const UID = "6c02c234-c70f-4908-aa5f-587802c0ab16";
 const IDENTITY = {
   clusterId: "cdf818194e3a8c32",
@@ -34,7 +30,10 @@ const SENT = [
     { storeCheck: { trouble: undefined } },
     { storeCheck: { trouble: "no answer" } },
   ]],
-  [STORE_SCHEMAS.inputs.keepCluster, [{ uid: UID, spec: SPEC }]],
+  [STORE_SCHEMAS.inputs.keepCluster, [
+    { uid: UID, name: "demo", spec: SPEC },
+    { uid: UID, name: undefined, spec: SPEC },
+  ]],
   [STORE_SCHEMAS.inputs.keepElectionKey, ["/kat/leader_election/7fffffff"]],
   [STORE_SCHEMAS.inputs.keepIdentity, [IDENTITY]],
   [STORE_SCHEMAS.inputs.keepTiming, [
@@ -56,6 +55,7 @@ const NOT_SENT = [
   [STORE_SCHEMAS.inputs.report, [null, { leader: 7 }, { term: { fence: 7 } }]],
   [STORE_SCHEMAS.inputs.keepCluster, [
     { uid: "x", spec: SPEC },
+    { uid: UID, name: "\u001b", spec: SPEC },
     { uid: UID, spec: { ...SPEC, apiPort: 0 } },
     { uid: UID, spec: undefined },
   ]],
@@ -94,9 +94,16 @@ Deno.test("the schemas of the threads refuse what no honest one sends", () => {
 
 Deno.test("what only a node itself knows does not pass from the store's thread", () => {
   const { keepCluster } = STORE_SCHEMAS.inputs;
-  const spec = { ...SPEC, dataDir: "/tmp", etcd: { binary: "/tmp/evil" } };
-  deepStrictEqual(v.parse(keepCluster, { uid: UID, spec }), {
+  const spec = {
+    ...SPEC,
+    volumeBasePath: "/etc",
+    backupPath: "/etc/cron.d",
+    dataDir: "/tmp",
+    etcd: { binary: "/tmp/evil" },
+  };
+  deepStrictEqual(v.parse(keepCluster, { uid: UID, name: "demo", spec }), {
     uid: UID,
+    name: "demo",
     spec: SPEC,
   });
 });
