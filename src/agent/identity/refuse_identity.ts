@@ -9,7 +9,7 @@
 import { KatError } from "../../base/errors.ts";
 import type { StorePosition } from "../../etcd/client/store_position.ts";
 import { type EtcdVersion, parseEtcdVersion } from "../../etcd/etcd_version.ts";
-import { forbiddenJump } from "../../etcd/data/version_jump.ts";
+import { forbiddenJump } from "../../etcd/version_jump.ts";
 import { readLastIndex } from "../../etcd/data/wal_end.ts";
 import { readWalIdentity } from "../../etcd/data/wal_identity.ts";
 import type { DataPaths } from "../data_directory.ts";
@@ -57,7 +57,10 @@ export async function refuseOtherData(
   if (jump !== undefined) {
     throw new KatError(
       `Cannot use the data directory "${paths.etcd}": ${jump.why}`,
-      { hint: `${jump.hint}; nothing was touched` },
+      {
+        hint:
+          `${jump.hint}; or go on with etcd ${identity.etcdVersion}, named with --etcd-binary or spec.etcd.binary; nothing was touched`,
+      },
     );
   }
   const found = await readWalIdentity(paths.etcd);

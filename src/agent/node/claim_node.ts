@@ -14,14 +14,25 @@ import { findOrphan } from "../../etcd/process/etcd_pid_file.ts";
 import { assertPortsFree } from "../../etcd/process/port_holder.ts";
 import type { EtcdBinaries } from "../../etcd/release/etcd_binaries.ts";
 import type { KnownProgram } from "../../etcd/release/etcd_cache.ts";
+import type { FormerEtcd } from "../../etcd/release/local_etcd.ts";
+import { versionText } from "../../etcd/etcd_version.ts";
 import { DataDirectory, writeRecord } from "../data_directory.ts";
 import type { Identity } from "../identity/identity.ts";
+import { formerEtcd } from "../identity/former_etcd.ts";
 import { refuseOtherData } from "../identity/refuse_identity.ts";
 import type { EtcdSettings } from "../parts/member_part.ts";
 import type { StorePart } from "../parts/store_part.ts";
 import type { NodeRecord } from "../node_record.ts";
 import { OrphanOwner } from "./orphan_owner.ts";
 import { type NodePlan, planMember } from "./plan_node.ts";
+
+/** What a node remembers of its etcd. */
+export interface EtcdMemory {
+  /** The program that it ran from a cache. */
+  readonly known: KnownProgram | undefined;
+  /** The etcd that wrote its data; `undefined` if it has none. */
+  readonly former: FormerEtcd | undefined;
+}
 
 /** Options of {@linkcode claimNode}. */
 export interface ClaimOptions {
@@ -30,7 +41,7 @@ export interface ClaimOptions {
   /** Finds the etcd to run, downloading it if need be. */
   readonly findEtcd: (
     spec: ClusterSpec,
-    known: KnownProgram | undefined,
+    memory: EtcdMemory,
   ) => Promise<EtcdBinaries>;
   /** Asks an orphan for its version. */
   readonly store: Pick<StorePart, "health" | "ready">;
@@ -63,7 +74,11 @@ export async function claimNode(
   { isFresh, findEtcd, store, signal }: ClaimOptions,
 ): Promise<ClaimedNode> {
   const { record, paths, ports, needsProbe } = plan;
-  const find = () => findEtcd(record.spec, record.knownEtcd);
+  const find = async () =>
+    await findEtcd(record.spec, {
+      known: record.knownEtcd,
+      former: isFresh ? undefined : await formerEtcd(record, paths),
+    });
   // The directory does not exist yet, so a failure leaves no trace.
   if (isFresh) await assertPortsFree(ports);
   const found = isFresh ? await find() : undefined;
@@ -78,7 +93,15 @@ export async function claimNode(
   signal.throwIfAborted();
   const identity = await refuseOtherData(record, { paths, version });
   const probe = await probing;
-  const written = { ...record, knownEtcd: known ?? record.knownEtcd };
+  const written = {
+    ...record,
+    knownEtcd: known ?? record.knownEtcd,
+    lastEtcd: {
+      binary,
+      version: versionText(version),
+      sha256: known?.sha256,
+    },
+  };
   await writeRecord(paths, written);
   await createDataDir(paths.etcd);
 
