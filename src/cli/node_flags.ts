@@ -56,7 +56,7 @@ export interface DescribedNode {
   readonly dataDir: string;
   /** `--advertise-address` as it was given. */
   readonly advertiseAddress: string | undefined;
-  /** `--initial-cluster` as it was given. */
+  /** `--initial-cluster` as it was given, without blanks. */
   readonly initialCluster: string | undefined;
 }
 
@@ -88,7 +88,7 @@ export async function describeNode(
     "KAT_ADVERTISE_ADDRESS",
     context,
   );
-  const initialCluster = valueOf(
+  const givenCluster = valueOf(
     flags.initialCluster,
     "KAT_INITIAL_CLUSTER",
     context,
@@ -97,10 +97,11 @@ export async function describeNode(
     nodeName: await nodeName(flags.nodeName, context),
     advertiseAddress: advertiseAddress &&
       parseAdvertiseAddress(advertiseAddress),
-    initialCluster: initialCluster === undefined
+    initialCluster: givenCluster === undefined
       ? undefined
-      : parseInitialCluster(initialCluster),
+      : parseInitialCluster(givenCluster),
     dataDir,
   });
+  const initialCluster = givenCluster?.replaceAll(/\s/g, "");
   return { config, wanted, dataDir, advertiseAddress, initialCluster };
 }
