@@ -53,6 +53,10 @@ class Trio implements AsyncDisposable {
     );
   }
 
+  dataDir(name: string): string {
+    return `${this.#dir}/${name}`;
+  }
+
   agent(name: string): AgentProcess {
     const agent = this.#agents.get(name);
     ok(agent);
@@ -339,4 +343,38 @@ Deno.test("a node that was made for another cluster says that its peers refuse i
 
   match(String(refused.fields.reason), /another cluster|cluster ID/i);
   strictEqual((await stranger.stop()).code, 0);
+});
+
+Deno.test("a node that lost its data is told so, leaves nothing, and comes back with the commands that it is told", async () => {
+  await using dir = await tempDir();
+  await using trio = await prepare(dir.path);
+  for (const name of NAMES) trio.init(name);
+  await trio.settled();
+  await etcdctl(trio.endpoint("n1"), "put", "/app/a", "kept");
+  await trio.agent("n2").stop();
+  await Deno.remove(trio.dataDir("n2"), { recursive: true });
+
+  const { code, stderr } = await trio.init("n2").ended;
+
+  strictEqual(code, 1, stderr);
+  match(stderr, /this cluster has had member "n2" \([0-9a-f]+\) with data/);
+  const left = [...Deno.readDirSync(trio.dataDir("n2"))].map((one) => one.name);
+  deepStrictEqual(left, ["agent.lock"]);
+  const [, remove = ""] = /(member remove [0-9a-f]+);/.exec(stderr) ?? [];
+  const [, add = ""] = /(member add n2 \S+);/.exec(stderr) ?? [];
+  const others = `${trio.endpoint("n1")},${trio.endpoint("n3")}`;
+  // etcd changes nothing while it has not been healthy for some seconds.
+  const ctl = (words: string) =>
+    eventually(() => etcdctl(others, ...words.split(" ")), {
+      withinMs: 30_000,
+    });
+  await ctl(remove);
+  await ctl(add);
+  await trio.init("n2").logged("Observing leader");
+  strictEqual(
+    await etcdctl(trio.endpoint("n2"), "get", "/app/a", "--print-value-only"),
+    "kept",
+  );
+  await trio.agent("n2").stop();
+  await trio.init("n2").logged("Observing leader");
 });

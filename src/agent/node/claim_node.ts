@@ -8,7 +8,10 @@
 import { abortable } from "../../base/abortable.ts";
 import type { ClusterSpec } from "../../config/cluster_config.ts";
 import { assertUnlocked } from "../../etcd/data/data_dir_lock.ts";
-import { createDataDir } from "../../etcd/data/etcd_data_dir.ts";
+import {
+  createDataDir,
+  inspectEtcdDataDir,
+} from "../../etcd/data/etcd_data_dir.ts";
 import { type DiskProbe, probeDisk } from "../../etcd/disk_probe.ts";
 import { findOrphan } from "../../etcd/process/etcd_pid_file.ts";
 import { assertPortsFree } from "../../etcd/process/port_holder.ts";
@@ -44,7 +47,7 @@ export interface ClaimOptions {
     memory: EtcdMemory,
   ) => Promise<EtcdBinaries>;
   /** Asks an orphan for its version. */
-  readonly store: Pick<StorePart, "health" | "ready">;
+  readonly store: Pick<StorePart, "health" | "isAwaited" | "ready">;
   /** Cancels the step. */
   readonly signal: AbortSignal;
 }
@@ -105,7 +108,10 @@ export async function claimNode(
   await writeRecord(paths, written);
   await createDataDir(paths.etcd);
 
-  const member = planMember(plan, probe);
+  const member = {
+    ...planMember(plan, probe),
+    joinsExisting: await isAwaited(plan, { store, signal }),
+  };
   // An orphan has to answer within a time, which loading must not use up.
   if (orphan) await abortable(store.ready, signal);
   const { health } = store;
@@ -128,6 +134,23 @@ export async function claimNode(
     probe,
     [Symbol.asyncDispose]: () => place.disposeAsync(),
   };
+}
+
+/**
+ * Whether the cluster of this node exists and waits for it, without data: it has
+ * been told of the member anew because the former one was lost.
+ */
+async function isAwaited(
+  { members, endpoints, paths, record }: NodePlan,
+  { store, signal }: Pick<ClaimOptions, "store" | "signal">,
+): Promise<boolean> {
+  const [, ...others] = endpoints;
+  const own = members.find(({ name }) => name === record.nodeName);
+  if (own === undefined || others.length === 0) return false;
+  const { kind } = await inspectEtcdDataDir(paths.etcd);
+  if (kind === "member" || kind === "foreign") return false;
+  const { peerUrl } = own;
+  return await store.isAwaited({ endpoints: others, peerUrl }, { signal });
 }
 
 /** No other etcd has the data, and no other program the ports. */

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { dirname } from "node:path";
 import { abortable, aborted } from "../../base/abortable.ts";
 import { diskSpace } from "../../base/disk_space.ts";
 import type {
@@ -18,8 +19,9 @@ import {
   type EtcdProcess,
   startEtcd,
 } from "../../etcd/process/etcd_process.ts";
+import { EtcdProcessError } from "../../etcd/process/etcd_process_error.ts";
 import { EtcdSupervisor } from "../../etcd/process/etcd_supervisor.ts";
-import { dataPaths, writeRecord } from "../data_directory.ts";
+import { dataPaths, removeNewNode, writeRecord } from "../data_directory.ts";
 import { reportMissingPeers } from "../health/missing_peers.ts";
 import { writeIdentity } from "../identity/identity.ts";
 import type { MemberHost, MemberInput, MemberMethods } from "./member_part.ts";
@@ -56,6 +58,7 @@ async function serveMember(
   };
   const onState = ({ pid, state }: EtcdProcess) =>
     void host.reportEtcd({ pid, state });
+  await using cleaning = new AsyncDisposableStack();
   await using etcd = pid === undefined
     ? await startEtcd(options, { signal })
     : await adoptEtcd(options, {
@@ -63,7 +66,12 @@ async function serveMember(
       control: { isRunning: host.isOrphanRunning, signal: host.signalOrphan },
     });
   onState(etcd);
-  await waitForMember(etcd, input, context);
+  await waitForMember(etcd, input, context).catch((error) => {
+    if (error instanceof EtcdProcessError && error.failure === "data-lost") {
+      cleaning.defer(() => removeNewNode(dirname(input.etcd.logFile)));
+    }
+    throw error;
+  });
   await using _supervisor = new EtcdSupervisor(options, etcd, {
     onState,
     onKeepsEnding: (keepsEnding) => void host.report({ keepsEnding }),

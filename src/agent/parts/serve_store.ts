@@ -15,8 +15,10 @@ import type {
 } from "../../base/worker/serve_methods.ts";
 import { TermCanceller } from "../../election/term_canceller.ts";
 import { ClusterBinding } from "../../etcd/client/cluster_binding.ts";
+import { EtcdCallError } from "../../etcd/client/etcd_call_error.ts";
 import type { OwnEndpoint } from "../../etcd/client/etcd_client.ts";
 import { httpHealth } from "../../etcd/client/etcd_health.ts";
+import { EtcdMaintenance } from "../../etcd/client/etcd_maintenance.ts";
 import { EtcdStore } from "../../store/etcd/etcd_store.ts";
 import {
   type Leadership,
@@ -37,6 +39,7 @@ import { checkPosition, IdentityKeeper } from "../identity/keep_identity.ts";
 import type { TermState } from "../node_state.ts";
 import { participate } from "./participate.ts";
 import type {
+  AwaitedInput,
   OwnMember,
   PrepareInput,
   StoreHost,
@@ -52,6 +55,9 @@ import {
 export function storeMethods(): WorkerMethods<StoreMethods, StoreHost> {
   return new StoreThread();
 }
+
+/** How long the other members may take to say whether they wait for this one: before a first start only. */
+const AWAITED_MS = 1_500;
 
 class StoreThread implements WorkerMethods<StoreMethods, StoreHost> {
   readonly #termCanceller = new TermCanceller();
@@ -72,6 +78,25 @@ class StoreThread implements WorkerMethods<StoreMethods, StoreHost> {
     { signal }: ServedContext,
   ): Promise<string[]> {
     return missingPeers(members, { nodeName, signal });
+  }
+
+  async isAwaited(
+    { endpoints, peerUrl }: AwaitedInput,
+    { signal }: ServedContext,
+  ): Promise<boolean> {
+    using maintenance = new EtcdMaintenance(endpoints);
+    try {
+      const members = await maintenance.members({
+        signal,
+        timeoutMs: AWAITED_MS,
+      });
+      return members.some(({ name, peerUrls }) =>
+        name === "" && peerUrls.includes(peerUrl)
+      );
+    } catch (error) {
+      if (error instanceof EtcdCallError) return false;
+      throw error;
+    }
   }
 
   async prepare(

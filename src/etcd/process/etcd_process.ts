@@ -231,7 +231,8 @@ export class EtcdProcess implements AsyncDisposable {
    * Waits until etcd has ended and says why, from its log.
    */
   async explainExit(): Promise<EtcdProcessError> {
-    return await explainExit(await this.exited, this.#logFile);
+    const { member } = this.#options;
+    return await explainExit(await this.exited, this.#logFile, { member });
   }
 
   /**
