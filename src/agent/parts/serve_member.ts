@@ -95,7 +95,7 @@ async function waitForMember(
     // Its peers may come after days; this node has done what it can.
     onWait: (waitsFor) => void host.report({ waitsFor, isUp: true }),
     signal: AbortSignal.any([signal, serving.signal]),
-    whyRefused: () => etcd.whyRefused(),
+    peers: () => etcd.peers(),
   });
   try {
     await etcd.waitUntilServing({

@@ -15,6 +15,7 @@ import type {
 } from "../../base/worker/serve_methods.ts";
 import { TermCanceller } from "../../election/term_canceller.ts";
 import { ClusterBinding } from "../../etcd/client/cluster_binding.ts";
+import { acceptsConnection } from "../../etcd/client/accepts_connection.ts";
 import { EtcdCallError } from "../../etcd/client/etcd_call_error.ts";
 import type { OwnEndpoint } from "../../etcd/client/etcd_client.ts";
 import { httpHealth } from "../../etcd/client/etcd_health.ts";
@@ -84,7 +85,14 @@ class StoreThread implements WorkerMethods<StoreMethods, StoreHost> {
     { endpoints, peerUrl }: AwaitedInput,
     { signal }: ServedContext,
   ): Promise<boolean> {
-    using maintenance = new EtcdMaintenance(endpoints);
+    // Where nothing listens, the client would try again until its time is over.
+    const open = await Promise.all(
+      endpoints.map(async (url) =>
+        await acceptsConnection(url, { signal }) ? [url] : []
+      ),
+    );
+    if (open.flat().length === 0) return false;
+    using maintenance = new EtcdMaintenance(open.flat());
     try {
       const members = await maintenance.members({
         signal,
