@@ -58,7 +58,7 @@ export interface DescribedNode {
   readonly dataDir: string;
   /** `--advertise-address` as it was given. */
   readonly advertiseAddress: string | undefined;
-  /** `--initial-cluster` as it was given. */
+  /** `--initial-cluster` as it was given, without blanks. */
   readonly initialCluster: string | undefined;
 }
 
@@ -90,7 +90,7 @@ export async function describeNode(
     "KAT_ADVERTISE_ADDRESS",
     context,
   );
-  const initialCluster = valueOf(
+  const givenCluster = valueOf(
     flags.initialCluster,
     "KAT_INITIAL_CLUSTER",
     context,
@@ -99,10 +99,11 @@ export async function describeNode(
     nodeName: await nodeName(flags.nodeName, context),
     advertiseAddress: advertiseAddress &&
       parseAdvertiseAddress(advertiseAddress),
-    initialCluster: initialCluster === undefined
+    initialCluster: givenCluster === undefined
       ? undefined
-      : parseInitialCluster(initialCluster),
+      : parseInitialCluster(givenCluster),
     dataDir,
   });
+  const initialCluster = givenCluster?.replaceAll(/\s/g, "");
   return { config, wanted, dataDir, advertiseAddress, initialCluster };
 }

@@ -9,12 +9,12 @@
  * @module
  */
 
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import * as v from "valibot";
-import { KatError, messageOf } from "../../base/errors.ts";
+import { messageOf } from "../../base/errors.ts";
 import { makeOwnDir } from "../../base/files/own_dir.ts";
 import { readOwnText } from "../../base/files/read_own.ts";
-import { writeOwn } from "../../base/files/write_own.ts";
+import { removeOwn, writeOwn } from "../../base/files/write_own.ts";
 import { logger } from "../../base/log.ts";
 import type { NodeRecord } from "../node_record.ts";
 import type { Identity } from "./identity.ts";
@@ -66,11 +66,14 @@ const RegisteredSchema = v.object({
   ),
 });
 
-/** The file in which a data directory is noted. */
-export async function registerPath(
-  stateDir: string,
-  dataDir: string,
-): Promise<string> {
+/**
+ * The file in which a data directory is noted; `undefined` if it cannot be,
+ * because there is no other place than that directory.
+ */
+export async function notePath(
+  { stateDir, dataDir }: RegisterPlace,
+): Promise<string | undefined> {
+  if (stateDir === undefined || isUnder(dataDir, stateDir)) return undefined;
   const bytes = new TextEncoder().encode(dataDir);
   const sum = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   // The name of the directory is for people, the number tells them apart.
@@ -83,48 +86,61 @@ export async function registerPath(
  * none, and the log says so.
  */
 export async function findRegistered(
-  { stateDir, dataDir }: RegisterPlace,
+  place: RegisterPlace,
 ): Promise<RegisterEntry | undefined> {
-  if (stateDir === undefined) return undefined;
   try {
-    const path = await registerPath(stateDir, dataDir);
-    const text = await readOwnText(path);
-    return text === undefined ? undefined : { path, node: decode(text) };
+    const path = await notePath(place);
+    const text = path && await readOwnText(path);
+    return path === undefined || text === undefined
+      ? undefined
+      : { path, node: decode(text) };
   } catch (error) {
-    warn("Cannot read the register of nodes", stateDir, messageOf(error));
+    warn("Cannot read the register of nodes", place, messageOf(error));
     return undefined;
   }
 }
 
 /** Notes a node before its etcd starts; the log says if that is not possible. */
 export async function registerNode(
-  { stateDir, dataDir }: RegisterPlace,
+  place: RegisterPlace,
   record: NodeRecord,
   identity: Identity | undefined,
 ): Promise<void> {
-  if (stateDir === undefined) {
-    return warn("Cannot note this node in a register", undefined, "no home");
+  const path = await notePath(place);
+  if (path === undefined) {
+    const why = place.stateDir === undefined
+      ? "there is no place for it"
+      : "its place is in the data directory";
+    return warn(NOT_NOTED, place, why);
   }
-  const node: RegisteredNode = {
-    dataDir,
+  const text = encode({
+    dataDir: place.dataDir,
     nodeName: record.nodeName,
     clusterName: record.clusterName,
     members: record.initialCluster.length,
     clusterUid: record.clusterUid,
     revision: identity?.revision,
-  };
+  });
   try {
-    if (isUnder(dataDir, stateDir)) {
-      throw new KatError("It lies in the data directory");
-    }
-    const directory = await makeOwnDir(stateDir, { parentMode: 0o755 });
-    const path = await registerPath(directory, dataDir);
-    const text = encode(node);
+    await makeOwnDir(dirname(path), { parentMode: 0o755 });
     if (await readOwnText(path) !== text) await writeOwn(path, text);
   } catch (error) {
-    warn("Cannot note this node in a register", stateDir, messageOf(error));
+    warn(NOT_NOTED, place, messageOf(error));
   }
 }
+
+/** Forgets a node whose first start came to nothing, from a thread that may do no more than that. */
+export async function unregisterNode(note: string | undefined): Promise<void> {
+  if (note === undefined) return;
+  await removeOwn(note, { within: dirname(note) }).catch((error) => {
+    // Then the next start says what to delete.
+    logger("agent").warn("Cannot forget this node in the register", {
+      reason: messageOf(error),
+    });
+  });
+}
+
+const NOT_NOTED = "Cannot note this node in a register";
 
 function encode({ revision, ...rest }: RegisteredNode): string {
   const whole = { ...rest, revision: revision?.toString() };
@@ -143,7 +159,7 @@ function decode(text: string): RegisteredNode | undefined {
 
 function warn(
   message: string,
-  stateDir: string | undefined,
+  { stateDir }: RegisterPlace,
   reason: string,
 ): void {
   logger("agent").warn(message, {

@@ -60,14 +60,17 @@ function describeVanished(
   const which = node === undefined
     ? "a node"
     : `node "${node.nodeName}" of the cluster "${node.clusterName}"`;
-  const others = (node?.members ?? 1) > 1
-    ? '; this node of several is replaced as README says under "Replace a node"'
+  const start = (node?.members ?? 1) > 1
+    ? "If its data are lost for good"
+    : "If its data are given up and a new, empty cluster is wanted there";
+  const result = (node?.members ?? 1) > 1
+    ? ": as long as the others serve, it says how this node gets its data from them"
     : "";
   return {
     why:
       `"${dataDir}" was the data directory of ${which}, and nothing of it is there now`,
     hint:
-      `If its disk is not mounted, or it was moved or removed, put it back and start again${others}. If its data are given up and a new, empty cluster is wanted there, delete "${path}" and run kat-agent init`,
+      `If its disk is not mounted, or it was moved or removed, put it back and start again. ${start}, delete "${path}" and run kat-agent init${result}`,
   };
 }
 

@@ -12,7 +12,11 @@ import { isLoopback } from "../../base/url.ts";
 import type { ClusterSpec } from "../../config/cluster_config.ts";
 import { PartsWatch } from "../health/watch_parts.ts";
 import { readIdentity } from "../identity/identity.ts";
-import { findRegistered, registerNode } from "../identity/node_register.ts";
+import {
+  findRegistered,
+  notePath,
+  registerNode,
+} from "../identity/node_register.ts";
 import {
   refuseOlderCopy,
   refuseVanished,
@@ -29,7 +33,7 @@ import type { WantedNode } from "./wanted_node.ts";
 /** What a node needs besides its settings. */
 export interface AgentOptions
   extends
-    EarlyWorkersOptions,
+    Omit<EarlyWorkersOptions, "note">,
     Pick<ClaimOptions, "findEtcd">,
     Pick<StartMemberOptions, "sockets">,
     Pick<JoinStoreOptions, "isLeaseGiven" | "report" | "signal"> {
@@ -82,7 +86,8 @@ async function serveNode(
   using watch = new PartsWatch();
   const signal = AbortSignal.any([options.signal, watch.signal]);
   const node = { ...options, signal, watch };
-  await using workers = await EarlyWorkers.start(plan, options);
+  const note = await notePath(place);
+  await using workers = await EarlyWorkers.start(plan, { ...options, note });
   const { store } = workers;
   watch.add(store);
   await using claim = await claimNode(plan, { ...node, isFresh, store });

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { dirname } from "node:path";
 import { abortable } from "../../base/abortable.ts";
 import { KatError } from "../../base/errors.ts";
 import { portOf, urlOf } from "../../base/url.ts";
@@ -45,6 +46,8 @@ export interface MemberInput {
   readonly nodeName: string;
   /** The members of the cluster. */
   readonly members: readonly InitialMember[];
+  /** Where the register has this node; `undefined` if it has not. */
+  readonly note?: string | undefined;
   /** The pid of an etcd that runs already, as it would be started; none to start one. */
   readonly adoptPid?: number | undefined;
 }
@@ -109,15 +112,17 @@ export interface MemberPlace {
   readonly dataDir: string;
   /** The etcd that it may run. */
   readonly binary: string;
+  /** Where the register has this node, for a first start that comes to nothing. */
+  readonly note?: string | undefined;
 }
 
 /** What the member's thread may do. */
 export function memberPermissions(
-  { dataDir, binary }: MemberPlace,
+  { dataDir, binary, note }: MemberPlace,
 ): Permissions {
   return {
-    read: [dataDir, binary],
-    write: [dataDir],
+    read: [dataDir, binary, ...(note ? [dirname(note)] : [])],
+    write: [dataDir, ...(note ? [note] : [])],
     run: [binary],
     // node:child_process asks for it, whatever environment the child is given.
     env: ["NODE_V8_COVERAGE"],
@@ -184,7 +189,8 @@ export class MemberPart implements WatchedPart, AsyncDisposable {
     const host = this.#hostOf(input, options);
     const thread = { thread: this.name, signal };
     const over = (error: unknown) => this.#over(error);
-    this.#life = this.#worker.remote.serve(input, {
+    const { note } = this.#place;
+    this.#life = this.#worker.remote.serve({ ...input, note }, {
       signal,
       host,
       graceMs: STOPPING_MS,
