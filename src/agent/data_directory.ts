@@ -11,7 +11,7 @@ import { KatError } from "../base/errors.ts";
 import { checkedPath, pathOfAny } from "../base/files/checked_path.ts";
 import { openOwn } from "../base/files/open_own.ts";
 import { namesInOwn, readOwnText } from "../base/files/read_own.ts";
-import { isTemporary, writeOwn } from "../base/files/write_own.ts";
+import { isTemporary, removeOwn, writeOwn } from "../base/files/write_own.ts";
 import { createDataDir } from "../etcd/data/etcd_data_dir.ts";
 import {
   decodeNodeRecord,
@@ -231,6 +231,22 @@ async function usedByAnother(
         : "Stop that one first, or give another --data-dir",
     },
   );
+}
+
+/**
+ * Removes what a first start has made that came to nothing, so that the next
+ * one finds the directory as this one did. The lock stays, for it is held.
+ */
+export async function removeNewNode(root: string): Promise<void> {
+  const { record, etcd, etcdLog, etcdPid } = dataPaths(root);
+  for (const path of [etcd, etcdLog, etcdPid, record]) {
+    await removeOwn(path, { recursive: path === etcd, within: root })
+      .catch((error) => {
+        if (!(error instanceof Deno.errors.NotFound)) {
+          throw notUsable(path, error);
+        }
+      });
+  }
 }
 
 async function openLock(path: string): Promise<Deno.FsFile> {

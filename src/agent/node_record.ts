@@ -18,6 +18,16 @@ import type { KnownProgram } from "../etcd/release/etcd_cache.ts";
 import { orderSpec, type SharedSpec } from "../config/shared_spec.ts";
 import { readNodeSpec, readSharedSpec } from "../config/stored_spec.ts";
 
+/** An etcd that a node started. */
+export interface LastEtcd {
+  /** Its path. */
+  readonly binary: string;
+  /** Its version, as `3.6.14`. */
+  readonly version: string;
+  /** Its SHA-256, if it was seen to come from its archive. */
+  readonly sha256?: string | undefined;
+}
+
 /** A node's memory. */
 export interface NodeRecord {
   /** `initialising` until the cluster's UID was found in the store. */
@@ -42,6 +52,8 @@ export interface NodeRecord {
   readonly appliedSpec?: SharedSpec | undefined;
   /** Whether cluster.kat said `leaderLeaseSeconds` then. */
   readonly isLeaseGiven?: boolean | undefined;
+  /** The etcd that it last started. */
+  readonly lastEtcd?: LastEtcd | undefined;
   /** The cluster's configuration as this node last knew it. */
   readonly spec: ClusterSpec;
 }
@@ -65,6 +77,13 @@ const RecordSchema = v.object({
   knownEtcd: v.optional(v.object({ archiveSha256: sha256, sha256 })),
   isLeaseGiven: v.optional(v.boolean()),
   appliedSpec: v.optional(v.record(v.string(), v.unknown())),
+  lastEtcd: v.optional(
+    v.object({
+      binary: v.string(),
+      version: v.pipe(v.string(), v.regex(/^\d{1,9}\.\d{1,9}\.\d{1,9}$/)),
+      sha256: v.optional(sha256),
+    }),
+  ),
   spec: v.record(v.string(), v.unknown()),
 });
 

@@ -4,10 +4,10 @@
  * @module
  */
 
+import type { EtcdMemory } from "../agent/node/claim_node.ts";
 import type { Report } from "../agent/node_state.ts";
 import type { ClusterSpec } from "../config/cluster_config.ts";
 import type { EtcdBinaries } from "../etcd/release/etcd_binaries.ts";
-import type { KnownProgram } from "../etcd/release/etcd_cache.ts";
 import type { BinaryOrigin } from "../etcd/release/find_etcd.ts";
 import type { Context } from "./command.ts";
 import { cacheDir, SYSTEM_CACHE, valueOf } from "./flag_values.ts";
@@ -27,7 +27,7 @@ export interface EtcdFinder {
   /** Finds it and checks it, downloading it if need be. */
   readonly findEtcd: (
     spec: ClusterSpec,
-    known: KnownProgram | undefined,
+    memory: EtcdMemory,
   ) => Promise<EtcdBinaries>;
 }
 
@@ -60,7 +60,7 @@ export function etcdFinder(
     const { guessEtcd } = await import("../etcd/release/find_etcd.ts");
     return await guessEtcd(wanted(spec));
   };
-  const find = async (spec: ClusterSpec, known?: KnownProgram) => {
+  const find = async (spec: ClusterSpec, { known, former }: EtcdMemory) => {
     const { findEtcd } = await import("../etcd/release/find_etcd.ts");
     const { progressText, showProgress } = await import(
       "../etcd/release/show_progress.ts"
@@ -75,6 +75,10 @@ export function etcdFinder(
       ...options,
       // Who may write to the directory could change the program and node.json alike.
       known: isUnder(context.dataDir, options.cacheDir) ? undefined : known,
+      former: former?.binary !== undefined &&
+          isUnder(context.dataDir, former.binary)
+        ? { ...former, binary: undefined }
+        : former,
       path: context.env.PATH,
       signal: context.signal,
       onProgress(progressed) {

@@ -16,11 +16,16 @@ export const SYSTEM_CACHE = "/var/cache/kat";
 /** The cache of the service, which its user may write to: root believes nothing in it. */
 export const SERVICE_CACHE = "/var/cache/kat-agent";
 
+/** Where root notes which nodes there are. */
+export const SYSTEM_STATE = "/var/lib/kat-nodes";
+/** Where the service notes that; its user may write to it. */
+export const SERVICE_STATE = "/var/lib/kat-agent";
+
 /** A flag's value, else the variable's. An empty variable counts as none. */
 export function valueOf(
   flag: string | undefined,
   variable: `KAT_${string}`,
-  { env }: Context,
+  { env }: Pick<Context, "env">,
 ): string | undefined {
   return flag ?? (env[variable] || undefined);
 }
@@ -72,6 +77,21 @@ export function cacheDir(
   throw new UsageError("Cannot tell the cache directory: HOME is not set", {
     hint: "Give --cache-dir DIR",
   });
+}
+
+/** `--state-dir`, `KAT_STATE_DIR`, or where this user's programs keep such things; `undefined` without a home. */
+export function stateDir(
+  flag: string | undefined,
+  context: Pick<Context, "env">,
+): string | undefined {
+  const given = valueOf(flag, "KAT_STATE_DIR", context);
+  if (given !== undefined) return absolute(given, "--state-dir");
+  if (Deno.uid() === 0) return SYSTEM_STATE;
+  const { XDG_STATE_HOME, HOME } = context.env;
+  if (XDG_STATE_HOME && isAbsolute(XDG_STATE_HOME)) {
+    return join(XDG_STATE_HOME, "kat");
+  }
+  return HOME && isAbsolute(HOME) ? join(HOME, ".local/state/kat") : undefined;
 }
 
 /**

@@ -15,7 +15,7 @@ import { logger } from "../base/log.ts";
 import { findClusterFile, writeNewFile } from "./find_cluster_file.ts";
 import type { Command } from "./command.ts";
 import { etcdFinder } from "./etcd_finder.ts";
-import { usualDataDir, valueOf } from "./flag_values.ts";
+import { stateDir, usualDataDir, valueOf } from "./flag_values.ts";
 import {
   type DescribedNode,
   describeNode,
@@ -73,6 +73,7 @@ async function init(
   const { sockets, report, signal } = context;
   await initNode(wanted, {
     dataDir,
+    stateDir: stateDir(flags.stateDir, context),
     isLeaseGiven: config.isLeaseGiven ?? false,
     ...etcdFinder(flags, { ...context, dataDir }),
     sockets,

@@ -19,10 +19,9 @@ import {
   SERVICE_USER,
   UNIT_MARKER,
   UNIT_NAME,
+  UNIT_PATH,
   type UnitOptions,
 } from "./systemd_unit.ts";
-
-const UNIT_PATH = `/etc/systemd/system/${UNIT_NAME}`;
 
 /** Options of {@linkcode uninstallUnit}. */
 export interface UninstallOptions {

@@ -18,6 +18,7 @@ import {
   logLevelOption,
   newDataDirOption,
   nodeNameOption,
+  stateDirOption,
 } from "./options.ts";
 
 /** The options of a node, but for `--config`, whose help differs. */
@@ -28,6 +29,7 @@ export const NODE_OPTIONS = {
   initialCluster: initialClusterOption,
   etcdBinary: etcdBinaryOption,
   cacheDir: cacheDirOption,
+  stateDir: stateDirOption,
   logFormat: logFormatOption,
   logLevel: logLevelOption,
 };
@@ -58,7 +60,7 @@ export interface DescribedNode {
   readonly dataDir: string;
   /** `--advertise-address` as it was given. */
   readonly advertiseAddress: string | undefined;
-  /** `--initial-cluster` as it was given. */
+  /** `--initial-cluster` as it was given, without blanks. */
   readonly initialCluster: string | undefined;
 }
 
@@ -94,7 +96,7 @@ export async function describeNode(
     "KAT_ADVERTISE_ADDRESS",
     context,
   );
-  const initialCluster = valueOf(
+  const givenCluster = valueOf(
     flags.initialCluster,
     "KAT_INITIAL_CLUSTER",
     context,
@@ -103,10 +105,11 @@ export async function describeNode(
     nodeName: await nodeName(flags.nodeName, context),
     advertiseAddress: advertiseAddress &&
       parseAdvertiseAddress(advertiseAddress),
-    initialCluster: initialCluster === undefined
+    initialCluster: givenCluster === undefined
       ? undefined
-      : parseInitialCluster(initialCluster),
+      : parseInitialCluster(givenCluster),
     dataDir,
   });
+  const initialCluster = givenCluster?.replaceAll(/\s/g, "");
   return { config, wanted, dataDir, advertiseAddress, initialCluster };
 }

@@ -119,6 +119,12 @@ export const cacheDirOption: Setting = setting(
   "DIR",
   "Where downloaded releases are kept. Default: /var/cache/kat for root, kat in $XDG_CACHE_HOME or ~/.cache for other users.",
 );
+/** `--state-dir`. */
+export const stateDirOption: Setting = setting(
+  "--state-dir",
+  "DIR",
+  "Where it is noted, apart from the data, which nodes were made here. Default: /var/lib/kat-nodes for root, kat in $XDG_STATE_HOME or ~/.local/state for other users.",
+);
 /** `--endpoints`. */
 export const endpointsOption: Setting = setting(
   "--endpoints",

@@ -12,7 +12,12 @@ import { option } from "@optique/core/primitives";
 import { UsageError } from "../base/errors.ts";
 import type { Command } from "./command.ts";
 import { etcdFinder } from "./etcd_finder.ts";
-import { existingDataDir, givenEndpoints, nodeName } from "./flag_values.ts";
+import {
+  existingDataDir,
+  givenEndpoints,
+  nodeName,
+  stateDir,
+} from "./flag_values.ts";
 import {
   cacheDirOption,
   dataDirOption,
@@ -22,6 +27,7 @@ import {
   logLevelOption,
   nodeNameOption,
   path,
+  stateDirOption,
 } from "./options.ts";
 import { serve, type ServingContext } from "./serve.ts";
 
@@ -35,6 +41,7 @@ const options = object({
   nodeName: nodeNameOption,
   etcdBinary: etcdBinaryOption,
   cacheDir: cacheDirOption,
+  stateDir: stateDirOption,
   logFormat: logFormatOption,
   logLevel: logLevelOption,
 });
@@ -94,6 +101,7 @@ async function run(
   const { runNode } = await import("../agent/node/serve_node.ts");
   await runNode({
     dataDir,
+    stateDir: stateDir(flags.stateDir, context),
     ...etcdFinder(flags, { ...context, dataDir }),
     sockets,
     report,

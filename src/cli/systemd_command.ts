@@ -11,7 +11,7 @@ import type { InferValue } from "@optique/core/parser";
 import { flag, option } from "@optique/core/primitives";
 import { ExitCode, KatError } from "../base/errors.ts";
 import type { Command, Context } from "./command.ts";
-import { SERVICE_CACHE, valueOf } from "./flag_values.ts";
+import { SERVICE_CACHE, SERVICE_STATE, valueOf } from "./flag_values.ts";
 import { describeNode, NODE_OPTIONS } from "./node_flags.ts";
 import { path, plainText, type Setting, setting } from "./options.ts";
 import type { UnitOptions } from "./systemd_unit.ts";
@@ -104,12 +104,16 @@ async function unitOf(
   const cacheDir = resolve(
     valueOf(flags.cacheDir, "KAT_CACHE_DIR", context) ?? SERVICE_CACHE,
   );
+  const stateDir = resolve(
+    valueOf(flags.stateDir, "KAT_STATE_DIR", context) ?? SERVICE_STATE,
+  );
   const etcdBinary = valueOf(flags.etcdBinary, "KAT_ETCD_BINARY", context);
   return nodeUnit(config, {
     ...node,
     program: programOf(flags, context),
     file,
     cacheDir,
+    stateDir,
     nodeName: wanted.nodeName,
     etcdBinary: etcdBinary && resolve(etcdBinary),
     logFormat: valueOf(flags.logFormat, "KAT_LOG_FORMAT", context),

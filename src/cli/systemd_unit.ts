@@ -9,6 +9,8 @@ import type { ClusterConfig } from "../config/cluster_config.ts";
 
 /** The unit's name. */
 export const UNIT_NAME = "kat-agent.service";
+/** Where it is installed. */
+export const UNIT_PATH = `/etc/systemd/system/${UNIT_NAME}`;
 /** The system user that the agent and etcd run as. */
 export const SERVICE_USER = "kat";
 /** The first line of a unit that may be replaced and removed. */
@@ -48,6 +50,8 @@ export interface NodeService {
   readonly dataDir: string;
   /** `--cache-dir`. */
   readonly cacheDir: string;
+  /** `--state-dir`. */
+  readonly stateDir: string;
   /** `--node-name`: written down, for a host name may change and a node's name may not. */
   readonly nodeName: string;
   /** `--advertise-address`, if given. */
@@ -71,6 +75,7 @@ export function nodeUnit(
     ["--config", node.file],
     ["--data-dir", node.dataDir],
     ["--cache-dir", node.cacheDir],
+    ["--state-dir", node.stateDir],
     ["--node-name", node.nodeName],
     ["--advertise-address", node.advertiseAddress],
     ["--initial-cluster", node.initialCluster],
@@ -84,7 +89,7 @@ export function nodeUnit(
     args: ["init", ...flags.flat()],
     reads: [node.file, node.etcdBinary ?? spec.etcd.binary]
       .filter((path) => path !== undefined),
-    writes: [node.dataDir, spec.backupPath, node.cacheDir],
+    writes: [node.dataDir, spec.backupPath, node.cacheDir, node.stateDir],
   };
 }
 

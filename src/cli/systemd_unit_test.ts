@@ -38,6 +38,7 @@ Deno.test("systemdUnit() writes examples/kat-agent.service for examples/cluster.
     file: "/etc/kat/cluster.kat",
     dataDir: config.spec.dataDir,
     cacheDir: "/var/cache/kat-agent",
+    stateDir: "/var/lib/kat-agent",
     nodeName: "n1",
   });
   strictEqual(
@@ -55,6 +56,7 @@ Deno.test("nodeUnit() hands on what was said of the node", async () => {
     file: "/etc/kat/cluster.kat",
     dataDir: "/srv/kat",
     cacheDir: "/srv/cache",
+    stateDir: "/srv/state",
     nodeName: "n1",
     advertiseAddress: "10.0.0.1",
     initialCluster: "n1=http://10.0.0.1:2380",
@@ -67,6 +69,7 @@ Deno.test("nodeUnit() hands on what was said of the node", async () => {
     ...["--config", "/etc/kat/cluster.kat"],
     ...["--data-dir", "/srv/kat"],
     ...["--cache-dir", "/srv/cache"],
+    ...["--state-dir", "/srv/state"],
     ...["--node-name", "n1"],
     ...["--advertise-address", "10.0.0.1"],
     ...["--initial-cluster", "n1=http://10.0.0.1:2380"],
@@ -75,7 +78,12 @@ Deno.test("nodeUnit() hands on what was said of the node", async () => {
     ...["--log-level", "debug"],
   ]);
   deepStrictEqual(reads, ["/etc/kat/cluster.kat", "/usr/bin/etcd"]);
-  deepStrictEqual(writes, ["/srv/kat", "/var/lib/kat/backups", "/srv/cache"]);
+  deepStrictEqual(writes, [
+    "/srv/kat",
+    "/var/lib/kat/backups",
+    "/srv/cache",
+    "/srv/state",
+  ]);
 });
 
 Deno.test("systemdUnit() lets systemd make what lies in its places, and opens the rest", () => {

@@ -5,7 +5,6 @@
  * @module
  */
 
-import { KatError } from "../base/errors.ts";
 import type { ClusterBinding } from "../etcd/client/cluster_binding.ts";
 import type { EtcdStore } from "../store/etcd/etcd_store.ts";
 import type { Context } from "./command.ts";
@@ -46,16 +45,17 @@ export async function findTarget(
     "../agent/data_directory.ts"
   );
   const { clientEndpoints } = await import("../agent/node/plan_node.ts");
-  const dataDir = await anyDataDirectory(
-    existingDataDir(flags.dataDir, context),
-  );
-  const record = await inspectDataDirectory(dataDir);
-  if (record === undefined) {
-    throw new KatError(`Cannot find a node in "${dataDir}"`, {
-      hint:
-        "Give its directory with --data-dir, or a cluster with --endpoints; for the node of a service, use sudo",
-    });
+  const { explainDenied, noNodeError } = await import("./no_node_error.ts");
+  const wanted = existingDataDir(flags.dataDir, context);
+  const place = { dataDir: wanted, uid: Deno.uid(), env: context.env };
+  let dataDir, record;
+  try {
+    dataDir = await anyDataDirectory(wanted);
+    record = await inspectDataDirectory(dataDir);
+  } catch (error) {
+    throw await explainDenied(error, place);
   }
+  if (record === undefined) throw await noNodeError(place);
   const { nodeName } = record;
   return {
     endpoints: clientEndpoints(record),

@@ -9,6 +9,7 @@
 import { type DiskSpace, diskSpace } from "../base/disk_space.ts";
 import { ClusterBinding } from "../etcd/client/cluster_binding.ts";
 import { EtcdCallError } from "../etcd/client/etcd_call_error.ts";
+import { acceptsConnection } from "../etcd/client/accepts_connection.ts";
 import {
   listMembersWithStatus,
   type MemberWithStatus,
@@ -66,7 +67,13 @@ export interface LeaderFacts {
 }
 
 /** A member; `status` is absent if it does not answer. */
-export type MemberFacts = Pick<MemberWithStatus, "name" | "url" | "status">;
+export interface MemberFacts
+  extends Pick<MemberWithStatus, "name" | "url" | "status"> {
+  /** Its ID in hexadecimal digits, if the members could be listed. */
+  readonly memberId?: string;
+  /** Whether its peer port takes connections, if it does not answer. */
+  readonly isPeerOpen?: boolean;
+}
 
 /** What a node's own files tell. */
 export interface LocalFacts {
@@ -133,21 +140,43 @@ async function askCluster(
   try {
     return {
       store: await readStore(store, options),
-      members: await listMembersWithStatus({ endpoints, ...options }),
+      members: await listMembers(endpoints, options),
     };
   } catch (error) {
     if (!(error instanceof StoreError || error instanceof EtcdCallError)) {
       throw error;
     }
-    // Without a majority the members cannot be listed, but each can be asked.
-    const members = endpoints.map(async (url) => {
-      const status = await statusIfAnswering(url, options);
-      return { name: "", url, ...(status ? { status } : {}) };
-    });
     return {
       store: { answers: false, reason: error.message },
-      members: await Promise.all(members),
+      members: await listMembers(endpoints, options),
     };
+  }
+}
+
+/**
+ * The members as any of the endpoints knows them, which needs no majority; if
+ * none answers, the endpoints.
+ */
+async function listMembers(
+  endpoints: readonly string[],
+  options: AskOptions,
+): Promise<MemberFacts[]> {
+  const asking = { ...options, needsLeader: false };
+  try {
+    const members = await listMembersWithStatus({ endpoints, ...asking });
+    return await Promise.all(
+      members.map(async ({ peerUrl, ...member }) =>
+        member.status === undefined
+          ? { ...member, isPeerOpen: await acceptsConnection(peerUrl, options) }
+          : member
+      ),
+    );
+  } catch (error) {
+    if (!(error instanceof EtcdCallError)) throw error;
+    return await Promise.all(endpoints.map(async (url) => {
+      const status = await statusIfAnswering(url, asking);
+      return { name: "", url, ...(status ? { status } : {}) };
+    }));
   }
 }
 

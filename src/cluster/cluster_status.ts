@@ -6,6 +6,7 @@
  */
 
 import type { DiskSpace } from "../base/disk_space.ts";
+import { explainSilentMember } from "./silent_member.ts";
 import { memberText, ownErrors } from "../etcd/client/member_status.ts";
 import { DEFAULT_QUOTA_BYTES } from "../etcd/process/etcd_flags.ts";
 import type { ClusterFacts, MemberFacts } from "./cluster_facts.ts";
@@ -76,7 +77,7 @@ export function describeCluster(facts: ClusterFacts): ClusterStatus {
     members,
     problems: [
       ...storeProblems(facts),
-      ...silenceProblems(members),
+      ...silenceProblems(facts.members, members),
       ...alarmProblems(members),
       ...quotaProblems(members),
       ...ownEtcdProblems(facts, members),
@@ -123,12 +124,15 @@ function storeProblems({ store }: ClusterFacts): string[] {
     : [];
 }
 
-function silenceProblems(members: readonly MemberStatus[]): string[] {
-  const away = members.filter(({ answers }) => !answers);
+function silenceProblems(
+  facts: readonly MemberFacts[],
+  members: readonly MemberStatus[],
+): string[] {
+  const away = facts.filter(({ status }) => status === undefined);
   const spare = Math.ceil(members.length / 2) - 1 - away.length;
   const warning = spare === 0 ? "; losing one more stops the cluster" : "";
   return away.map((member) =>
-    `${nameOf(member)} does not answer: start its agent${warning}`
+    `${nameOf(member)} ${explainSilentMember(member)}${warning}`
   );
 }
 
@@ -174,7 +178,7 @@ function ownDiskProblems(
 }
 
 /** A member's name at the start of a sentence. */
-function nameOf(member: MemberStatus): string {
+function nameOf(member: Pick<MemberStatus, "name" | "url">): string {
   const text = memberText(member);
   return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -30,10 +30,12 @@ const MAX_MEMBERS = 9;
 export function parseNodeName(text: string): string {
   if (isDnsName(text)) return text;
   throw new UsageError(`Cannot use ${quote(text)} as a node's name`, {
-    hint: 'Give --node-name a host name in lower case: a-z, 0-9, "-" and ' +
-      "dots between labels of at most 63 characters",
+    hint: `Give --node-name a host name: ${NAME_RULE}`,
   });
 }
+
+const NAME_RULE =
+  'lower case a-z, 0-9, "-", and dots between labels of at most 63 characters';
 
 /**
  * Returns the canonical text of an address at which others can reach this node.
@@ -67,14 +69,20 @@ export function parseAdvertiseAddress(text: string): string {
 export function parseInitialCluster(text: string): readonly InitialMember[] {
   const hint = "Give --initial-cluster every node once, " +
     "as n1=http://10.0.0.1:2380,n2=http://10.0.0.2:2380";
-  const members = text.split(",").map((part) => {
-    const [, name = "", url = ""] = /^([^=]*)=(.*)$/s.exec(part) ??
+  const members = itemsOf(text, "--initial-cluster").map((part) => {
+    const [, name = "", url = ""] = /^([^=]*?)\s*=\s*(.*)$/s.exec(part) ??
       fail(`Cannot read the initial member ${quote(part)}: no "="`, hint);
     const { url: peerUrl, address } = parseUrl(url, hint);
     if (address === undefined) {
       fail(`Cannot use ${quote(url)}: its host is no IP address`, hint);
     }
-    return { name: parseNodeName(name), peerUrl };
+    if (!isDnsName(name)) {
+      fail(
+        `Cannot use ${quote(name)} as a node's name in --initial-cluster`,
+        `${hint}; a name has ${NAME_RULE}`,
+      );
+    }
+    return { name, peerUrl };
   });
   refuseTwice(members.map(({ name }) => name), "the member", hint);
   refuseTwice(members.map(({ peerUrl }) => peerUrl), "the URL", hint);
@@ -97,9 +105,31 @@ export function parseInitialCluster(text: string): readonly InitialMember[] {
 export function parseEndpoints(text: string): readonly string[] {
   const hint = "Give --endpoints each member's client URL once, " +
     "as http://10.0.0.1:2379,http://10.0.0.2:2379";
-  const urls = text.split(",").map((part) => parseUrl(part, hint).url);
+  const urls = itemsOf(text, "--endpoints")
+    .map((part) => parseUrl(part, hint).url);
   refuseTwice(urls, "the URL", hint);
   return urls;
+}
+
+/**
+ * The items of a list, without the blanks around them.
+ *
+ * @throws {UsageError} if one is empty: a variable without a value may have
+ * stood there, and what it names would be missing unsaid.
+ */
+function itemsOf(text: string, flag: string): string[] {
+  const items = text.split(",").map((item) => item.trim());
+  const empty = items.indexOf("");
+  if (empty >= 0) {
+    const which = items.length === 1
+      ? "it"
+      : `item ${empty + 1} of ${items.length}`;
+    fail(
+      `Cannot use ${flag}: ${which} is empty`,
+      "Remove the comma that is too much, or give what is missing",
+    );
+  }
+  return items;
 }
 
 /** A URL that has a scheme, a host and a port, and nothing else. */

@@ -101,18 +101,35 @@ Deno.test("parseInitialCluster() reads one to nine members", () => {
   assert.equal(parseInitialCluster(nine.join(",")).length, 9);
 });
 
+Deno.test("parseInitialCluster() and parseEndpoints() read lists with blanks and on several lines", () => {
+  assert.deepEqual(
+    parseInitialCluster(
+      " n1 = http://10.0.0.1:2380,\n\tn2=http://10.0.0.2:2380 \n",
+    ),
+    parseInitialCluster("n1=http://10.0.0.1:2380,n2=http://10.0.0.2:2380"),
+  );
+  assert.deepEqual(
+    parseEndpoints(" http://10.0.0.1:2379 ,\r\n http://etcd-2:2379\n"),
+    ["http://10.0.0.1:2379", "http://etcd-2:2379"],
+  );
+});
+
 Deno.test("parseInitialCluster() says what is wrong with a member", () => {
   const ten = Array.from(
     { length: 10 },
     (_, index) => `n${index}=http://127.0.0.1:${2380 + index}`,
   );
   const wrong: readonly (readonly [text: string, why: RegExp])[] = [
-    ["", /no "="/],
+    ["", /Cannot use --initial-cluster: it is empty/],
+    [" \n", /it is empty/],
     ["n1", /no "="/],
-    ["n1=http://10.0.0.1:2380,", /no "="/],
+    ["n1=http://10.0.0.1:2380,", /item 2 of 2 is empty/],
+    ["n1=http://10.0.0.1:2380, ,n3=http://10.0.0.3:2380", /item 2 of 3 is/],
     ["=http://10.0.0.1:2380", /"" as a node's name/],
     ["N1=http://10.0.0.1:2380", /"N1" as a node's name/],
-    ["n1=http://10.0.0.1:2380, n2=http://10.0.0.2:2380", /" n2" as a node/],
+    ["n1=http://10.0.0.1:2380 n2=http://10.0.0.2:2380", /HOST:PORT/],
+    ["n 1=http://10.0.0.1:2380", /"n 1" as a node's name in --initial-cluster/],
+    ["n1=http://10.0.0.1:2380, n1=http://10.0.0.2:2380", /"n1" a second time/],
     ["n1=https://10.0.0.1:2380", /TLS is not supported yet/],
     ["n1=HTTPS://10.0.0.1:2380", /TLS is not supported yet/],
     ["n1=10.0.0.1:2380", /not http:\/\/HOST:PORT/],
@@ -165,10 +182,12 @@ Deno.test("parseEndpoints() reads addresses and host names", () => {
 
 Deno.test("parseEndpoints() says what is wrong with a URL", () => {
   const wrong: readonly (readonly [text: string, why: RegExp])[] = [
-    ["", /not http:\/\/HOST:PORT/],
+    ["", /Cannot use --endpoints: it is empty/],
     ["10.0.0.1:2379", /not http:\/\/HOST:PORT/],
     ["ftp://10.0.0.1:2379", /not http:\/\/HOST:PORT/],
-    ["http://10.0.0.1:2379,", /not http:\/\/HOST:PORT/],
+    ["http://10.0.0.1:2379,", /item 2 of 2 is empty/],
+    [",http://10.0.0.1:2379", /item 1 of 2 is empty/],
+    ["http://a:2379 , http://A:2379", /"http:\/\/a:2379" a second time/],
     ["http://10.0.0.1:2379/v3", /not http:\/\/HOST:PORT/],
     ["https://10.0.0.1:2379", /TLS is not supported yet/],
     ["http://etcd", /no port/],

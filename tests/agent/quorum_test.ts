@@ -4,7 +4,11 @@ import {
   runAgent,
   startAgent,
 } from "../machine/agent_process.ts";
-import { type ClusterFile, writeClusterFile } from "../machine/cluster_file.ts";
+import {
+  type ClusterFile,
+  initArgs,
+  writeClusterFile,
+} from "../machine/cluster_file.ts";
 import { etcdctl } from "../machine/etcdctl.ts";
 import { eventually } from "../machine/eventually.ts";
 import { measureStalls } from "../machine/stall.ts";
@@ -30,9 +34,9 @@ class Trio implements AsyncDisposable {
     return `http://${HOSTS[NAMES.indexOf(name)]}:${this.#file.clientPort}`;
   }
 
-  init(name: string): AgentProcess {
-    const members = NAMES.map((one, index) =>
-      `${one}=http://${HOSTS[index]}:${this.#file.peerPort}`
+  init(name: string, names: readonly string[] = NAMES): AgentProcess {
+    const members = names.map((one) =>
+      `${one}=http://${HOSTS[NAMES.indexOf(one)]}:${this.#file.peerPort}`
     );
     return this.#keep(
       name,
@@ -51,6 +55,10 @@ class Trio implements AsyncDisposable {
       name,
       startAgent(["run", `--data-dir=${this.#dir}/${name}`]),
     );
+  }
+
+  dataDir(name: string): string {
+    return `${this.#dir}/${name}`;
   }
 
   agent(name: string): AgentProcess {
@@ -225,7 +233,8 @@ Deno.test("with two of three nodes down the last names the missing members, and 
   match(status.stdout, /^! The store does not answer/m);
   for (const name of ["n2", "n3"]) {
     const url = trio.endpoint(name);
-    ok(status.stdout.includes(`! Member at ${url} does not answer`));
+    // The own member knows the others' names without a majority.
+    ok(status.stdout.includes(`! Member "${name}" at ${url} does not answer`));
   }
 
   trio.run("n2");
@@ -337,6 +346,79 @@ Deno.test("a node that was made for another cluster says that its peers refuse i
   const stranger = trio.init("n3");
   const refused = await stranger.logged("The other members refuse this one");
 
-  match(String(refused.fields.reason), /another cluster|cluster ID/i);
+  match(String(refused.fields.reason), /^n[12] \(http.*another cluster/);
   strictEqual((await stranger.stop()).code, 0);
+});
+
+Deno.test("a node that lost its data is told so, leaves nothing, and comes back with the commands that it is told", async () => {
+  await using dir = await tempDir();
+  await using trio = await prepare(dir.path);
+  for (const name of NAMES) trio.init(name);
+  await trio.settled();
+  await etcdctl(trio.endpoint("n1"), "put", "/app/a", "kept");
+  await trio.agent("n2").stop();
+  // With what was noted beside it of the node that was there.
+  for (const path of [trio.dataDir("n2"), `${trio.dataDir("n2")}.state`]) {
+    await Deno.remove(path, { recursive: true }).catch(() => {});
+  }
+
+  const { code, stderr } = await trio.init("n2").ended;
+
+  strictEqual(code, 1, stderr);
+  match(stderr, /this cluster has had member "n2" \([0-9a-f]+\) with data/);
+  const left = [...Deno.readDirSync(trio.dataDir("n2"))].map((one) => one.name);
+  deepStrictEqual(left, ["agent.lock"]);
+  const [, remove = ""] = /(member remove [0-9a-f]+);/.exec(stderr) ?? [];
+  const [, add = ""] = /(member add n2 \S+);/.exec(stderr) ?? [];
+  const others = `${trio.endpoint("n1")},${trio.endpoint("n3")}`;
+  // etcd changes nothing while it has not been healthy for some seconds.
+  const ctl = (words: string) =>
+    eventually(() => etcdctl(others, ...words.split(" ")), {
+      withinMs: 30_000,
+    });
+  await ctl(remove);
+  await ctl(add);
+  await trio.init("n2").logged("Observing leader");
+  strictEqual(
+    await etcdctl(trio.endpoint("n2"), "get", "/app/a", "--print-value-only"),
+    "kept",
+  );
+  await trio.agent("n2").stop();
+  await trio.init("n2").logged("Observing leader");
+});
+
+Deno.test("a lone node to which somebody added a member says so while it runs, when it starts, and in status", async () => {
+  await using dir = await tempDir();
+  const file = await writeClusterFile(dir.path);
+  const data = `${dir.path}/data`;
+  const first = startAgent(initArgs(file, data));
+  await first.logged("Became leader");
+  const endpoint = `http://127.0.0.1:${file.clientPort}`;
+  const url = `http://127.0.0.9:${file.peerPort}`;
+  await etcdctl(endpoint, "member", "add", "n2", `--peer-urls=${url}`);
+
+  const lost = await first.logged("The store cannot be reached");
+  match(String(lost.fields.waitsFor), /127\.0\.0\.9:\d+, .* never started$/);
+  const { stdout } = await runAgent(["status", `--data-dir=${data}`]);
+  match(stdout, /^! Member at http:\/\/127\.0\.0\.9:\d+ was added to etcd/m);
+  ok(!stdout.includes("start its agent"), stdout);
+  await first.stop();
+  await using second = startAgent(["run", `--data-dir=${data}`]);
+  const { fields } = await second.logged("Waiting for");
+  match(String(fields.waitsFor), /127\.0\.0\.9:\d+, .* does not run$/);
+  strictEqual(fields.needed, "2 of 2");
+});
+
+Deno.test("nodes with different lists of members are told which of them differ", async () => {
+  await using dir = await tempDir();
+  await using trio = await prepare(dir.path);
+  trio.init("n1");
+  trio.init("n2", ["n1", "n2"]);
+
+  const { fields } = await trio.agent("n1").logged(
+    "The other members refuse this one",
+  );
+
+  match(String(fields.reason), /^n2 \(http.*another list of members/);
+  match(String(fields.hint), /--initial-cluster/);
 });

@@ -7,6 +7,7 @@
 
 import { match, strictEqual } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import { DownloadError } from "../../src/etcd/release/download_error.ts";
 import { tempDir } from "../machine/temp_dir.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -63,5 +64,29 @@ Deno.test(
     strictEqual(known, 200);
     match(other, /not valid for name "other\.test"/);
     match(unknown, /UnknownIssuer/);
+    match(hintFor(unknown), /^Add the CA .* DENO_CERT/);
+    match(hintFor(other), /name that the certificate is made for/);
   },
 );
+
+/** What a user reads with the words of the TLS library. */
+function hintFor(words: string): string {
+  const url = new URL("https://name.test/");
+  return DownloadError.ofFetch(url, new Error(words)).hint ?? "";
+}
+
+Deno.test("a download error tells a wrong clock from a missing CA and from the network", () => {
+  const early =
+    "invalid peer certificate: certificate not valid yet: verification time 62 (UNIX), but certificate is not valid before 1764316800 (1764316738 seconds ahead)";
+  match(hintFor(early), /^Set this machine's clock/);
+  match(
+    hintFor(
+      "invalid peer certificate: certificate expired: verification time 4102444800 (UNIX), but certificate is not valid after 1764316800",
+    ),
+    /^Compare this machine's clock/,
+  );
+  match(
+    hintFor("Connection refused (os error 111)"),
+    /HTTPS_PROXY and NO_PROXY/,
+  );
+});

@@ -106,6 +106,7 @@ export function startAgent(
       ...denoEnvironment(),
       KAT_LOG_FORMAT: "json",
       KAT_ETCD_BINARY: etcdBinaries.etcd,
+      ...registerBeside(args, env),
       ...env,
     },
     stdin: "null",
@@ -200,6 +201,7 @@ export async function runAgent(
       env: {
         HOME: Deno.env.get("HOME") ?? "/",
         ...denoEnvironment(),
+        ...registerBeside(args, env),
         ...env,
       },
       stdin: "null",
@@ -208,6 +210,17 @@ export async function runAgent(
   );
   clearTimeout(timer);
   return result;
+}
+
+/** A register of nodes that goes with the data directory, beside it: none of the machine's own is touched. */
+function registerBeside(
+  args: readonly string[],
+  { KAT_DATA_DIR }: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const at = args.findIndex((arg) => arg.startsWith("--data-dir"));
+  const [, value = args[at + 1]] = args[at]?.split("=") ?? [];
+  const data = at < 0 ? KAT_DATA_DIR : value;
+  return data === undefined ? {} : { KAT_STATE_DIR: `${data}.state` };
 }
 
 /** What Deno itself needs to find its cache, or the built file to find its own. */

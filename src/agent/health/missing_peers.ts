@@ -5,10 +5,13 @@
  * @module
  */
 
-import { hostOf, portOf } from "../../base/url.ts";
-import { Deadline } from "../../base/abortable.ts";
 import { systemClock } from "../../base/clock.ts";
 import { logger } from "../../base/log.ts";
+import { acceptsConnection } from "../../etcd/client/accepts_connection.ts";
+import { EtcdCallError } from "../../etcd/client/etcd_call_error.ts";
+import type { OwnEndpoint } from "../../etcd/client/etcd_client.ts";
+import { EtcdMaintenance } from "../../etcd/client/etcd_maintenance.ts";
+import type { LogPeer } from "../../etcd/process/log_peers.ts";
 import type { InitialMember } from "../../config/node_settings.ts";
 
 /** Options of {@linkcode missingPeers}. */
@@ -19,8 +22,6 @@ export interface PeerOptions {
   readonly signal: AbortSignal;
 }
 
-/** How long a peer may take to accept a connection. */
-const CONNECT_MS = 1_000;
 /** How long to wait before the first report, so that a usual start logs none. */
 const FIRST_REPORT_MS = 2_000;
 /** The pause between two checks. */
@@ -33,11 +34,50 @@ export async function missingPeers(
 ): Promise<string[]> {
   const peers = members.filter(({ name }) => name !== nodeName);
   const answers = await Promise.all(
-    peers.map(({ peerUrl }) => accepts(peerUrl, signal)),
+    peers.map(({ peerUrl }) => acceptsConnection(peerUrl, { signal })),
   );
   return peers
     .filter((_, index) => !answers[index])
     .map(({ name, peerUrl }) => `${name} (${peerUrl})`);
+}
+
+/** Options of {@linkcode addedMembers}. */
+export interface AddedMembersOptions {
+  /** The client URL of the node's own member, which knows the list without the others. */
+  readonly endpoint: string;
+  /** Says whether that member holds its port. */
+  readonly own?: OwnEndpoint | undefined;
+  /** Ends the asking. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The members that etcd counts although the cluster was not made of them: what
+ * this agent may not connect to, and can only name.
+ */
+export async function addedMembers(
+  members: readonly InitialMember[],
+  { endpoint, own, signal }: AddedMembersOptions,
+): Promise<string[]> {
+  using maintenance = new EtcdMaintenance([endpoint], { own });
+  try {
+    const listed = await maintenance.members({
+      own,
+      signal,
+      needsLeader: false,
+    });
+    const known = new Set(members.map(({ peerUrl }) => peerUrl));
+    return listed.filter(({ peerUrls }) =>
+      !peerUrls.some((url) => known.has(url))
+    ).map(({ name, peerUrls: [url = "no URL"] }) =>
+      name === ""
+        ? `the member at ${url}, which was added to etcd and has never started`
+        : `${name} (${url}), which was added to etcd, if it does not run`
+    );
+  } catch (error) {
+    if (error instanceof EtcdCallError) return [];
+    throw error;
+  }
 }
 
 /** Logs for which peers a starting member waits, whenever that changes, until the signal aborts. */
@@ -48,8 +88,8 @@ export async function reportMissingPeers(
     readonly missingPeers: (
       options: { readonly signal: AbortSignal },
     ) => Promise<string[]>;
-    /** Why the peers refuse this member, if they do. */
-    readonly whyRefused: () => Promise<string | undefined>;
+    /** The members that etcd itself counts, as far as is known. */
+    readonly peers: () => Promise<readonly LogPeer[]>;
     /** Takes what was logged. */
     readonly onWait?: ((waitsFor: string) => void) | undefined;
     /** Ends the reports. */
@@ -57,31 +97,42 @@ export async function reportMissingPeers(
   },
 ): Promise<void> {
   const { signal, onWait } = options;
-  const needed = Math.floor(members.length / 2) + 1;
+  const log = logger("agent");
   let said: string | undefined;
+  let saidRefused: string | undefined;
   try {
     await systemClock.sleep(FIRST_REPORT_MS, { signal });
     while (!signal.aborted) {
       const missing = await options.missingPeers({ signal });
-      const refused = missing.length === 0
-        ? await options.whyRefused()
-        : undefined;
-      const waitsFor = refused ?? missing.join(", ");
-      if (waitsFor !== said && !signal.aborted && refused !== undefined) {
-        onWait?.(refused);
-        logger("agent").warn(
+      const wait = describeWait(members, {
+        missing,
+        peers: await options.peers(),
+      });
+      if (signal.aborted) return;
+      if (wait.refused !== undefined && wait.refused !== saidRefused) {
+        log.warn(
           "The other members refuse this one: it was made for another cluster",
-          { reason: refused },
+          {
+            reason:
+              `${wait.refused}: another list of members, or another cluster`,
+            hint:
+              "Compare --initial-cluster and metadata.name on all nodes; a node with the wrong ones needs the right ones and an empty data directory",
+          },
         );
-      } else if (waitsFor !== said && !signal.aborted) {
-        const waitsForText = waitsFor === "" ? "their election" : waitsFor;
-        onWait?.(waitsForText);
-        logger("agent").info("Waiting for other members of the cluster", {
-          waitsFor: waitsForText,
-          needed: `${needed} of ${members.length}`,
-        });
       }
-      said = waitsFor;
+      if (wait.waitsFor !== said) {
+        onWait?.(wait.waitsFor);
+        if (wait.needed === undefined) {
+          log.info("Waiting for etcd", { waitsFor: wait.waitsFor });
+        } else {
+          log.info("Waiting for other members of the cluster", {
+            waitsFor: wait.waitsFor,
+            needed: wait.needed,
+          });
+        }
+      }
+      said = wait.waitsFor;
+      saidRefused = wait.refused;
       await systemClock.sleep(CHECK_INTERVAL_MS, { signal });
     }
   } catch (error) {
@@ -89,19 +140,50 @@ export async function reportMissingPeers(
   }
 }
 
-async function accepts(url: string, signal: AbortSignal): Promise<boolean> {
-  using deadline = new Deadline(CONNECT_MS, () => new Error("No answer"), [
-    signal,
-  ]);
-  try {
-    const connection = await Deno.connect({
-      hostname: hostOf(url),
-      port: portOf(url),
-      signal: deadline.signal,
-    });
-    connection.close();
-    return true;
-  } catch {
-    return false;
+/** What a member that does not serve yet waits for. */
+export interface Wait {
+  /** The members, or what etcd does, as a list for a sentence. */
+  readonly waitsFor: string;
+  /** How many members are needed, as `2 of 3`; `undefined` if it is alone. */
+  readonly needed?: string;
+  /** The members that refuse it. */
+  readonly refused?: string;
+}
+
+/**
+ * Says what a starting member waits for. Its etcd decides who is a member, not
+ * the list that the cluster was made of: somebody may have added one since.
+ */
+export function describeWait(
+  members: readonly InitialMember[],
+  { missing, peers }: {
+    readonly missing: readonly string[];
+    readonly peers: readonly LogPeer[];
+  },
+): Wait {
+  const nameOf = ({ peerUrl }: LogPeer) => {
+    const known = members.find((one) => one.peerUrl === peerUrl);
+    return known && `${known.name} (${peerUrl})`;
+  };
+  const added = peers.filter((peer) =>
+    !peer.isOwn && !peer.isActive && nameOf(peer) === undefined
+  ).map(({ peerUrl }) =>
+    `the member at ${peerUrl}, which was added to etcd and does not run`
+  );
+  const refusing = peers.filter(({ refuses }) => refuses)
+    .map((peer) => nameOf(peer) ?? `the member at ${peer.peerUrl}`);
+  const total = peers.length === 0 ? members.length : peers.length;
+  const waits = [...missing, ...added];
+  const refused = refusing.length === 0 ? {} : { refused: refusing.join(", ") };
+  if (total === 1) {
+    return { waitsFor: "etcd, which works through its log", ...refused };
   }
+  const others = refusing.map((name) => `${name}, which refuses this one`);
+  return {
+    waitsFor: waits.length === 0 && others.length === 0
+      ? "their election"
+      : [...waits, ...others].join(", "),
+    needed: `${Math.floor(total / 2) + 1} of ${total}`,
+    ...refused,
+  };
 }

@@ -14,7 +14,11 @@ import {
   type StateStore,
   StoreError,
 } from "../../store/state_store.ts";
-import { missingPeers } from "./missing_peers.ts";
+import {
+  addedMembers,
+  type AddedMembersOptions,
+  missingPeers,
+} from "./missing_peers.ts";
 
 /** Options of {@linkcode watchStore}. */
 export interface ReachabilityOptions {
@@ -22,6 +26,8 @@ export interface ReachabilityOptions {
   readonly nodeName: string;
   /** The members of the cluster; none if this node runs none of them. */
   readonly members: readonly InitialMember[];
+  /** The node's own member, which knows of members that were added; none if it runs none. */
+  readonly space?: Omit<AddedMembersOptions, "signal"> | undefined;
   /** Takes the result of every check: which members the store waits for, or why it cannot be reached; `undefined` if it can. */
   readonly onCheck?: ((trouble: string | undefined) => void) | undefined;
   /** Ends the watch. */
@@ -40,7 +46,7 @@ const ANSWER_MS = 3_000;
  */
 export async function watchStore(
   store: StateStore,
-  { nodeName, members, onCheck, signal }: ReachabilityOptions,
+  { nodeName, members, space, onCheck, signal }: ReachabilityOptions,
 ): Promise<void> {
   const log = logger("agent");
   let said: string | undefined;
@@ -56,6 +62,9 @@ export async function watchStore(
         if (error instanceof AnotherClusterError) throw error;
         if (!(error instanceof StoreError)) throw error;
         const missing = await missingPeers(members, { nodeName, signal });
+        if (space !== undefined) {
+          missing.push(...await addedMembers(members, { ...space, signal }));
+        }
         const waitsFor = missing.join(", ");
         if (waitsFor !== said) {
           log.warn("The store cannot be reached", {

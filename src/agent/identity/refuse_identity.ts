@@ -7,9 +7,11 @@
  */
 
 import { KatError } from "../../base/errors.ts";
+import { hostOf, urlOf } from "../../base/url.ts";
+import { replaceMember } from "../../etcd/process/replace_member.ts";
 import type { StorePosition } from "../../etcd/client/store_position.ts";
 import { type EtcdVersion, parseEtcdVersion } from "../../etcd/etcd_version.ts";
-import { forbiddenJump } from "../../etcd/data/version_jump.ts";
+import { forbiddenJump } from "../../etcd/version_jump.ts";
 import { readLastIndex } from "../../etcd/data/wal_end.ts";
 import { readWalIdentity } from "../../etcd/data/wal_identity.ts";
 import type { DataPaths } from "../data_directory.ts";
@@ -32,7 +34,9 @@ export interface OtherDataOptions {
  * the node knew it, or this etcd may not take it over.
  */
 export async function refuseOtherData(
-  record: Pick<NodeRecord, "nodeName" | "clusterUid" | "initialCluster">,
+  record:
+    & Pick<NodeRecord, "nodeName" | "clusterUid" | "initialCluster">
+    & Partial<Pick<NodeRecord, "clusterName" | "spec">>,
   { paths, version }: OtherDataOptions,
 ): Promise<Identity | undefined> {
   const identity = await readIdentity(paths.identity);
@@ -57,7 +61,10 @@ export async function refuseOtherData(
   if (jump !== undefined) {
     throw new KatError(
       `Cannot use the data directory "${paths.etcd}": ${jump.why}`,
-      { hint: `${jump.hint}; nothing was touched` },
+      {
+        hint:
+          `${jump.hint}; or go on with etcd ${identity.etcdVersion}, named with --etcd-binary or spec.etcd.binary; nothing was touched`,
+      },
     );
   }
   const found = await readWalIdentity(paths.etcd);
@@ -66,7 +73,7 @@ export async function refuseOtherData(
       `Cannot use the data directory "${paths.etcd}": it holds ${
         text(found)
       }, and this node is ${text(identity)}`,
-      { hint: PUT_BACK },
+      { hint: restoreHint(record, paths) },
     );
   }
   const { raftIndex = 0n } = identity;
@@ -75,9 +82,7 @@ export async function refuseOtherData(
     throw new KatError(
       `Cannot use the data directory "${paths.etcd}": its write-ahead log ends at entry ${end}, and this node has seen entry ${raftIndex}: it is an older copy`,
       {
-        hint: record.initialCluster.length === 1
-          ? GO_ON_OLDER
-          : `${GO_ON_OLDER}; what the other members have confirmed meanwhile may then be lost`,
+        hint: olderHint(record),
       },
     );
   }
@@ -88,6 +93,45 @@ const PUT_BACK =
   "Put this node's own directory back, or restore it from a backup; nothing was touched";
 const GO_ON_OLDER =
   "Put back the newest data there is, from etcd's directory as it was or a backup; nothing was touched. If you want to go on from this older state, delete identity.json in the data directory and start again";
+
+/** One of several nodes gets its data from the others, where a lone one has only this. */
+function olderHint(
+  { nodeName, initialCluster, spec }: Parameters<typeof refuseOtherData>[0],
+): string {
+  const own = initialCluster.find(({ name }) => name === nodeName);
+  const [first] = initialCluster;
+  if (initialCluster.length === 1 || !first) return GO_ON_OLDER;
+  const port = spec?.etcdClientPort ?? 2379;
+  const { peerUrl } = own ?? first;
+  const steps = replaceMember({
+    name: nodeName,
+    peerUrl,
+    initialCluster,
+    clientUrls: [urlOf(hostOf(peerUrl), port)],
+  });
+  return `${GO_ON_OLDER}; what the other members have confirmed meanwhile may then be lost. To keep that, move this data directory away and ${steps}`;
+}
+
+/** How a snapshot becomes this node's data: etcd makes up what is not said. */
+function restoreHint(
+  { nodeName, initialCluster, clusterName }: Parameters<
+    typeof refuseOtherData
+  >[0],
+  paths: DataPaths,
+): string {
+  const own = initialCluster.find(({ name }) => name === nodeName);
+  const list = initialCluster.map(({ name, peerUrl }) => `${name}=${peerUrl}`);
+  const every = initialCluster.length === 1
+    ? ""
+    : " (all nodes from the same FILE)";
+  return `Put this node's own directory back; nothing was touched. A snapshot fits this node if it is restored${every} with: etcdutl snapshot restore FILE --data-dir ${paths.etcd} --name ${nodeName} --initial-cluster ${
+    list.join(",")
+  } --initial-cluster-token kat-${
+    clusterName ?? "NAME"
+  } --initial-advertise-peer-urls ${
+    own?.peerUrl ?? "URL"
+  }; then delete identity.json in ${paths.root}`;
+}
 
 /** What is wrong with where a store is. */
 export interface StepBack {

@@ -9,7 +9,10 @@ import { abortable } from "../../base/abortable.ts";
 import { KatError } from "../../base/errors.ts";
 import type { ClusterSpec } from "../../config/cluster_config.ts";
 import { assertUnlocked } from "../../etcd/data/data_dir_lock.ts";
-import { createDataDir } from "../../etcd/data/etcd_data_dir.ts";
+import {
+  createDataDir,
+  inspectEtcdDataDir,
+} from "../../etcd/data/etcd_data_dir.ts";
 import { type DiskProbe, probeDisk } from "../../etcd/disk_probe.ts";
 import { findOrphan } from "../../etcd/process/etcd_pid_file.ts";
 import { assertPortsFree } from "../../etcd/process/port_holder.ts";
@@ -21,13 +24,24 @@ import {
   refuseAnotherMaker,
   writeRecord,
 } from "../data_directory.ts";
+import type { FormerEtcd } from "../../etcd/release/local_etcd.ts";
+import { versionText } from "../../etcd/etcd_version.ts";
 import type { Identity } from "../identity/identity.ts";
+import { formerEtcd } from "../identity/former_etcd.ts";
 import { refuseOtherData } from "../identity/refuse_identity.ts";
 import type { EtcdSettings } from "../parts/member_part.ts";
 import type { StorePart } from "../parts/store_part.ts";
 import type { NodeRecord } from "../node_record.ts";
 import { OrphanOwner } from "./orphan_owner.ts";
 import { type NodePlan, planMember } from "./plan_node.ts";
+
+/** What a node remembers of its etcd. */
+export interface EtcdMemory {
+  /** The program that it ran from a cache. */
+  readonly known: KnownProgram | undefined;
+  /** The etcd that wrote its data; `undefined` if it has none. */
+  readonly former: FormerEtcd | undefined;
+}
 
 /** Options of {@linkcode claimNode}. */
 export interface ClaimOptions {
@@ -36,10 +50,10 @@ export interface ClaimOptions {
   /** Finds the etcd to run, downloading it if need be. */
   readonly findEtcd: (
     spec: ClusterSpec,
-    known: KnownProgram | undefined,
+    memory: EtcdMemory,
   ) => Promise<EtcdBinaries>;
   /** Asks an orphan for its version. */
-  readonly store: Pick<StorePart, "health" | "ready">;
+  readonly store: Pick<StorePart, "health" | "isAwaited" | "ready">;
   /** Cancels the step. */
   readonly signal: AbortSignal;
 }
@@ -69,7 +83,11 @@ export async function claimNode(
   { isFresh, findEtcd, store, signal }: ClaimOptions,
 ): Promise<ClaimedNode> {
   const { record, paths, ports, needsProbe } = plan;
-  const find = () => findEtcd(record.spec, record.knownEtcd);
+  const find = async () =>
+    await findEtcd(record.spec, {
+      known: record.knownEtcd,
+      former: isFresh ? undefined : await formerEtcd(record, paths),
+    });
   // The directory does not exist yet, so a failure leaves no trace.
   if (isFresh) {
     await assertPortsFree(ports).catch(async (error) => {
@@ -91,11 +109,22 @@ export async function claimNode(
   signal.throwIfAborted();
   const identity = await refuseOtherData(record, { paths, version });
   const probe = await probing;
-  const written = { ...record, knownEtcd: known ?? record.knownEtcd };
+  const written = {
+    ...record,
+    knownEtcd: known ?? record.knownEtcd,
+    lastEtcd: {
+      binary,
+      version: versionText(version),
+      sha256: known?.sha256,
+    },
+  };
   await writeRecord(paths, written);
   await createDataDir(paths.etcd);
 
-  const member = planMember(plan, probe);
+  const member = {
+    ...planMember(plan, probe),
+    joinsExisting: await isAwaited(plan, { store, signal }),
+  };
   // An orphan has to answer within a time, which loading must not use up.
   if (orphan) await abortable(store.ready, signal);
   const { health } = store;
@@ -127,6 +156,23 @@ async function refuseMadeMeanwhile(root: string): Promise<void> {
     `Cannot use the data directory "${root}": another kat-agent has made its node meanwhile`,
     { hint: "Run the same command again to continue it" },
   );
+}
+
+/**
+ * Whether the cluster of this node exists and waits for it, without data: it has
+ * been told of the member anew because the former one was lost.
+ */
+async function isAwaited(
+  { members, endpoints, paths, record }: NodePlan,
+  { store, signal }: Pick<ClaimOptions, "store" | "signal">,
+): Promise<boolean> {
+  const [, ...others] = endpoints;
+  const own = members.find(({ name }) => name === record.nodeName);
+  if (own === undefined || others.length === 0) return false;
+  const { kind } = await inspectEtcdDataDir(paths.etcd);
+  if (kind === "member" || kind === "foreign") return false;
+  const { peerUrl } = own;
+  return await store.isAwaited({ endpoints: others, peerUrl }, { signal });
 }
 
 /** No other etcd has the data, and no other program the ports. */

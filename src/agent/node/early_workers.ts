@@ -15,6 +15,8 @@ export interface EarlyWorkersOptions {
   readonly guessEtcd?:
     | ((spec: ClusterSpec) => Promise<string | undefined>)
     | undefined;
+  /** Where the register has the node; `undefined` if it has not. */
+  readonly note?: string | undefined;
 }
 
 /**
@@ -26,11 +28,19 @@ export class EarlyWorkers implements AsyncDisposable {
   /** The store part. */
   readonly store: StorePart;
   readonly #plan: NodePlan;
+  readonly #note: string | undefined;
   #guessed: MemberPart | undefined;
   #isConnecting = false;
 
-  private constructor(plan: NodePlan, guessed: string | undefined) {
+  private constructor(
+    plan: NodePlan,
+    { guessed, note }: {
+      readonly guessed: string | undefined;
+      readonly note: string | undefined;
+    },
+  ) {
     this.#plan = plan;
+    this.#note = note;
     if (guessed !== undefined) this.#guessed = this.#memberFor(guessed);
     this.store = new StorePart(plan);
   }
@@ -38,9 +48,10 @@ export class EarlyWorkers implements AsyncDisposable {
   /** Starts the threads; they load while the caller goes on. */
   static async start(
     plan: NodePlan,
-    { guessEtcd }: EarlyWorkersOptions,
+    { guessEtcd, note }: EarlyWorkersOptions,
   ): Promise<EarlyWorkers> {
-    return new EarlyWorkers(plan, await guessEtcd?.(plan.record.spec));
+    const guessed = await guessEtcd?.(plan.record.spec);
+    return new EarlyWorkers(plan, { guessed, note });
   }
 
   /**
@@ -76,6 +87,7 @@ export class EarlyWorkers implements AsyncDisposable {
   }
 
   #memberFor(binary: string): MemberPart {
-    return new MemberPart({ dataDir: this.#plan.paths.root, binary });
+    const dataDir = this.#plan.paths.root;
+    return new MemberPart({ dataDir, binary, note: this.#note });
   }
 }

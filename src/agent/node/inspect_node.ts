@@ -12,6 +12,9 @@ import { entryAt, linkTarget } from "../../base/files/checked_path.ts";
 import { compareSpecs } from "../../config/compare_specs.ts";
 import { sharedSpec } from "../../config/shared_spec.ts";
 import { inspectEtcdDataDir } from "../../etcd/data/etcd_data_dir.ts";
+import { replaceMember } from "../../etcd/process/replace_member.ts";
+import { urlOf } from "../../base/url.ts";
+import { clientEndpoints } from "./plan_node.ts";
 import { checkWritable } from "../../etcd/data/writable_dir.ts";
 import {
   ConfigChangeError,
@@ -139,7 +142,7 @@ async function refuseUnfitData(
       `Cannot use the data directory "${paths.etcd}": ${why}`,
       {
         hint: lost
-          ? "Restore it from a backup; nothing was touched"
+          ? lostHint(record)
           : "Move away what does not belong there; nothing was touched",
       },
     );
@@ -170,4 +173,19 @@ async function refuseLinks({ root, etcd }: DataPaths): Promise<void> {
       },
     );
   }
+}
+
+/** One of several nodes gets its data from the others. */
+function lostHint(record: NodeRecord): string {
+  const { nodeName, initialCluster, advertiseAddress, spec } = record;
+  const restore = "Restore it from a backup; nothing was touched";
+  if (initialCluster.length === 1) return restore;
+  return `${restore}. Without one, move this data directory away and ${
+    replaceMember({
+      name: nodeName,
+      peerUrl: urlOf(advertiseAddress, spec.etcdPeerPort),
+      initialCluster,
+      clientUrls: clientEndpoints(record),
+    })
+  }`;
 }

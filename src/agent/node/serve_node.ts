@@ -11,6 +11,16 @@ import { settleMemory } from "../../base/settle_memory.ts";
 import { isLoopback } from "../../base/url.ts";
 import type { ClusterSpec } from "../../config/cluster_config.ts";
 import { PartsWatch } from "../health/watch_parts.ts";
+import { readIdentity } from "../identity/identity.ts";
+import {
+  findRegistered,
+  notePath,
+  registerNode,
+} from "../identity/node_register.ts";
+import {
+  refuseOlderCopy,
+  refuseVanished,
+} from "../identity/refuse_vanished.ts";
 import type { NodeRecord } from "../node_record.ts";
 import { claimNode, type ClaimOptions } from "./claim_node.ts";
 import { EarlyWorkers, type EarlyWorkersOptions } from "./early_workers.ts";
@@ -23,12 +33,14 @@ import type { WantedNode } from "./wanted_node.ts";
 /** What a node needs besides its settings. */
 export interface AgentOptions
   extends
-    EarlyWorkersOptions,
+    Omit<EarlyWorkersOptions, "note">,
     Pick<ClaimOptions, "findEtcd">,
     Pick<StartMemberOptions, "sockets">,
     Pick<JoinStoreOptions, "isLeaseGiven" | "report" | "signal"> {
   /** The data directory, absolute. */
   readonly dataDir: string;
+  /** Where nodes are noted outside of their data directories; `undefined` if there is no place for that. */
+  readonly stateDir: string | undefined;
 }
 
 /**
@@ -42,6 +54,7 @@ export async function initNode(
   wanted: WantedNode,
   options: AgentOptions,
 ): Promise<void> {
+  await refuseVanished(options);
   const node = await inspectNode(options.dataDir, wanted);
   await serveNode(node, { ...options, wantedSpec: wanted.spec });
 }
@@ -52,6 +65,7 @@ export async function initNode(
  * @throws {KatError} if it was not, or cannot be served.
  */
 export async function runNode(options: AgentOptions): Promise<void> {
+  await refuseVanished(options);
   await serveNode(await inspectNode(options.dataDir), options);
 }
 
@@ -61,15 +75,23 @@ async function serveNode(
     readonly wantedSpec?: ClusterSpec;
   },
 ): Promise<void> {
+  const place = { stateDir: options.stateDir, dataDir: paths.root };
+  refuseOlderCopy(
+    await findRegistered(place),
+    record,
+    await readIdentity(paths.identity).catch(() => undefined),
+  );
   warnOfPlainHttp(record);
   const plan = planNode(record, { paths, wantedSpec });
   using watch = new PartsWatch();
   const signal = AbortSignal.any([options.signal, watch.signal]);
   const node = { ...options, signal, watch };
-  await using workers = await EarlyWorkers.start(plan, options);
+  const note = await notePath(place);
+  await using workers = await EarlyWorkers.start(plan, { ...options, note });
   const { store } = workers;
   watch.add(store);
   await using claim = await claimNode(plan, { ...node, isFresh, store });
+  await registerNode(place, claim.record, claim.identity);
   using _memory = settleMemory();
   await using member = await startMember(plan, { ...node, claim, workers });
   await joinStore(plan, { ...node, claim, member, store });

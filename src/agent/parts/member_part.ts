@@ -6,7 +6,9 @@
  * @module
  */
 
+import { dirname } from "node:path";
 import { abortable } from "../../base/abortable.ts";
+import { KatError } from "../../base/errors.ts";
 import { portOf, urlOf } from "../../base/url.ts";
 import type { DiskSpace } from "../../base/disk_space.ts";
 import {
@@ -44,6 +46,8 @@ export interface MemberInput {
   readonly nodeName: string;
   /** The members of the cluster. */
   readonly members: readonly InitialMember[];
+  /** Where the register has this node; `undefined` if it has not. */
+  readonly note?: string | undefined;
   /** The pid of an etcd that runs already, as it would be started; none to start one. */
   readonly adoptPid?: number | undefined;
 }
@@ -82,6 +86,8 @@ export interface MemberHost {
   reportEtcd(etcd: RunningEtcd): void;
   /** Takes note that etcd serves, for the first time. */
   reportServing(): void;
+  /** Takes note that the data directory is not there any more, and why: the node is over. */
+  reportLost(why: string): void;
   /** Takes note of what else has changed. */
   report(progress: Pick<NodeState, "isUp" | "keepsEnding" | "waitsFor">): void;
   /** Whether an etcd that was adopted still runs. */
@@ -106,15 +112,17 @@ export interface MemberPlace {
   readonly dataDir: string;
   /** The etcd that it may run. */
   readonly binary: string;
+  /** Where the register has this node, for a first start that comes to nothing. */
+  readonly note?: string | undefined;
 }
 
 /** What the member's thread may do. */
 export function memberPermissions(
-  { dataDir, binary }: MemberPlace,
+  { dataDir, binary, note }: MemberPlace,
 ): Permissions {
   return {
-    read: [dataDir, binary],
-    write: [dataDir],
+    read: [dataDir, binary, ...(note ? [dirname(note)] : [])],
+    write: [dataDir, ...(note ? [note] : [])],
     run: [binary],
     // node:child_process asks for it, whatever environment the child is given.
     env: ["NODE_V8_COVERAGE"],
@@ -180,11 +188,9 @@ export class MemberPart implements WatchedPart, AsyncDisposable {
     const { signal } = this.#stopping;
     const host = this.#hostOf(input, options);
     const thread = { thread: this.name, signal };
-    const over = (error: unknown) => {
-      this.#serving.reject(error);
-      if (!signal.aborted) this.#failed.abort(error);
-    };
-    this.#life = this.#worker.remote.serve(input, {
+    const over = (error: unknown) => this.#over(error);
+    const { note } = this.#place;
+    this.#life = this.#worker.remote.serve({ ...input, note }, {
       signal,
       host,
       graceMs: STOPPING_MS,
@@ -192,6 +198,11 @@ export class MemberPart implements WatchedPart, AsyncDisposable {
       () => over(endedBy(undefined, thread)),
       (error) => over(endedBy(error, thread)),
     );
+  }
+
+  #over(error: unknown): void {
+    this.#serving.reject(error);
+    if (!this.#stopping.signal.aborted) this.#failed.abort(error);
   }
 
   /** Resolves once it is loaded. */
@@ -268,6 +279,7 @@ export class MemberPart implements WatchedPart, AsyncDisposable {
           },
         }),
       reportServing: () => this.#serving.resolve(),
+      reportLost: (why) => this.#over(this.#lost(why)),
       report: (progress) => report?.(progress),
       isOrphanRunning: async () => await orphan?.isRunning() ?? false,
       signalOrphan: async (signal) => await orphan?.signal(signal),
@@ -281,5 +293,15 @@ export class MemberPart implements WatchedPart, AsyncDisposable {
       },
       missingPeers: (_, options) => network.missingPeers(input, options),
     };
+  }
+
+  #lost(why: string): KatError {
+    return new KatError(
+      `Cannot go on: the data directory "${this.#place.dataDir}" was lost while the agent ran: ${why}`,
+      {
+        hint:
+          "Put it back, or mount its disk, and start the agent again; no new data was put in its place",
+      },
+    );
   }
 }

@@ -22,6 +22,7 @@ export const MEMBER_SCHEMAS: WorkerSchemas<MemberMethods, MemberHost> = {
       state: v.picklist(["starting", "serving", "stopping", "exited"]),
     }),
     reportServing: NothingSchema,
+    reportLost: TextSchema,
     report: v.object({
       isUp: v.exactOptional(v.boolean()),
       keepsEnding: v.optional(TextSchema),

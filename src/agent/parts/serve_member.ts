@@ -5,6 +5,7 @@
  * @module
  */
 
+import { dirname } from "node:path";
 import { abortable, aborted } from "../../base/abortable.ts";
 import { diskSpace } from "../../base/disk_space.ts";
 import type {
@@ -18,10 +19,13 @@ import {
   type EtcdProcess,
   startEtcd,
 } from "../../etcd/process/etcd_process.ts";
+import { EtcdProcessError } from "../../etcd/process/etcd_process_error.ts";
 import { EtcdSupervisor } from "../../etcd/process/etcd_supervisor.ts";
-import { dataPaths, writeRecord } from "../data_directory.ts";
+import { dataPaths, removeNewNode, writeRecord } from "../data_directory.ts";
+import { DataDirGuard } from "../health/data_dir_guard.ts";
 import { reportMissingPeers } from "../health/missing_peers.ts";
 import { writeIdentity } from "../identity/identity.ts";
+import { unregisterNode } from "../identity/node_register.ts";
 import type { MemberHost, MemberInput, MemberMethods } from "./member_part.ts";
 
 /** The longest time that timers can take; a member with peers waits for them as long as it takes. */
@@ -33,12 +37,20 @@ const FOREVER_MS = 2 ** 31 - 1;
  */
 const ALONE_MS = 300_000;
 
+/** The directory of the member that this thread serves. */
+let guard: DataDirGuard | undefined;
+
 /** What the thread does when asked. */
 export const memberMethods: WorkerMethods<MemberMethods, MemberHost> = {
   serve: serveMember,
-  keepRecord: ({ dataDir, record }) => writeRecord(dataPaths(dataDir), record),
-  keepIdentity: ({ dataDir, identity }) =>
-    writeIdentity(dataPaths(dataDir).identity, identity),
+  async keepRecord({ dataDir, record }) {
+    await guard?.assertThere();
+    await writeRecord(dataPaths(dataDir), record);
+  },
+  async keepIdentity({ dataDir, identity }) {
+    await guard?.assertThere();
+    await writeIdentity(dataPaths(dataDir).identity, identity);
+  },
   probeDisk: (dataDir) => probeDisk(dataDir),
   diskSpace: (dataDir) => diskSpace(dataDir),
   holdsPort: (dataDir) => holdsPort(dataPaths(dataDir).etcd),
@@ -50,12 +62,21 @@ async function serveMember(
 ): Promise<void> {
   const { signal, host } = context;
   const { adoptPid: pid } = input;
+  guard = await DataDirGuard.take(
+    dataPaths(dirname(input.etcd.member.dataDir)),
+  );
+  const guarding = new AbortController();
+  // The host ends the term while etcd still answers, and then this.
+  guard.untilLost({ signal: AbortSignal.any([signal, guarding.signal]) })
+    .then((why) => host.reportLost(why))
+    .catch(() => {});
   const options = {
     ...input.etcd,
     health: { untilServing: host.untilServing },
   };
   const onState = ({ pid, state }: EtcdProcess) =>
     void host.reportEtcd({ pid, state });
+  await using cleaning = new AsyncDisposableStack();
   await using etcd = pid === undefined
     ? await startEtcd(options, { signal })
     : await adoptEtcd(options, {
@@ -63,7 +84,14 @@ async function serveMember(
       control: { isRunning: host.isOrphanRunning, signal: host.signalOrphan },
     });
   onState(etcd);
-  await waitForMember(etcd, input, context);
+  await waitForMember(etcd, input, context).catch((error) => {
+    if (error instanceof EtcdProcessError && error.failure === "data-lost") {
+      guarding.abort(new Error("The new start leaves nothing"));
+      cleaning.defer(() => removeNewNode(dirname(input.etcd.logFile)));
+      cleaning.defer(() => unregisterNode(input.note));
+    }
+    throw error;
+  });
   await using _supervisor = new EtcdSupervisor(options, etcd, {
     onState,
     onKeepsEnding: (keepsEnding) => void host.report({ keepsEnding }),
@@ -87,7 +115,7 @@ async function waitForMember(
     // Its peers may come after days; this node has done what it can.
     onWait: (waitsFor) => void host.report({ waitsFor, isUp: true }),
     signal: AbortSignal.any([signal, serving.signal]),
-    whyRefused: () => etcd.whyRefused(),
+    peers: () => etcd.peers(),
   });
   try {
     await etcd.waitUntilServing({

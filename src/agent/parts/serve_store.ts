@@ -15,8 +15,11 @@ import type {
 } from "../../base/worker/serve_methods.ts";
 import { TermCanceller } from "../../election/term_canceller.ts";
 import { ClusterBinding } from "../../etcd/client/cluster_binding.ts";
+import { acceptsConnection } from "../../etcd/client/accepts_connection.ts";
+import { EtcdCallError } from "../../etcd/client/etcd_call_error.ts";
 import type { OwnEndpoint } from "../../etcd/client/etcd_client.ts";
 import { httpHealth } from "../../etcd/client/etcd_health.ts";
+import { EtcdMaintenance } from "../../etcd/client/etcd_maintenance.ts";
 import { EtcdStore } from "../../store/etcd/etcd_store.ts";
 import {
   type Leadership,
@@ -39,6 +42,7 @@ import { checkPosition, IdentityKeeper } from "../identity/keep_identity.ts";
 import type { TermState } from "../node_state.ts";
 import { participate } from "./participate.ts";
 import type {
+  AwaitedInput,
   OwnMember,
   PrepareInput,
   StoreHost,
@@ -54,6 +58,9 @@ import {
 export function storeMethods(): WorkerMethods<StoreMethods, StoreHost> {
   return new StoreThread();
 }
+
+/** How long the other members may take to say whether they wait for this one: before a first start only. */
+const AWAITED_MS = 1_500;
 
 class StoreThread implements WorkerMethods<StoreMethods, StoreHost> {
   readonly #termCanceller = new TermCanceller();
@@ -74,6 +81,32 @@ class StoreThread implements WorkerMethods<StoreMethods, StoreHost> {
     { signal }: ServedContext,
   ): Promise<string[]> {
     return missingPeers(members, { nodeName, signal });
+  }
+
+  async isAwaited(
+    { endpoints, peerUrl }: AwaitedInput,
+    { signal }: ServedContext,
+  ): Promise<boolean> {
+    // Where nothing listens, the client would try again until its time is over.
+    const open = await Promise.all(
+      endpoints.map(async (url) =>
+        await acceptsConnection(url, { signal }) ? [url] : []
+      ),
+    );
+    if (open.flat().length === 0) return false;
+    using maintenance = new EtcdMaintenance(open.flat());
+    try {
+      const members = await maintenance.members({
+        signal,
+        timeoutMs: AWAITED_MS,
+      });
+      return members.some(({ name, peerUrls }) =>
+        name === "" && peerUrls.includes(peerUrl)
+      );
+    } catch (error) {
+      if (error instanceof EtcdCallError) return false;
+      throw error;
+    }
   }
 
   async prepare(

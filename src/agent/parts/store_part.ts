@@ -112,6 +112,14 @@ export interface StoreMethods {
   missingPeers(
     input: Pick<StoreInput, "members" | "nodeName">,
   ): Promise<string[]>;
+  /** Whether a cluster at `endpoints` has been told of a member at `peerUrl` that has not started yet. */
+  isAwaited(input: AwaitedInput): Promise<boolean>;
+}
+
+/** What {@linkcode StoreMethods.isAwaited} asks. */
+export interface AwaitedInput extends Pick<StoreInput, "endpoints"> {
+  /** The peer URL of the member that may be awaited. */
+  readonly peerUrl: string;
 }
 
 /** What it has its host do; the member part has the files. */
@@ -209,6 +217,14 @@ export class StorePart implements WatchedPart, MemberNetwork, Disposable {
     { signal }: { readonly signal: AbortSignal },
   ): Promise<string[]> {
     return this.#worker.remote.missingPeers({ members, nodeName }, { signal });
+  }
+
+  /** Whether the cluster at `endpoints` waits for the first start of a member at `peerUrl`. */
+  isAwaited(
+    input: AwaitedInput,
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<boolean> {
+    return this.#worker.remote.isAwaited(input, { signal });
   }
 
   /**

@@ -90,5 +90,6 @@ export const STORE_SCHEMAS: WorkerSchemas<StoreMethods, StoreHost> = {
     answers: v.boolean(),
     serverVersion: v.optional(TextSchema),
     missingPeers: v.array(TextSchema),
+    isAwaited: v.boolean(),
   },
 };

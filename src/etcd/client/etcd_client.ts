@@ -22,6 +22,8 @@ export interface EtcdCallOptions {
   readonly signal?: AbortSignal | undefined;
   /** How long the call may take with all its attempts. @default {5000} */
   readonly timeoutMs?: number | undefined;
+  /** Whether a member that knows no leader is to refuse the call. @default {true} */
+  readonly needsLeader?: boolean | undefined;
 }
 
 /** Options of {@linkcode EtcdClient.once}. */
@@ -128,12 +130,15 @@ export class EtcdClient implements Disposable {
     service: EtcdService,
     method: string,
     request: unknown,
-    { signal, timeoutMs = CALL_TIMEOUT_MS }: EtcdCallOptions = {},
+    { signal, timeoutMs = CALL_TIMEOUT_MS, needsLeader }: EtcdCallOptions = {},
   ): Promise<Response> {
     return await this.#attempts(
       { signal, timeoutMs, again: () => true },
       (connection, attempt) =>
-        connection.call<Response>(service, method, request, attempt),
+        connection.call<Response>(service, method, request, {
+          ...attempt,
+          needsLeader,
+        }),
     );
   }
 

@@ -55,6 +55,8 @@ export interface AttemptOptions {
   readonly connectWithinMs?: number;
   /** Whether so much was asked for that the answer may be large. @default {false} */
   readonly isLarge?: boolean | undefined;
+  /** Whether a member that knows no leader is to refuse the call. @default {true} */
+  readonly needsLeader?: boolean | undefined;
 }
 
 /**
@@ -170,7 +172,7 @@ export class EtcdConnection implements Disposable {
       await this.#connected(Math.min(timeoutMs, connectWithinMs), signal);
     signal?.throwIfAborted();
     return await this.#send(channel, { service, method, request }, {
-      metadata: this.#metadata,
+      metadata: options.needsLeader === false ? new Metadata() : this.#metadata,
       endMs,
       signal,
     }) as Response;

@@ -40,6 +40,11 @@ export interface MaintenanceOptions
   readonly signal?: AbortSignal | undefined;
   /** The deadline of the call, in milliseconds from now. */
   readonly timeoutMs?: number | undefined;
+  /**
+   * Whether a member that knows no leader is to refuse the call: without, it
+   * answers with what it knows itself, which may be old. @default {true}
+   */
+  readonly needsLeader?: boolean | undefined;
 }
 
 /** The head of each answer: the cluster, the member, and the revision of its store. */
@@ -89,7 +94,7 @@ export class EtcdMaintenance implements Disposable {
   }
 
   /**
-   * Lists the members. Needs a majority of them.
+   * Lists the members. Needs a majority of them, unless `needsLeader` is false.
    *
    * @throws {EtcdCallError} if no member answers, or there is no majority.
    */

@@ -52,6 +52,8 @@ export interface MemberWithStatus {
   readonly memberId: string;
   /** Its client URL, or its peer URL if it has never started. */
   readonly url: string;
+  /** Its peer URL. */
+  readonly peerUrl: string;
   /** Its report; absent if it does not answer. */
   readonly status?: EtcdMemberStatus;
 }
@@ -125,7 +127,8 @@ export async function listMembersWithStatus(
     members.map(async ({ name, memberId, clientUrls, peerUrls }) => {
       const url = clientUrls[0] ?? peerUrls[0] ?? "";
       const status = await statusIfAnswering(url, options);
-      return { name, memberId, url, ...(status ? { status } : {}) };
+      const [peerUrl = ""] = peerUrls;
+      return { name, memberId, url, peerUrl, ...(status ? { status } : {}) };
     }),
   );
 }

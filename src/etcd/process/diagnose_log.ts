@@ -39,7 +39,7 @@ export const FULL_DISK: KnownCause = {
 };
 
 const RESTORE_HINT =
-  "Nothing was deleted. Keep a copy of the data directory, then restore a backup; if the cluster has other members, see in README how to replace a node";
+  "Nothing was deleted. Keep a copy of the data directory, then restore a backup";
 
 /** The first match counts, so the more specific ones stand first. */
 const EXPLANATIONS: readonly Explanation[] = [
@@ -72,8 +72,22 @@ const EXPLANATIONS: readonly Explanation[] = [
     hint: "Use a supported version of etcd: see `kat-agent version`",
   },
   {
+    pattern: /has already been bootstrapped/,
+    failure: "data-lost",
+    why: "this cluster has had this member with data, and its data is gone",
+    hint:
+      "Put back its data directory; this start has left nothing of a new one",
+  },
+  {
+    pattern: /permanently removed from the cluster|must be removed/,
+    failure: "removed",
+    why: "this member was removed from its cluster",
+    hint:
+      "Move its data directory away, if this node is no longer to be a member",
+  },
+  {
     pattern:
-      /cluster ID mismatch|has already been bootstrapped|member count is unequal|unmatched member|not (?:found )?in the initial cluster|missing (?:from|in) --initial-/i,
+      /cluster ID mismatch|member count is unequal|unmatched member|not (?:found )?in the initial cluster|missing (?:from|in) --initial-/i,
     failure: "wrong-cluster",
     why: "its data or its peers belong to another cluster",
     hint:
@@ -112,13 +126,23 @@ const LINE_LENGTH = 500;
 
 /** Finds why the etcd that wrote these lines gave up. */
 export function diagnose(lines: readonly string[]): Diagnosis {
-  const said = lastWords(lines);
+  const said = [...removalIn(lines), ...lastWords(lines)];
   for (const { pattern, failure, why, hint } of EXPLANATIONS) {
     const words = said.find((words) => pattern.test(words));
     if (words !== undefined) return { failure, hint, why: `${why} (${words})` };
   }
   return { failure: "unknown", why: said.at(-1), hint: undefined };
 }
+
+/** etcd says with a warning only that it was removed, and then ends with other words. */
+function removalIn(lines: readonly string[]): readonly string[] {
+  return lines.some((line) => REMOVAL_REGEXP.test(line))
+    ? ["the member has been permanently removed from the cluster"]
+    : [];
+}
+
+const REMOVAL_REGEXP =
+  /"msg":"data-dir used by this member must be removed"|"error":"the member has been permanently removed from the cluster"/;
 
 /** Finds that members refuse each other, which keep running and trying for ever; `undefined` if they do not. */
 export function diagnoseMismatch(

@@ -27,6 +27,11 @@ export interface EtcdMember extends EtcdTiming {
   readonly peerUrl: string;
   /** All members of the new cluster, itself included. etcd reads this at its first start only. */
   readonly initialCluster: readonly InitialMember[];
+  /**
+   * Whether its cluster exists and has been told of it, with `etcdctl member add`:
+   * it then gets its data from the others. etcd reads this at its first start only.
+   */
+  readonly joinsExisting?: boolean | undefined;
   /** Distinguishes clusters that were made with the same addresses. */
   readonly initialClusterToken: string;
   /** The size of the database at which etcd refuses writes, in bytes. */
@@ -55,7 +60,7 @@ export function etcdFlags(member: EtcdMember, version: EtcdVersion): string[] {
     `--initial-advertise-peer-urls=${member.peerUrl}`,
     `--initial-cluster=${initialCluster.join(",")}`,
     `--initial-cluster-token=${member.initialClusterToken}`,
-    "--initial-cluster-state=new",
+    `--initial-cluster-state=${member.joinsExisting ? "existing" : "new"}`,
     `--heartbeat-interval=${member.heartbeatIntervalMs}`,
     `--election-timeout=${member.electionTimeoutMs}`,
     "--pre-vote=true",

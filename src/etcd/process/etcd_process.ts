@@ -13,9 +13,9 @@ import { addExitHook } from "../../base/exit_hooks.ts";
 import { removeOwnSync } from "../../base/files/write_own.ts";
 import { logger } from "../../base/log.ts";
 import { holdsPort } from "../data/data_dir_lock.ts";
-import { diagnoseMismatch } from "./diagnose_log.ts";
 import { explainExit, explainSilence } from "./explain_exit.ts";
 import { etcdFlags, type EtcdMember } from "./etcd_flags.ts";
+import { type LogPeer, peersInLog } from "./log_peers.ts";
 import type { EtcdHealth } from "../client/etcd_health.ts";
 import { EtcdLogFile } from "./etcd_log_file.ts";
 import { writePidFile } from "./etcd_pid_file.ts";
@@ -147,6 +147,7 @@ export class EtcdProcess implements AsyncDisposable {
   readonly #ended = new AbortController();
   readonly #exitHook: Disposable;
   readonly #kill: SpawnedEtcd["kill"];
+  #peers: ReadonlyMap<string, LogPeer> = new Map();
   #rotation: Promise<void> = Promise.resolve();
   #state: EtcdProcessState = "starting";
   #exit: EtcdExit | undefined;
@@ -222,16 +223,19 @@ export class EtcdProcess implements AsyncDisposable {
     if (this.#state === "starting") this.#transition("serving");
   }
 
-  /** Why its peers refuse it, if its log says that they do; it goes on trying for ever. */
-  async whyRefused(): Promise<string | undefined> {
-    return diagnoseMismatch(await this.#logFile.lines())?.why;
+  /** The members of its cluster, as far as its log tells; itself included. */
+  async peers(): Promise<readonly LogPeer[]> {
+    // Kept, because the log's end is read, and etcd names a member only once.
+    this.#peers = peersInLog(await this.#logFile.lines(), this.#peers);
+    return [...this.#peers.values()];
   }
 
   /**
    * Waits until etcd has ended and says why, from its log.
    */
   async explainExit(): Promise<EtcdProcessError> {
-    return await explainExit(await this.exited, this.#logFile);
+    const { member } = this.#options;
+    return await explainExit(await this.exited, this.#logFile, { member });
   }
 
   /**

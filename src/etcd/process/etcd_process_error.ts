@@ -16,7 +16,9 @@ export interface EtcdExit {
 
 /**
  * What is wrong, as far as it was recognised. Another start cannot fix `damaged`
- * or `wrong-cluster`, and may make them worse.
+ * or `wrong-cluster`, and may make them worse. `data-lost` is a member that its
+ * cluster has had with data, and that has none; `removed` one that its cluster
+ * no longer has.
  */
 export type EtcdFailure =
   | "port-taken"
@@ -28,6 +30,8 @@ export type EtcdFailure =
   | "damaged"
   | "wrong-flag"
   | "wrong-cluster"
+  | "data-lost"
+  | "removed"
   | "newer-data"
   | "deadline"
   | "unknown";

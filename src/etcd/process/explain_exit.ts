@@ -17,6 +17,7 @@ import {
   shorten,
 } from "./diagnose_log.ts";
 import type { EtcdMember } from "./etcd_flags.ts";
+import { withReplacement } from "./replace_member.ts";
 import { type EtcdExit, EtcdProcessError } from "./etcd_process_error.ts";
 
 /** The log that tells why etcd ended. */
@@ -29,6 +30,8 @@ export interface EtcdLogSource {
 
 /** Options of {@linkcode explainExit}. */
 export interface ExplainExitOptions {
+  /** The member that it was, to say how it is replaced. */
+  readonly member?: EtcdMember | undefined;
   /** Reads the space on the disk of a directory; for tests. @default {diskSpace} */
   readonly spaceOf?: (path: string) => Promise<DiskSpace | undefined>;
 }
@@ -42,7 +45,7 @@ const FULL_DISK_BYTES = 1_000_000;
 export async function explainExit(
   exit: EtcdExit,
   log: EtcdLogSource,
-  { spaceOf = diskSpace }: ExplainExitOptions = {},
+  { member, spaceOf = diskSpace }: ExplainExitOptions = {},
 ): Promise<EtcdProcessError> {
   const lines = await log.lines();
   const found = exit.signal === null
@@ -50,9 +53,12 @@ export async function explainExit(
     : diagnoseSignal(exit.signal);
   // The log lies on the same disk: when that is full, the reason is not in it.
   const isUnexplained = found.hint === undefined && exit.signal === null;
-  const { failure, why, hint } = isUnexplained
+  const explained = isUnexplained
     ? diagnoseDisk(await spaceOf(dirname(log.path))) ?? found
     : found;
+  const { failure, why, hint } = member
+    ? withReplacement(explained, { member, lines })
+    : explained;
   const words = wordsFor(exit, { failure, why });
   return new EtcdProcessError(`Cannot run etcd: ${words}`, {
     failure,

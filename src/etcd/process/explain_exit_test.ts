@@ -78,12 +78,21 @@ const CASES: readonly [EtcdFailure, ...string[]][] = [
     'invalid value "X=true" for flag -feature-gates: unrecognized feature gate: X',
   ],
   [
-    "wrong-cluster",
+    "data-lost",
     zap(
       "fatal",
       "discovery failed",
       "member 628170c800dbcee has already been bootstrapped",
     ),
+  ],
+  [
+    "wrong-cluster",
+    zap("fatal", "discovery failed", "member count is unequal"),
+  ],
+  [
+    "removed",
+    zap("warn", "data-dir used by this member must be removed"),
+    zap("fatal", "listener failed", "server is stopping"),
   ],
   [
     "newer-data",

@@ -53,13 +53,44 @@ export class DownloadError extends KatError {
     const deepest = error instanceof Error && error.cause instanceof Error
       ? error.cause
       : error;
+    const reason = withoutUrls(messageOf(deepest));
+    const certificate = certificateHint(reason);
     return new DownloadError(url, {
-      reason: withoutUrls(messageOf(deepest)),
-      transient: true,
-      hint: NETWORK_HINT,
+      reason,
+      // Neither a certificate nor a clock changes within a second.
+      transient: certificate === undefined,
+      hint: certificate ?? NETWORK_HINT,
       cause: error,
     });
   }
+}
+
+/** What the TLS library says of a certificate, and what can be done; the first match counts. */
+const CERTIFICATE_HINTS: readonly (readonly [RegExp, string])[] = [
+  [
+    /not valid yet|NotValidYet/i,
+    "Set this machine's clock, if it is behind: its time is before the certificate's first day",
+  ],
+  [
+    /expired/i,
+    "Compare this machine's clock with the true time; if it is right, the server needs a new certificate",
+  ],
+  [
+    /UnknownIssuer|unknown issuer|CaUsedAsEndEntity|self.signed|UnknownCA/i,
+    "Add the CA that signed the server's certificate to the system's store (on Debian: /usr/local/share/ca-certificates/NAME.crt and update-ca-certificates), or name its PEM file in DENO_CERT; a proxy that looks into TLS has a CA of its own",
+  ],
+  [
+    /NotValidForName|not valid for name/i,
+    "Use a name that the certificate is made for; if it is right, a proxy or a login page may have answered in the server's place",
+  ],
+  [
+    /invalid peer certificate|certificate/i,
+    "Correct the server's certificate, or set spec.etcd.mirror to another server",
+  ],
+];
+
+function certificateHint(reason: string): string | undefined {
+  return CERTIFICATE_HINTS.find(([pattern]) => pattern.test(reason))?.[1];
 }
 
 /** Returns a URL as logs and messages may show it: without user, password and query. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { dirname, isAbsolute, join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { PINNED_ETCD_VERSION } from "../../config/pinned_etcd.ts";
 import { KatError } from "../../base/errors.ts";
 import { checkedPath } from "../../base/files/checked_path.ts";
@@ -28,7 +28,14 @@ import {
   etcdRelease,
   type EtcdReleaseOptions,
 } from "./etcd_release.ts";
-import { type EtcdVersion, supportOf, versionText } from "../etcd_version.ts";
+import {
+  type EtcdVersion,
+  parseEtcdVersion,
+  supportOf,
+  versionText,
+} from "../etcd_version.ts";
+import { type ForbiddenJump, forbiddenJump } from "../version_jump.ts";
+import { type FormerEtcd, localEtcd, SUPPORTED_TEXT } from "./local_etcd.ts";
 
 /** Where the path of the etcd was set. */
 export type BinaryOrigin = "flag" | "environment" | "config";
@@ -59,6 +66,8 @@ export interface FindEtcdOptions extends FetchEtcdOptions {
   readonly systemCacheDir?: string | undefined;
   /** What the node remembers of its server. */
   readonly known?: KnownProgram | undefined;
+  /** The etcd that wrote the node's data; `undefined` if there is no data yet. */
+  readonly former?: FormerEtcd | undefined;
 }
 
 const ORIGIN_NAMES: Readonly<Record<BinaryOrigin, string>> = {
@@ -70,6 +79,10 @@ const ORIGIN_NAMES: Readonly<Record<BinaryOrigin, string>> = {
 /**
  * Returns the etcd to run. The log tells if it comes from PATH, or is outdated.
  *
+ * A new cluster is begun only by an etcd that the release could take over, or
+ * by one that a setting names; and data that the release may not take over goes
+ * on with the etcd that wrote it.
+ *
  * @throws {KatError} if there is none; the message lists all that was tried.
  */
 export async function findEtcd(
@@ -78,26 +91,80 @@ export async function findEtcd(
   if (options.binary !== undefined) {
     return await namedEtcd(options.binary, options);
   }
+  const { former, path, signal } = options;
+  const next = parseEtcdVersion(options.version ?? PINNED_ETCD_VERSION);
+  const jump = former && forbiddenJump(former, next);
+  if (jump) return await formerEtcd(former, { jump, next, options });
   try {
     return warnIfOutdated(
       await cachedEtcd(options) ?? await fetchEtcd(options),
     );
   } catch (error) {
     if (!(error instanceof KatError)) throw error;
-    const onPath = await etcdOnPath(options);
-    if (onPath.binaries === undefined) {
-      throw notFound(error, { rejected: onPath.rejected, options });
+    const local = await localEtcd({ path, former, next, signal });
+    if (local.binaries === undefined) {
+      throw notFound(error, { rejected: local.rejected, options });
     }
     logger("etcd").info(
-      "Using the etcd on PATH, because none could be fetched",
+      local.binaries.etcd === former?.binary
+        ? "Using the etcd that this node ran before, because none could be fetched"
+        : "Using the etcd on PATH, because none could be fetched",
       {
-        etcd: onPath.binaries.etcd,
-        version: versionText(onPath.binaries.version),
+        etcd: local.binaries.etcd,
+        version: versionText(local.binaries.version),
         reason: error.message,
       },
     );
-    return warnIfOutdated(onPath.binaries);
+    return warnIfOutdated(local.binaries);
   }
+}
+
+/**
+ * Returns an etcd that goes on with data that the wanted version may not take
+ * over: the one that wrote it, or one that may follow that.
+ *
+ * @throws {KatError} if there is none; it names both versions and the ways on.
+ */
+async function formerEtcd(
+  former: FormerEtcd,
+  { jump, next, options: { path, signal } }: {
+    readonly jump: ForbiddenJump;
+    readonly next: EtcdVersion;
+    readonly options: FindEtcdOptions;
+  },
+): Promise<EtcdBinaries> {
+  const { binaries, rejected } = await localEtcd({ path, former, signal });
+  const wrote = versionText(former.member);
+  if (binaries === undefined) {
+    throw new KatError(
+      `Cannot run this node's etcd: ${
+        [jump.why, ...rejected].join("; ")
+      }; no other etcd on PATH fits`,
+      {
+        hint:
+          `Install etcd ${wrote} again, or name one with --etcd-binary or spec.etcd.binary. ${
+            upgradeHint(jump, next)
+          }; nothing was touched`,
+      },
+    );
+  }
+  logger("etcd").warn(
+    "Going on with the etcd that fits the data, because the wanted version may not take it over",
+    {
+      etcd: binaries.etcd,
+      version: versionText(binaries.version),
+      wanted: versionText(next),
+      reason: jump.why,
+      hint: upgradeHint(jump, next),
+    },
+  );
+  return warnIfOutdated(binaries);
+}
+
+function upgradeHint({ hint }: ForbiddenJump, next: EtcdVersion): string {
+  return `To get to etcd ${versionText(next)}: ${hint.charAt(0).toLowerCase()}${
+    hint.slice(1)
+  }`;
 }
 
 /**
@@ -207,41 +274,8 @@ function unsupported(etcd: string, version: EtcdVersion): KatError {
   return new KatError(
     `Cannot use ${JSON.stringify(etcd)}: it is etcd ${
       versionText(version)
-    }, and only 3.5 to 3.7 are supported`,
+    }, and ${SUPPORTED_TEXT}`,
   );
-}
-
-interface PathResult {
-  readonly binaries?: EtcdBinaries;
-  /** The etcds on PATH that cannot be used, each with the reason. */
-  readonly rejected: readonly string[];
-}
-
-async function etcdOnPath(
-  { path = "", signal }: FindEtcdOptions,
-): Promise<PathResult> {
-  const rejected: string[] = [];
-  // A relative entry would depend on the directory the agent was started in.
-  for (const directory of new Set(path.split(":").filter(isAbsolute))) {
-    const etcd = join(directory, "etcd");
-    if (!await isExecutableFile(etcd)) continue;
-    try {
-      // What root runs without being told to, no other user may have put there.
-      if (Deno.uid() === 0) await checkedPath(etcd);
-      const version = await askVersion(etcd, { signal });
-      if (supportOf(version) === "unsupported") {
-        throw unsupported(etcd, version);
-      }
-      return {
-        rejected,
-        binaries: await withOtherPrograms(etcd, { version, source: "path" }),
-      };
-    } catch (error) {
-      if (!(error instanceof KatError)) throw error;
-      rejected.push(error.message);
-    }
-  }
-  return { rejected };
 }
 
 function notFound(
@@ -255,7 +289,7 @@ function notFound(
     ? "no etcd on PATH"
     : rejected.join("; ");
   const hint =
-    `Give an etcd with --etcd-binary, set spec.etcd.mirror to another server, or run "kat-agent etcd fetch" on a machine with a network and the same kind of processor, and copy its ${
+    `Name an etcd with --etcd-binary or spec.etcd.binary, set spec.etcd.mirror to another server, or run "kat-agent etcd fetch" on a machine with a network and the same kind of processor, and copy its ${
       cacheRoot(options.cacheDir)
     } to this one`;
   return new KatError(`${error.message}; ${onPath}`, {

@@ -8,7 +8,7 @@ import {
 import { tempDir } from "../../../tests/machine/temp_dir.ts";
 import { KatError } from "../../base/errors.ts";
 import { startLogging } from "../../base/logging/start_logging.ts";
-import { versionText } from "../etcd_version.ts";
+import { parseEtcdVersion, versionText } from "../etcd_version.ts";
 import {
   fetchEtcd,
   findEtcd,
@@ -161,11 +161,113 @@ Deno.test("findEtcd() warns of an outdated etcd", async () => {
   await using here = await machine({ online: false });
   const binary = await putEtcd(here.options.path, "3.4.23");
 
-  for (const options of [here.options, { ...here.options, binary }]) {
-    const { log } = await logged(() => findEtcd(options));
+  const { log } = await logged(() => findEtcd({ ...here.options, binary }));
 
-    match(log, /no longer maintained/);
-  }
+  match(log, /no longer maintained/);
+});
+
+for (
+  const [version, why] of [
+    ["3.4.23", /more than one minor version newer/],
+    ["3.5.16", /misread the list of members/],
+    ["3.7.1", /too old for data that etcd 3\.7\.1/],
+  ] as const
+) {
+  Deno.test(`findEtcd() begins no data with etcd ${version} on PATH, which the release could not take over`, async () => {
+    for (const readOnly of [false, true]) {
+      await using here = await machine({ online: readOnly });
+      const { options } = here;
+      const onPath = await putEtcd(options.path, version);
+      const cacheDir = readOnly ? "/proc/kat-cache" : options.cacheDir;
+
+      const error = await refusalOf({ ...options, cacheDir });
+
+      ok(error.message.includes(onPath), error.message);
+      match(error.message, new RegExp(`it is etcd ${version}`));
+      match(error.message, /etcd 3\.6\.14 could not take over/);
+      match(error.message, why);
+      match(error.hint ?? "", /--etcd-binary or spec\.etcd\.binary/);
+    }
+  });
+}
+
+const former = (version: string, binary?: string) => ({
+  member: parseEtcdVersion(version),
+  binary,
+});
+
+Deno.test("findEtcd() goes on with the etcd that wrote the data while the release may not take it over", async () => {
+  await using here = await machine({ online: true });
+  const other = join(here.options.path, "other");
+  await Deno.mkdir(other);
+  const binary = await putEtcd(other, "3.4.23");
+
+  const { result, log } = await logged(() =>
+    findEtcd({ ...here.options, former: former("3.4.23", binary) })
+  );
+
+  strictEqual(result.etcd, binary);
+  match(log, /Going on with the etcd that fits the data/);
+  match(log, /"wanted":"3\.6\.14"/);
+  match(log, /run etcd 3\.5 first/);
+  strictEqual(here.mirror.requests.length, 0);
+
+  // One on PATH that may follow will do, too, as the step to the release.
+  await Deno.remove(binary);
+  const next = await putEtcd(here.options.path, "3.5.33");
+  const options = { ...here.options, former: former("3.4.23", binary) };
+  strictEqual((await findEtcd(options)).etcd, next);
+});
+
+Deno.test("findEtcd() names both versions and the ways on when the etcd that wrote the data is gone", async () => {
+  await using here = await machine({ online: true });
+
+  const error = await refusalOf({
+    ...here.options,
+    former: former("3.4.23", "/nowhere/etcd"),
+  });
+
+  match(error.message, /etcd 3\.6\.14 .* etcd 3\.4\.23.*"\/nowhere\/etcd"/);
+  match(
+    error.hint ?? "",
+    /Install etcd 3\.4\.23 again, or name one with --etcd-binary.*run etcd 3\.5 first/,
+  );
+});
+
+Deno.test("findEtcd() takes the release where it may take over the data", async () => {
+  await using here = await machine({ online: true });
+  const binary = await putEtcd(here.options.path, "3.5.33");
+
+  const found = await findEtcd({
+    ...here.options,
+    former: former("3.5.33", binary),
+  });
+
+  strictEqual(found.source, "download");
+});
+
+Deno.test("findEtcd() runs the former etcd when none can be fetched, unless it was changed", async () => {
+  await using here = await machine({ online: false });
+  const other = join(here.options.path, "other");
+  await Deno.mkdir(other);
+  const binary = await putEtcd(other, "3.6.14");
+  const options = { ...here.options, former: former("3.6.14", binary) };
+
+  strictEqual((await findEtcd(options)).etcd, binary);
+  const changed = { ...options.former, sha256: "0".repeat(64) };
+  match(
+    (await refusalOf({ ...options, former: changed })).message,
+    /it was changed since it last ran/,
+  );
+});
+
+Deno.test("findEtcd() does not go back to an etcd on PATH that is too old for the data", async () => {
+  await using here = await machine({ online: false });
+  await putEtcd(here.options.path, "3.5.33");
+
+  const error = await refusalOf({ ...here.options, former: former("3.6.14") });
+
+  match(error.message, /3\.5\.33 is too old for data that etcd 3\.6\.14/);
 });
 
 Deno.test("findEtcd() passes by what is unsupported, broken or relative on PATH", async () => {
@@ -224,7 +326,7 @@ Deno.test("findEtcd() takes the one on PATH on a machine that no release is for"
 
   const found = await findEtcd({
     ...here.options,
-    version: "3.5.1",
+    version: "3.6.1",
     sha256: undefined,
   });
 

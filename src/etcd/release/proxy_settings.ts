@@ -1,5 +1,6 @@
 /**
- * Which proxy the environment names for a URL, by the rules of `fetch`.
+ * Which proxy the environment names for a URL, by the rules of `fetch`; which
+ * URLs go without one, by those of curl.
  *
  * `fetch` obeys the same variables, but does not say whether it did; what leaves
  * without a proxy has its address checked before.
@@ -12,13 +13,20 @@ import ipaddr from "ipaddr.js";
 /** Reads a variable of the environment. */
 export type ReadVariable = (name: string) => string | undefined;
 
-/** Returns the proxy's URL, which may hold a password; `undefined` without a proxy. */
+/**
+ * Returns the proxy's URL, which may hold a password; `undefined` without a
+ * proxy.
+ *
+ * What NO_PROXY excepts is read as curl and Go read it, which is more than
+ * `fetch` excepts: what goes without a proxy is not left to `fetch`.
+ */
 export function proxyFor(
-  { protocol, hostname }: URL,
+  url: URL,
   read: ReadVariable = (name) => Deno.env.get(name),
 ): string | undefined {
-  const exceptions = read("NO_PROXY") ?? read("no_proxy") ?? "";
-  if (isExcepted(hostname, exceptions)) return undefined;
+  const { protocol } = url;
+  const exceptions = ["NO_PROXY", "no_proxy"].map((name) => read(name) ?? "");
+  if (isExcepted(url, exceptions.join(","))) return undefined;
   // A web server that runs a program makes HTTP_PROXY of a header of the request.
   const isCgi = read("REQUEST_METHOD") !== undefined;
   const names = [
@@ -40,14 +48,32 @@ function usableProxy(value: string | undefined): string | undefined {
     : undefined;
 }
 
-/** Whether a list as `localhost,.example.com,10.0.0.0/8` or `*` names the host. */
-function isExcepted(hostname: string, list: string): boolean {
-  if (list === "") return false;
-  const host = hostname.replace(/^\[(.*)\]$/, "$1");
-  const entries = list.split(",").map((entry) => entry.trim());
-  return ipaddr.isValid(host)
-    ? entries.some((entry) => isInNetwork(host, entry))
-    : entries.some((entry) => isDomainOf(host, entry));
+/** Whether a list as `localhost,.example.com:8080,10.0.0.0/8 [::1]` or `*` names the host of a URL. */
+function isExcepted({ protocol, hostname, port }: URL, list: string): boolean {
+  const host = withoutBrackets(hostname).replace(/\.$/, "");
+  const usualPort = protocol === "https:" ? "443" : "80";
+  return list.toLowerCase().split(/[\s,]+/).some((text) => {
+    if (text === "*") return true;
+    const [entry, wantedPort] = splitPort(text);
+    if (wantedPort !== undefined && wantedPort !== (port || usualPort)) {
+      return false;
+    }
+    return ipaddr.isValid(host)
+      ? isInNetwork(host, entry)
+      : isDomainOf(host, entry);
+  });
+}
+
+/** An entry of the list, and the port after it. */
+function splitPort(text: string): readonly [string, string | undefined] {
+  const [, entry, port] = /^(\[[^\]]*\]|[^:]*):(\d+)$/.exec(text) ?? [];
+  return entry === undefined
+    ? [withoutBrackets(text), undefined]
+    : [withoutBrackets(entry), port];
+}
+
+function withoutBrackets(host: string): string {
+  return host.replace(/^\[(.*)\]$/, "$1");
 }
 
 function isInNetwork(host: string, entry: string): boolean {
@@ -61,7 +87,6 @@ function isInNetwork(host: string, entry: string): boolean {
 }
 
 function isDomainOf(host: string, entry: string): boolean {
-  if (entry === "*") return true;
-  const domain = entry.replace(/^\./, "");
+  const domain = entry.replace(/^\*?\.|\.$/g, "");
   return domain !== "" && (host === domain || host.endsWith(`.${domain}`));
 }

@@ -12,7 +12,7 @@ import {
   compareEtcdVersions,
   type EtcdVersion,
   versionText,
-} from "../etcd_version.ts";
+} from "./etcd_version.ts";
 
 /** The versions of etcd that wrote the data. */
 export interface DataWriter {
@@ -69,9 +69,11 @@ export function forbiddenJump(
     return {
       why:
         `etcd ${runs} is more than one minor version newer than etcd ${wrote}, which wrote the data`,
-      hint: `Run etcd ${
-        minorText(next)
-      } first, on all nodes, and then each version after it`,
+      hint: `Run etcd ${minorText(next)} first${
+        next.minor === LAST_STEP_TO_3_6.minor
+          ? ` (${versionText(LAST_STEP_TO_3_6)} or later)`
+          : ""
+      }, on all nodes, and then each version after it`,
     };
   }
   if (

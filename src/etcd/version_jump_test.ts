@@ -1,5 +1,5 @@
 import { match, strictEqual } from "node:assert/strict";
-import { parseEtcdVersion } from "../etcd_version.ts";
+import { parseEtcdVersion } from "./etcd_version.ts";
 import { forbiddenJump } from "./version_jump.ts";
 
 function jump(member: string, now: string, cluster?: string) {
