@@ -8,7 +8,13 @@
 
 import { dirname, join } from "node:path";
 import { KatError } from "../base/errors.ts";
-import { checkedPath, pathOfAny } from "../base/files/checked_path.ts";
+import {
+  checkedPath,
+  lookAtPath,
+  pathOfAny,
+} from "../base/files/checked_path.ts";
+import { fileTrouble } from "../base/files/file_trouble.ts";
+import { NoLocksError, tryLock } from "../base/files/lock_own.ts";
 import { openOwn } from "../base/files/open_own.ts";
 import { namesInOwn, readOwnText } from "../base/files/read_own.ts";
 import { isTemporary, removeOwn, writeOwn } from "../base/files/write_own.ts";
@@ -151,20 +157,23 @@ export class DataDirectory implements Disposable {
   ): Promise<DataDirectory> {
     const paths = dataPaths(await ownDataDirectory(root));
     // Before the directory is closed to others: a refusal changes nothing.
-    await refuseStrange(paths.lock, /^\d*\n?$/);
+    await refuseStrange(paths.lock);
     Deno.umask(0o077);
+    const made = await missingIn(paths.lock);
     await createDataDir(paths.root);
     const lock = await openLock(paths.lock);
-    if (!await lock.tryLock(true)) {
-      lock.close();
-      throw await usedByAnother(paths, { isFresh });
-    }
     try {
+      if (!await tryLock(lock, { path: paths.lock })) {
+        throw await usedByAnother(paths, { isFresh });
+      }
+      await removeTemporary(paths.root);
       // The number is for people; the lock itself ends with the process.
       await lock.truncate(0);
       await lock.write(new TextEncoder().encode(`${Deno.pid}\n`));
     } catch (error) {
       lock.close();
+      // Of a place that cannot be locked nothing is to be left.
+      if (error instanceof NoLocksError) await removeMade(made);
       throw notUsable(paths.lock, error);
     }
     return new DataDirectory(paths, lock);
@@ -205,7 +214,7 @@ export async function refuseAnotherMaker(root: string): Promise<void> {
     return;
   }
   using file = lock;
-  const isFree = await file.tryLock(true).catch(() => true);
+  const isFree = await tryLock(file, { path: paths.lock }).catch(() => true);
   if (!isFree) throw await usedByAnother(paths, { isFresh: true });
 }
 
@@ -219,7 +228,7 @@ async function usedByAnother(
   { root, lock }: DataPaths,
   { isFresh }: OpenOptions,
 ): Promise<KatError> {
-  const pid = (await readDataFile(lock) ?? "").trim();
+  const pid = (await readDataFile(lock) ?? "").replaceAll("\0", "").trim();
   const process = pid === "" ? "" : ` (process ${pid})`;
   return new KatError(
     `Cannot use the data directory "${root}": another kat-agent ${
@@ -272,11 +281,40 @@ export async function readDataFile(path: string): Promise<string | undefined> {
   }
 }
 
-/** Refuses a file that is there and does not hold what one of ours does. */
-async function refuseStrange(path: string, ours: RegExp): Promise<void> {
+/**
+ * Refuses a lock that holds what no agent has written: it would be emptied. A
+ * power cut may leave it empty, cut off or full of NULs.
+ */
+async function refuseStrange(path: string): Promise<void> {
   const text = await readDataFile(path);
-  if (text === undefined || ours.test(text)) return;
-  throw notUsable(path, new Error("it is not a file of kat-agent"));
+  if (text === undefined || /^[\d\n\0]*$/.test(text)) return;
+  throw new KatError(`Cannot use "${path}": it is not a file of kat-agent`, {
+    hint:
+      "Move that file away: kat-agent makes it anew. The data beside it is not affected",
+  });
+}
+
+/** Removes what killed agents left of files that were being replaced; the directory is locked. */
+async function removeTemporary(root: string): Promise<void> {
+  for (const name of await namesIn(root)) {
+    if (!isTemporary(name)) continue;
+    await removeOwn(join(root, name), { within: root }).catch(() => {});
+  }
+}
+
+/** The path and those above it that are not there, the lowest first. */
+async function missingIn(path: string): Promise<string[]> {
+  const missing: string[] = [];
+  for (let at = path; (await lookAtPath(at)).entry === undefined;) {
+    missing.push(at);
+    at = dirname(at);
+  }
+  return missing;
+}
+
+/** Removes what was made, as far as nothing else is in it. */
+async function removeMade(paths: readonly string[]): Promise<void> {
+  for (const path of paths) await removeOwn(path).catch(() => {});
 }
 
 async function namesIn(root: string): Promise<string[]> {
@@ -289,15 +327,11 @@ async function namesIn(root: string): Promise<string[]> {
 
 function notUsable(path: string, cause: unknown): KatError {
   if (cause instanceof KatError) return cause;
-  const why = cause instanceof Deno.errors.NotADirectory
-    ? "it is not a directory"
-    : cause instanceof Deno.errors.PermissionDenied
-    ? "permission denied"
-    : cause instanceof Error
-    ? cause.message
-    : String(cause);
-  return new KatError(`Cannot use "${path}": ${why}`, {
+  const { reason, hint } = cause instanceof Deno.errors.NotADirectory
+    ? { reason: "it is not a directory" }
+    : fileTrouble(cause);
+  return new KatError(`Cannot use "${path}": ${reason}`, {
     cause,
-    hint: "Give a directory of yours with --data-dir",
+    hint: hint ?? "Give a directory of yours with --data-dir",
   });
 }

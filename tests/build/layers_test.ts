@@ -215,13 +215,7 @@ const FILE_USES: Readonly<Record<string, readonly string[]>> = {
   // A program that the user names, or finds on PATH.
   "src/etcd/release/etcd_binaries.ts": ["Deno.stat"],
   "src/etcd/release/program_file.ts": ["Deno.open", "Deno.stat"],
-  // Opens nothing, and renames what does not exist.
-  "src/etcd/data/writable_dir.ts": [
-    "Deno.rename",
-    "access",
-    "constants",
-    "statfs",
-  ],
+  "src/etcd/data/writable_dir.ts": ["statfs"],
   "src/base/disk_space.ts": ["statfs"],
   // Whether systemd runs, and who may read the files of a service.
   "src/cli/install_unit.ts": ["Deno.lstat", "Deno.stat"],

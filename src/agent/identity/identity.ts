@@ -11,6 +11,7 @@
 import { dirname } from "node:path";
 import * as v from "valibot";
 import { KatError } from "../../base/errors.ts";
+import { fileTrouble } from "../../base/files/file_trouble.ts";
 import { writeOwn } from "../../base/files/write_own.ts";
 import { readDataFile } from "../data_directory.ts";
 
@@ -85,7 +86,12 @@ export async function writeIdentity(
   path: string,
   identity: Identity,
 ): Promise<void> {
-  await writeOwn(path, encodeIdentity(identity), { within: dirname(path) });
+  await writeOwn(path, encodeIdentity(identity), { within: dirname(path) })
+    .catch((cause) => {
+      if (cause instanceof KatError) throw cause;
+      const { reason, hint } = fileTrouble(cause);
+      throw new KatError(`Cannot write "${path}": ${reason}`, { cause, hint });
+    });
 }
 
 /**

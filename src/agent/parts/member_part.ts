@@ -126,7 +126,8 @@ export function memberPermissions(
     run: [binary],
     // node:child_process asks for it, whatever environment the child is given.
     env: ["NODE_V8_COVERAGE"],
-    sys: ["statfs"],
+    // Whose files it believes in the data directory.
+    sys: ["statfs", "uid"],
   };
 }
 

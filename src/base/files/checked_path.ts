@@ -16,31 +16,28 @@
  * existence, owner and mode: two looks at a sticky directory can see two
  * things. And it comes before the use: another user can give a name there that
  * was theirs to a file of root's which lay in a directory of theirs, but never
- * take root's away again.
+ * take root's away again. Whose
+ * directories are believed, and in what, decides `distrust()`.
  *
  * | who | what remains |
  * |---|---|
- * | another user, a group | nothing; whatever they own or may write to is refused |
- * | the own group of an ordinary user | to exchange names in that user's directories which the group may write to |
+ * | another user, everybody | nothing; what they own or may write to is refused |
+ * | whom root or an ordinary user lets write by a group or a list | for that ordinary user: to exchange names in those directories; for root: nothing |
  * | another user in a sticky directory | to keep this user from making a name there |
  * | a process of the same user | to exchange names while they are used. A file is compared with its name after opening, so that none is read or written through a link. It could write to the files itself, and can make the agent wait by a pipe |
  * | root, whoever mounts file systems | everything |
  * | a server of a network file system | to lie about owners |
  *
  * Refused because it cannot be known: owners or modes that the system does not
- * tell, and owners that a user namespace does not know, which appear as 65534.
+ * tell, and owners that a user namespace does not know, if it knows root.
  *
  * @module
  */
 
 import { dirname, join, relative, resolve } from "node:path";
 import { KatError } from "../errors.ts";
-import {
-  distrust,
-  type Entry,
-  PathError,
-  type Trusted,
-} from "./untrusted_path.ts";
+import { distrust, type Entry, PathError } from "./untrusted_path.ts";
+import { type Believed, believedUsers } from "./believed_users.ts";
 
 /** Options of {@linkcode checkedPath}, and of all that begin with it. */
 export interface CheckedPathOptions {
@@ -98,14 +95,11 @@ export async function lookAtPath(
 ): Promise<CheckedEntry> {
   const whole = resolve(path);
   const start = within ?? "/";
-  const owner = await ownerOf(within);
-  const group = within === undefined && owner !== 0
-    ? Deno.gid() ?? undefined
-    : undefined;
+  const believed = await believedUsers(within);
   const names = namesBelow(start, whole);
   let at = start;
   let entry = await Deno.lstat(at);
-  assertTrusted(entry, { path: whole, at, owner, group });
+  assertTrusted(entry, { path: whole, at, ...believed });
   let link: Followed | undefined;
   for (let links = 0; names.length > 0;) {
     const name = names.shift();
@@ -131,8 +125,8 @@ export async function lookAtPath(
     assertTrusted(found, {
       path: whole,
       at: next,
-      owner: expected ?? owner,
-      group,
+      ...believed,
+      owner: expected ?? believed.owner,
     });
     if (expected !== undefined && found.uid !== expected) {
       throw new PathError(whole, {
@@ -169,15 +163,6 @@ export async function pathOfAny(path: string): Promise<string> {
   return await Deno.realPath(path);
 }
 
-/** The user whose files are believed besides root's; a thread may not know its own. */
-export async function ownerOf(within: string | undefined): Promise<number> {
-  const uid = within === undefined
-    ? Deno.uid()
-    : (await Deno.lstat(within)).uid;
-  // As refused as an unknown owner: no user has this ID.
-  return uid ?? -1;
-}
-
 function namesBelow(start: string, path: string): string[] {
   const below = relative(start, path);
   if (below === ".." || below.startsWith("../")) {
@@ -190,12 +175,12 @@ function namesBelow(start: string, path: string): string[] {
 
 function assertTrusted(
   entry: Entry,
-  { path, at, ...trusted }: Trusted & {
+  { path, at, ...believed }: Believed & {
     readonly path: string;
     readonly at: string;
   },
 ): void {
-  const found = distrust(entry, { path: at, ...trusted });
+  const found = distrust(entry, { path: at, ...believed });
   if (found !== undefined) throw new PathError(path, { ...found, at });
 }
 

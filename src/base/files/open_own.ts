@@ -17,8 +17,8 @@ import {
   checkedPath,
   type CheckedPathOptions,
   entryAt,
-  ownerOf,
 } from "./checked_path.ts";
+import { believedUsers } from "./believed_users.ts";
 import { distrust, isSticky, PathError } from "./untrusted_path.ts";
 
 /** Options of {@linkcode openOwn}. */
@@ -139,13 +139,17 @@ export async function ownFilePath(
   },
 ): Promise<string> {
   const directory = await checkedPath(dirname(path), { within });
-  if (changes) await refuseSticky(path, directory);
+  if (changes) await refuseSticky(path, { directory, within });
   return join(directory, basename(path));
 }
 
 /** In a sticky directory a name of root's may be a second one of another file of root's. */
-async function refuseSticky(path: string, directory: string): Promise<void> {
-  if (!isSticky(await Deno.lstat(directory))) return;
+async function refuseSticky(
+  path: string,
+  { directory, within }: CheckedPathOptions & { readonly directory: string },
+): Promise<void> {
+  const { root } = await believedUsers(within);
+  if (!isSticky(await Deno.lstat(directory), root)) return;
   throw new PathError(path, {
     at: directory,
     reason: "other users may make files in it",
@@ -161,7 +165,7 @@ export async function isOwnFile(
   const entry = await entryAt(path);
   if (entry === undefined) return false;
   const found = entry.isFile
-    ? distrust(entry, { path, owner: await ownerOf(within) })
+    ? distrust(entry, { path, ...await believedUsers(within) })
     : { reason: whatIs(entry), hint: "Remove it, if nothing needs it" };
   if (found !== undefined) throw new PathError(path, { ...found, at: path });
   return true;

@@ -6,7 +6,7 @@
 
 import { constants, open } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { KatError } from "../errors.ts";
+import { KatError, messageOf } from "../errors.ts";
 import {
   checkedPath,
   type CheckedPathOptions,
@@ -76,7 +76,17 @@ async function make(
   const above = await makeOwnDir(dirname(path), { mode: parentMode, within });
   const made = join(above, basename(path));
   await Deno.mkdir(made, { mode: owner === undefined ? mode : 0o700 });
-  await settle(made, { mode, owner });
+  try {
+    await settle(made, { mode, owner });
+  } catch (error) {
+    // A file system with one mode for all, such as FAT: what it gives decides.
+    if (owner !== undefined || !isModeRefused(error)) throw error;
+  }
+}
+
+/** Whether a file system lets this user set no mode. */
+export function isModeRefused(error: unknown): boolean {
+  return /not permitted|not supported|not implemented/i.test(messageOf(error));
 }
 
 /**

@@ -5,11 +5,12 @@
  */
 
 import { KatError } from "../errors.ts";
+import type { Believed } from "./believed_users.ts";
 
 /** What decides: a part of what `lstat` says. */
 export type Entry = Pick<
   Deno.FileInfo,
-  "uid" | "gid" | "mode" | "isDirectory" | "isFile" | "isSymlink"
+  "uid" | "mode" | "isDirectory" | "isFile" | "isSymlink"
 >;
 
 /** The sticky bit: only the owner of a name may rename or remove it. */
@@ -18,18 +19,6 @@ const STICKY = 0o1000;
 const WRITABLE = 0o022;
 /** What lets all others write. */
 const WRITABLE_BY_ALL = 0o002;
-
-/** Whose files are believed besides root's. */
-export interface Trusted {
-  /** This user. */
-  readonly owner: number;
-  /**
-   * The group of an ordinary user, who may let it write to directories: where
-   * each user has a group of its own, the umask is 002 and all directories are
-   * so. Root trusts no group.
-   */
-  readonly group?: number | undefined;
-}
 
 /** Why an entry is not believed, and what would change that. */
 export interface Distrust {
@@ -40,46 +29,61 @@ export interface Distrust {
 }
 
 /**
- * Returns why users other than root and `owner` can change an entry;
- * `undefined` if they cannot. The mode also tells of access control lists:
- * its bits for the group are then the most that any list grants.
+ * Returns why an entry is not believed; `undefined` if it is.
+ *
+ * Root believes itself only, and no group. An ordinary user believes root and
+ * itself also in whom they let write by a group or an access control list (the
+ * mode shows both as the group's bits): a directory of the user's group, a volume
+ * that a container was given. It believes no other user, who could replace
+ * names by links, and so have this user write and delete at other places, and
+ * run another program; and no directory that everybody may write to, which is
+ * hardly ever meant.
  */
 export function distrust(
-  { uid, gid, mode, isDirectory, isSymlink }: Entry,
-  { path, owner, group }: Trusted & { readonly path: string },
+  { uid, mode, isDirectory, isSymlink }: Entry,
+  { path, ...believed }: Believed & { readonly path: string },
 ): Distrust | undefined {
   const shown = JSON.stringify(path);
   if (uid === null || mode === null) {
     return { reason: "its owner cannot be known", hint: "Choose another path" };
   }
-  if (uid !== 0 && uid !== owner) {
+  const { user, owner = user, root } = believed;
+  if (![0, root, user, owner].includes(uid)) {
     return {
       reason: isSymlink
         ? `it is a link of user ${uid}, who can change what it leads to`
-        : `it belongs to user ${uid}, and kat-agent runs as user ${owner}`,
+        : `it belongs to user ${uid}, and kat-agent runs as user ${user}`,
       hint: isSymlink
         ? "Give the path that the link leads to"
-        : `Choose a path below directories of root or user ${owner}, or hand it over: chown ${owner} ${shown}`,
+        : `Choose a path below directories of root or user ${user}, or hand it over: chown ${user} ${shown}`,
     };
   }
   // Who owns a link or its directory can replace it; the mode says nothing.
   if (isSymlink || (mode & WRITABLE) === 0) return undefined;
-  if (isDirectory && isSticky({ uid, mode })) return undefined;
-  const isGroups = isDirectory && uid === owner && owner !== 0 &&
-    group !== undefined && gid === group && (mode & WRITABLE_BY_ALL) === 0;
-  if (isGroups) return undefined;
+  if (isDirectory && isSticky({ uid, mode }, root)) return undefined;
+  const isOrdinary = user !== 0 || root !== 0;
+  if (isOrdinary && (mode & WRITABLE_BY_ALL) === 0) return undefined;
+  const take = `chmod ${isOrdinary ? "o" : "go"}-w ${shown}`;
   return {
     reason: `other users may write to it (mode ${
       (mode & 0o7777).toString(8).padStart(4, "0")
     })`,
-    hint: `Take that right away, if nothing was changed: chmod go-w ${shown}`,
+    hint: [user, owner].includes(uid) || user === 0
+      ? `Take that right away, if nothing was changed: ${take}`
+      : `Choose another path, or let root take that right away: ${take}`,
   };
 }
 
-/** Whether all may make names in a directory, and remove only their own, as in `/tmp`. */
-export function isSticky({ uid, mode }: Pick<Entry, "uid" | "mode">): boolean {
-  return uid === 0 && mode !== null && (mode & WRITABLE) !== 0 &&
-    (mode & STICKY) !== 0;
+/**
+ * Whether all may make names in a directory, and remove only their own, as in
+ * `/tmp`; `root` is the number of root's files.
+ */
+export function isSticky(
+  { uid, mode }: Pick<Entry, "uid" | "mode">,
+  root = 0,
+): boolean {
+  return (uid === 0 || uid === root) && mode !== null &&
+    (mode & WRITABLE) !== 0 && (mode & STICKY) !== 0;
 }
 
 /** What is wrong with a path: others can change it, it goes through a file, or through a link to nothing. */

@@ -140,7 +140,12 @@ export async function removeOwn(
 export function removeOwnSync(directory: string, name: string): void {
   const entry = Deno.lstatSync(directory);
   const found = entry.isDirectory
-    ? distrust(entry, { path: directory, owner: entry.uid ?? -1 })
+    ? distrust(entry, {
+      path: directory,
+      user: Deno.uid() ?? -1,
+      owner: entry.uid ?? -1,
+      root: 0,
+    })
     : { reason: "it is not a directory", hint: "Choose another path" };
   const path = join(directory, name);
   if (found !== undefined) {

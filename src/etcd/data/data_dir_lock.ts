@@ -12,6 +12,7 @@ import {
   checkedPath,
   type CheckedPathOptions,
 } from "../../base/files/checked_path.ts";
+import { tryLock } from "../../base/files/lock_own.ts";
 import { openOwn } from "../../base/files/open_own.ts";
 import { PathError } from "../../base/files/untrusted_path.ts";
 import {
@@ -94,7 +95,7 @@ export async function isLocked(
     using file = await openOwn(database, options);
     // A shared lock, so that two agents that check do not see each other's. It
     // ends when the file is closed.
-    return !await file.tryLock(false);
+    return !await tryLock(file, { path: database, exclusive: false });
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     if (error instanceof PathError && error.fault === "not a directory") {

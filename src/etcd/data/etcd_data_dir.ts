@@ -12,8 +12,13 @@ import {
   type CheckedPathOptions,
   lookAtPath,
 } from "../../base/files/checked_path.ts";
+import { fileTrouble } from "../../base/files/file_trouble.ts";
 import { openOwn } from "../../base/files/open_own.ts";
-import { closeOwnDir, makeOwnDir } from "../../base/files/own_dir.ts";
+import {
+  closeOwnDir,
+  isModeRefused,
+  makeOwnDir,
+} from "../../base/files/own_dir.ts";
 import { namesInOwn } from "../../base/files/read_own.ts";
 import { PathError } from "../../base/files/untrusted_path.ts";
 import { logger } from "../../base/log.ts";
@@ -134,7 +139,9 @@ async function beginsWithZeros(
 
 /**
  * Makes the directory with mode 0700, and the missing ones above it. If it
- * exists and other users may enter it, it gets that mode.
+ * exists and other users may enter it, it gets that mode, unless it is another's
+ * or its file system knows no modes: a volume that a container was given through
+ * a group stays as it is.
  *
  * @throws {KatError} if it cannot be made, or another user can change it or
  * what leads to it.
@@ -143,23 +150,37 @@ export async function createDataDir(path: string): Promise<void> {
   try {
     const made = await makeOwnDir(path);
     const mode = (await lookAtPath(made)).entry?.mode ?? null;
-    if (mode !== null && (mode & 0o077) !== 0) {
+    // The umask may also have removed permissions of the owner.
+    if (mode === null || (mode & 0o777) === 0o700) return;
+    const shown = (mode & 0o777).toString(8);
+    try {
+      await closeOwnDir(made);
+    } catch (error) {
+      if (!isModeRefused(error)) throw error;
+      log.warn("The data directory stays open to other users", {
+        path,
+        mode: shown,
+        reason: messageOf(error),
+      });
+      return;
+    }
+    if ((mode & 0o077) !== 0) {
       log.warn("Closed the data directory to other users", {
         path,
-        mode: (mode & 0o777).toString(8),
+        mode: shown,
       });
-    }
-    // The umask may also have removed permissions of the owner.
-    if (mode !== null && (mode & 0o777) !== 0o700) {
-      await closeOwnDir(made);
     }
   } catch (error) {
     if (error instanceof PathError) throw error;
+    const { reason, hint } = fileTrouble(error);
     throw new KatError(
-      `Cannot make the data directory ${JSON.stringify(path)}: ${
-        messageOf(error)
-      }`,
-      { cause: error, hint: "Choose another directory with --data-dir" },
+      `Cannot make the data directory ${JSON.stringify(path)}: ${reason}`,
+      {
+        cause: error,
+        hint: hint
+          ? `${hint}. Or choose another directory with --data-dir`
+          : "Choose another directory with --data-dir",
+      },
     );
   }
 }
@@ -176,13 +197,14 @@ function foreign(reason: string): EtcdDataDirState {
 /** The error for a file or directory that cannot be read: it names that one. */
 export function cannotRead(path: string, cause: unknown): KatError {
   if (cause instanceof KatError) return cause;
-  const isForbidden = cause instanceof Deno.errors.PermissionDenied;
-  const why = isForbidden ? "no permission" : messageOf(cause);
+  const { reason, hint = "Check the disk that it is on" } = fileTrouble(cause);
+  const isForbidden = reason === "permission denied";
+  const why = isForbidden ? "no permission" : reason;
   return new KatError(`Cannot read ${JSON.stringify(path)}: ${why}`, {
     cause,
     hint: isForbidden
       ? "Give it to the user that runs kat-agent, with chown"
-      : "Check the disk that it is on",
+      : hint,
   });
 }
 

@@ -1,14 +1,16 @@
 /**
  * Checks that etcd can write to its data directory, before etcd starts and
- * without making a file.
+ * without leaving a file.
  *
  * @module
  */
 
-import { access, constants, statfs } from "node:fs/promises";
+import { statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { KatError, messageOf } from "../../base/errors.ts";
 import { lookAtPath } from "../../base/files/checked_path.ts";
+import { fileTrouble } from "../../base/files/file_trouble.ts";
+import { tryDirectory } from "../../base/files/try_directory.ts";
 import { PathError } from "../../base/files/untrusted_path.ts";
 
 /** etcd begins by reserving a log file of this size; without the space it panics. */
@@ -20,7 +22,8 @@ const OLD_MEMBER_BYTES = 1_000_000;
  * Refuses a data directory that etcd cannot write to: because it is not a
  * directory, is a symbolic link to nothing, is on a read-only file system,
  * belongs to another user or below what another user can change, or lacks a
- * permission or space. If the directory does not exist yet, it checks the
+ * permission or space. Whether this user may write, the kernel says: it knows
+ * of groups, access control lists and capabilities. If the directory does not exist yet, it checks the
  * nearest one above it.
  *
  * @throws {KatError} with the reason.
@@ -34,14 +37,6 @@ export async function checkWritable(path: string): Promise<void> {
         isPath
           ? "it is not a directory"
           : `${JSON.stringify(directory)} is not a directory`,
-      );
-    }
-    const uid = Deno.uid();
-    if (isPath && info.uid !== null && info.uid !== uid) {
-      throw refusal(
-        path,
-        `it belongs to user ${info.uid}, and kat-agent runs as user ${uid}`,
-        "Run kat-agent as that user, or give it the directory with chown",
       );
     }
     await assertWritable(directory, path);
@@ -89,24 +84,26 @@ function refusalOf(
 
 async function assertWritable(directory: string, path: string): Promise<void> {
   try {
-    await access(directory, constants.W_OK | constants.X_OK);
+    await tryDirectory(directory);
   } catch (error) {
+    const { reason, hint } = fileTrouble(error);
+    if (reason === "permission denied") {
+      throw refusal(
+        path,
+        `no permission to write to ${JSON.stringify(directory)}`,
+        "Make that directory writable for the user that runs kat-agent, or choose another with --data-dir",
+        error,
+      );
+    }
+    const why = directory === path || reason.startsWith("it is on")
+      ? reason
+      : `${JSON.stringify(directory)}: ${reason}`;
     throw refusal(
       path,
-      `no permission to write to ${JSON.stringify(directory)}`,
-      "Make that directory writable for the user that runs kat-agent, or choose another with --data-dir",
+      why,
+      hint && `${hint}. Or choose another directory with --data-dir`,
       error,
     );
-  }
-  // Permissions do not show that a file system is mounted read-only. Renaming a
-  // file that does not exist shows it: Linux checks the mount first, and nothing
-  // changes. A system that checks the name first leaves the error to etcd.
-  const nothing = join(directory, crypto.randomUUID());
-  try {
-    await Deno.rename(nothing, `${nothing}.new`);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return;
-    throw refusal(path, "it is on a read-only file system", undefined, error);
   }
 }
 

@@ -12,7 +12,8 @@
  */
 
 import { dirname } from "node:path";
-import { KatError, messageOf } from "../../base/errors.ts";
+import { KatError } from "../../base/errors.ts";
+import { fileTrouble } from "../../base/files/file_trouble.ts";
 import {
   createOwn,
   openOwn,
@@ -66,11 +67,13 @@ export class EtcdLogFile {
       return file;
     } catch (error) {
       if (error instanceof KatError) throw error;
+      const { reason, hint } = fileTrouble(error);
       throw new KatError(
-        `Cannot write etcd's log ${JSON.stringify(path)}: ${messageOf(error)}`,
+        `Cannot write etcd's log ${JSON.stringify(path)}: ${reason}`,
         {
           cause: error,
-          hint: "Check the directory, its owner and the space on the disk",
+          hint: hint ??
+            "Check the directory, its owner and the space on the disk",
         },
       );
     }

@@ -9,7 +9,8 @@
  */
 
 import { dirname } from "node:path";
-import { KatError, messageOf } from "../../base/errors.ts";
+import { KatError } from "../../base/errors.ts";
+import { fileTrouble } from "../../base/files/file_trouble.ts";
 import { readOwnText } from "../../base/files/read_own.ts";
 import { writeOwn } from "../../base/files/write_own.ts";
 import { databaseHolders, isLocked } from "../data/data_dir_lock.ts";
@@ -62,9 +63,10 @@ export async function writePidFile(
   const text = JSON.stringify({ pid, childId }) + "\n";
   await writeOwn(path, text, { within: dirname(path) }).catch((cause) => {
     if (cause instanceof KatError) throw cause;
-    throw new KatError(`Cannot write "${path}": ${messageOf(cause)}`, {
+    const { reason, hint } = fileTrouble(cause);
+    throw new KatError(`Cannot write "${path}": ${reason}`, {
       cause,
-      hint:
+      hint: hint ??
         "Check that the disk has space, and that the directory belongs to the user that runs kat-agent",
     });
   });

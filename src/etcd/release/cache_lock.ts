@@ -5,6 +5,7 @@
  */
 
 import { systemClock } from "../../base/clock.ts";
+import { tryLock } from "../../base/files/lock_own.ts";
 import { openOwn } from "../../base/files/open_own.ts";
 import { settleOwn } from "../../base/files/write_own.ts";
 import { logger } from "../../base/log.ts";
@@ -40,7 +41,7 @@ export async function lockCache(
       await settleOwn(path, { mode: MODE });
     }
     // It tries repeatedly, because a wait in the kernel cannot be cancelled.
-    for (let tries = 0; !await file.tryLock(true); tries += 1) {
+    for (let tries = 0; !await tryLock(file, { path }); tries += 1) {
       if (tries === 0) {
         logger("etcd").info("Waiting for another agent that is fetching etcd", {
           lock: path,
