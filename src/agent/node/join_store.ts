@@ -104,6 +104,6 @@ function storeHost(
     keepTiming: (timing) => remember({ timing }),
     probeDisk: () => member.probeDisk(),
     diskSpace: () => member.diskSpace(),
-    holdsPort: () => member.holdsPort(),
+    portHolder: () => member.portHolder(),
   };
 }
