@@ -158,7 +158,7 @@ Deno.test("EtcdStore: a node's own member is not asked while another program hol
   let holds = false;
   await using store = new EtcdStore({
     endpoints: [own.endpoint, other.endpoint],
-    own: { holdsPort: () => Promise.resolve(holds) },
+    own: { portHolder: () => Promise.resolve(holds ? 1 : undefined) },
   });
 
   await rejects(store.put("/a", ONE, { timeoutMs: 500 }), {
@@ -168,4 +168,21 @@ Deno.test("EtcdStore: a node's own member is not asked while another program hol
   holds = true;
   await store.put("/a", ONE);
   strictEqual(await keysOf(other), "");
+});
+
+Deno.test("EtcdStore: nothing is sent on a connection that was begun while another etcd held the own port", async () => {
+  await using own = await startTestEtcd();
+  let holder = 0;
+  let isStable = false;
+  await using store = new EtcdStore({
+    endpoints: [own.endpoint],
+    own: { portHolder: () => Promise.resolve(isStable ? holder : ++holder) },
+  });
+
+  await rejects(store.put("/a", ONE, { timeoutMs: 1_000 }), {
+    name: "StoreUnavailableError",
+  });
+  strictEqual(await keysOf(own), "");
+  isStable = true;
+  await store.put("/a", ONE);
 });

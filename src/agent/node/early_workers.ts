@@ -76,7 +76,7 @@ export class EarlyWorkers implements AsyncDisposable {
     this.#isConnecting = true;
     const { endpoints } = this.#plan;
     this.store.prepare({ endpoints, clusterId }, {
-      holdsPort: () => member.holdsPort(),
+      portHolder: () => member.portHolder(),
     });
   }
 

@@ -31,7 +31,7 @@ const NO_FILES: Omit<StoreHost, "report"> = {
   keepTiming: () => Promise.resolve(),
   probeDisk: () => Promise.resolve(undefined),
   diskSpace: () => Promise.resolve(undefined),
-  holdsPort: () => Promise.resolve(false),
+  portHolder: () => Promise.resolve(undefined),
 };
 
 /**

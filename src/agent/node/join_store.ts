@@ -130,6 +130,6 @@ function storeHost(
       }),
     probeDisk: () => member.probeDisk(),
     diskSpace: () => member.diskSpace(),
-    holdsPort: () => member.holdsPort(),
+    portHolder: () => member.portHolder(),
   };
 }

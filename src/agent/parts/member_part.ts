@@ -76,8 +76,8 @@ export interface MemberMethods {
   probeDisk(dataDir: string): Promise<DiskProbe | undefined>;
   /** Says how much space the disk of a directory has. */
   diskSpace(dataDir: string): Promise<DiskSpace | undefined>;
-  /** Whether an etcd runs on a data directory, which has bound its ports before. */
-  holdsPort(dataDir: string): Promise<boolean>;
+  /** Which of its etcds holds its ports, by a number; `undefined` if none does. */
+  portHolder(): Promise<number | undefined>;
 }
 
 /** What it has its host do. */
@@ -247,9 +247,9 @@ export class MemberPart implements WatchedPart, AsyncDisposable {
     return await this.#worker.remote.diskSpace(this.#place.dataDir);
   }
 
-  /** Whether its etcd, and no other program, holds its ports. */
-  async holdsPort(): Promise<boolean> {
-    return await this.#worker.remote.holdsPort(this.#place.dataDir);
+  /** Which of its etcds, and no other program, holds its ports, by a number; `undefined` if none does. */
+  async portHolder(): Promise<number | undefined> {
+    return await this.#worker.remote.portHolder();
   }
 
   /** Whether its event loop turns. */

@@ -39,6 +39,6 @@ export const MEMBER_SCHEMAS: WorkerSchemas<MemberMethods, MemberHost> = {
     keepIdentity: NothingSchema,
     probeDisk: v.optional(v.object({ p99Ms: size, writes: size })),
     diskSpace: v.optional(v.object({ freeBytes: size, totalBytes: size })),
-    holdsPort: v.boolean(),
+    portHolder: v.optional(v.pipe(v.number(), v.safeInteger())),
   },
 };

@@ -13,7 +13,6 @@ import type {
   WorkerMethods,
 } from "../../base/worker/serve_methods.ts";
 import { probeDisk } from "../../etcd/disk_probe.ts";
-import { holdsPort } from "../../etcd/data/data_dir_lock.ts";
 import { adoptEtcd } from "../../etcd/process/adopt_etcd.ts";
 import {
   type EtcdProcess,
@@ -53,8 +52,14 @@ export const memberMethods: WorkerMethods<MemberMethods, MemberHost> = {
   },
   probeDisk: (dataDir) => probeDisk(dataDir),
   diskSpace: (dataDir) => diskSpace(dataDir),
-  holdsPort: (dataDir) => holdsPort(dataPaths(dataDir).etcd),
+  async portHolder() {
+    const etcd = current();
+    return await etcd?.holdsPorts() ? etcd?.serial : undefined;
+  },
 };
+
+/** The etcd that was started or adopted last. */
+let current: () => EtcdProcess | undefined = () => undefined;
 
 async function serveMember(
   input: MemberInput,
@@ -83,6 +88,7 @@ async function serveMember(
       pid,
       control: { isRunning: host.isOrphanRunning, signal: host.signalOrphan },
     });
+  current = () => etcd;
   onState(etcd);
   await waitForMember(etcd, input, context).catch((error) => {
     if (error instanceof EtcdProcessError && error.failure === "data-lost") {
@@ -92,10 +98,11 @@ async function serveMember(
     }
     throw error;
   });
-  await using _supervisor = new EtcdSupervisor(options, etcd, {
+  await using supervisor = new EtcdSupervisor(options, etcd, {
     onState,
     onKeepsEnding: (keepsEnding) => void host.report({ keepsEnding }),
   });
+  current = () => supervisor.current;
   onState(etcd);
   void host.report({ waitsFor: undefined, isUp: true });
   await host.reportServing();

@@ -69,7 +69,7 @@ class StoreThread implements WorkerMethods<StoreMethods, StoreHost> {
   /** Has files; none between two requests. */
   #host: Remote<StoreHost> | undefined;
   readonly #own: OwnEndpoint = {
-    holdsPort: async () => await this.#host?.holdsPort() ?? false,
+    portHolder: async () => await this.#host?.portHolder(),
   };
   readonly untilServing = httpHealth.untilServing;
   readonly isServing = httpHealth.isServing;

@@ -138,14 +138,14 @@ export interface StoreHost {
   probeDisk(): Promise<DiskProbe | undefined>;
   /** Says how much space the disk has. */
   diskSpace(): Promise<DiskSpace | undefined>;
-  /** Whether the node's own etcd, and no other program, holds its ports. */
-  holdsPort(): Promise<boolean>;
+  /** Which of the node's own etcds, and no other program, holds its ports, by a number; `undefined` if none does. */
+  portHolder(): Promise<number | undefined>;
 }
 
 const tooEarly = () => Promise.reject(new Error("It does not serve yet"));
 
 /** What a store is refused that only prepares. */
-const NOT_YET: Omit<StoreHost, "holdsPort"> = {
+const NOT_YET: Omit<StoreHost, "portHolder"> = {
   report() {},
   keepCluster: tooEarly,
   keepElectionKey: tooEarly,
@@ -252,9 +252,9 @@ export class StorePart implements WatchedPart, MemberNetwork, Disposable {
    */
   prepare(
     input: PrepareInput,
-    { holdsPort }: Pick<StoreHost, "holdsPort">,
+    { portHolder }: Pick<StoreHost, "portHolder">,
   ): void {
-    const host = { ...NOT_YET, holdsPort };
+    const host = { ...NOT_YET, portHolder };
     // What fails here fails again in serve(), which says so.
     void this.#worker.remote.prepare(input, { host });
   }

@@ -79,7 +79,7 @@ export const STORE_SCHEMAS: WorkerSchemas<StoreMethods, StoreHost> = {
     keepTiming: TimingSchema,
     probeDisk: NothingSchema,
     diskSpace: NothingSchema,
-    holdsPort: NothingSchema,
+    portHolder: NothingSchema,
   },
   results: {
     serve: NothingSchema,

@@ -89,6 +89,20 @@ export class AnotherEtcdError extends EtcdCallError {
   }
 }
 
+/** The error of a call that was not sent, because there was no connection to send it on. */
+export function notSent(
+  endpoint: string,
+  why: string,
+  { cause }: { readonly cause?: unknown } = {},
+): EtcdCallError {
+  return new EtcdCallError(`Cannot reach etcd at ${endpoint}: ${why}`, {
+    failure: "unavailable",
+    outcome: "not-done",
+    endpoint,
+    cause,
+  });
+}
+
 /** What gRPC reports of a failed call. */
 interface ServiceError extends Error {
   readonly code: number;

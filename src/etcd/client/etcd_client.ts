@@ -15,6 +15,7 @@ import { EtcdCallError } from "./etcd_call_error.ts";
 import { EtcdConnection } from "./etcd_connection.ts";
 import type { EtcdService } from "./etcd_protocol.ts";
 import type { MessageStream } from "./message_stream.ts";
+import type { PortHolder } from "./own_port.ts";
 
 /** Options of each call. */
 export interface EtcdCallOptions {
@@ -59,8 +60,8 @@ export interface MemberStream<Request, Response> {
 
 /** The member that a node runs itself, at the first endpoint. */
 export interface OwnEndpoint {
-  /** Whether it holds its port: asked for each new connection to it. */
-  readonly holdsPort: () => Promise<boolean>;
+  /** Says whether it holds its port: asked for each new connection to it. */
+  readonly portHolder: PortHolder;
 }
 
 /** Options of {@linkcode EtcdClient}. */
@@ -111,7 +112,7 @@ export class EtcdClient implements Disposable {
     this.#connections = endpoints.map((url, index) =>
       connect?.(url) ?? new EtcdConnection(url, {
         cluster,
-        holdsPort: index === 0 ? own?.holdsPort : undefined,
+        portHolder: index === 0 ? own?.portHolder : undefined,
         isPeer: own !== undefined && index > 0,
       })
     );

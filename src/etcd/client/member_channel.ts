@@ -8,14 +8,6 @@ import { Channel, connectivityState, credentials } from "@grpc/grpc-js";
 import { grpcTarget } from "./etcd_address.ts";
 import { type EtcdService, type EtcdStub, etcdStub } from "./etcd_protocol.ts";
 
-/** Options of {@linkcode MemberChannel.change}. */
-export interface ChangeOptions {
-  /** Until when, as the wall clock says it. */
-  readonly deadline: number;
-  /** Ends the wait with its reason. */
-  readonly signal: AbortSignal | undefined;
-}
-
 const OPTIONS = {
   // `http_proxy` in the environment is for downloads: a proxy would be asked
   // even for the etcd on loopback, and told its password.
@@ -80,33 +72,30 @@ export class MemberChannel implements Disposable {
     return this.#channel.getConnectivityState(true);
   }
 
-  /** Closes it as soon as its connection is lost, and calls back; to be called while it is connected. */
-  closeWhenLost(onLost: () => void): void {
+  /** Closes it as soon as its connection is lost; to be called while it is connected. */
+  closeWhenLost(): void {
     this.#channel.watchConnectivityState(
       connectivityState.READY,
       Infinity,
-      () => {
-        if (this.#isOver) return;
-        this[Symbol.dispose]();
-        onLost();
-      },
+      () => this[Symbol.dispose](),
     );
   }
 
-  /** Resolves with true when the state is another, and with false at the deadline. */
+  /**
+   * Resolves with true when the state is another or the channel was closed, and
+   * with false at the deadline, which the wall clock tells.
+   */
   change(
     state: connectivityState,
-    { deadline, signal }: ChangeOptions,
+    { deadline }: { readonly deadline: number },
   ): Promise<boolean> {
-    return new Promise((resolve, reject) => {
+    return new Promise((resolve) => {
       if (this.#isOver) return resolve(true);
-      const onAbort = () => reject(signal?.reason);
-      signal?.throwIfAborted();
-      signal?.addEventListener("abort", onAbort, { once: true });
-      this.#channel.watchConnectivityState(state, deadline, (error) => {
-        signal?.removeEventListener("abort", onAbort);
-        resolve(error === undefined);
-      });
+      this.#channel.watchConnectivityState(
+        state,
+        deadline,
+        (error) => resolve(error === undefined),
+      );
     });
   }
 

@@ -25,6 +25,9 @@ import { type SpawnedEtcd, spawnEtcd } from "./spawn_etcd.ts";
 
 const log = logger("etcd");
 
+/** How many etcds this thread has had. */
+let count = 0;
+
 /** How an etcd is run; all but `health` is plain data. */
 export interface EtcdProcessOptions {
   /** The etcd to run. */
@@ -76,8 +79,8 @@ export type EtcdProcessState = "starting" | "serving" | "stopping" | "exited";
 export const GRACE_MS = 10_000;
 /** A single member serves within 1 s; a WAL of many segments and a check of all data take longer. */
 const SERVING_MS = 30_000;
-/** The pause after something else has answered at its port: etcd is about to end, or to bind it. */
-const PORT_CHECK_MS = 20;
+/** The pause between two checks whether it holds its ports: etcd starts in a few of them. */
+const PORT_CHECK_MS = 10;
 /** etcd writes a few lines a minute; even at 100 a second the log grows by 4 MB between two checks. */
 const LOG_CHECK_MS = 120_000;
 
@@ -137,6 +140,8 @@ export async function startEtcd(
  * ```
  */
 export class EtcdProcess implements AsyncDisposable {
+  /** Tells it from every other etcd of this thread, as its pid does not. */
+  readonly serial = ++count;
   /** Its pid; another's once {@linkcode exited} has resolved. */
   readonly pid: number;
   /** Resolves with how it ended, as soon as it has; rejects never. */
@@ -199,15 +204,14 @@ export class EtcdProcess implements AsyncDisposable {
     ]);
     const { health } = this.#options;
     try {
-      while (true) {
-        await abortable(
-          health.untilServing(this.#localUrl(), deadline),
-          deadline.signal,
-        );
-        // Else another program answers at its port, and it is about to end.
-        if (await holdsPort(this.#options.member.dataDir)) break;
+      // Until then another program may take the connection, and answer later.
+      while (!await holdsPort(this.#options.member.dataDir)) {
         await systemClock.sleep(PORT_CHECK_MS, { signal: deadline.signal });
       }
+      await abortable(
+        health.untilServing(this.#localUrl(), deadline),
+        deadline.signal,
+      );
       deadline.signal.throwIfAborted();
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
@@ -228,6 +232,17 @@ export class EtcdProcess implements AsyncDisposable {
     // Kept, because the log's end is read, and etcd names a member only once.
     this.#peers = peersInLog(await this.#logFile.lines(), this.#peers);
     return [...this.#peers.values()];
+  }
+
+  /**
+   * Whether it holds its ports, so that what answers there is this etcd.
+   *
+   * @throws {KatError} if its database cannot be read.
+   */
+  async holdsPorts(): Promise<boolean> {
+    const isLocked = await holdsPort(this.#options.member.dataDir);
+    // If it has ended meanwhile, the lock may be the next one's.
+    return isLocked && this.#exit === undefined;
   }
 
   /**
