@@ -15,6 +15,16 @@ kat_path=${PATH-}
 PATH=/usr/bin:/bin:/usr/sbin:/sbin:$kat_path
 kat_me=$(id -u) || exit 1
 
+case '@UNAME@' in
+(Linux*)
+  [ -e /proc/self/exe ] || {
+    echo 'kat-agent: Cannot start: /proc is not mounted, and Deno finds itself there' >&2
+    echo '  Mount it: mount -t proc proc /proc' >&2
+    exit 1
+  }
+  ;;
+esac
+
 # Prints the number of root's files: 0, or in a user namespace that knows no root
 # the overflow number, which then is the owner of / and no user's.
 kat_find_root() (
