@@ -22,6 +22,39 @@ unset NODE_OPTIONS DENO_CONDITIONS DENO_COVERAGE_DIR DENO_INTERNAL_CHILD_ENTRYPO
 unset TAR_OPTIONS GZIP BLOCK_SIZE BLOCKSIZE LS_BLOCK_SIZE POSIXLY_CORRECT
 kat_me=$(id -u) || exit 1
 
+case '@UNAME@' in
+(Linux*)
+  [ -e /proc/self/exe ] || {
+    echo 'kat-agent: Cannot start: /proc is not mounted, and Deno finds itself there' >&2
+    echo '  Mount it: mount -t proc proc /proc' >&2
+    exit 1
+  }
+  ;;
+esac
+
+# Prints the number of root's files: 0, or in a user namespace that knows no root
+# the overflow number, which then is the owner of / and no user's.
+kat_find_root() (
+  set -- $(LC_ALL=C ls -lnd /)
+  kat_uid=${3-0}
+  case $kat_uid in
+  (0) ;;
+  ("$(cat /proc/sys/kernel/overflowuid 2>/dev/null)")
+    kat_known=1
+    while read -r kat_first kat_outside kat_count; do
+      kat_known=
+      [ "$kat_outside" != 0 ] || kat_known=1
+      [ "$kat_uid" -lt "$kat_first" ] || [ $((kat_uid - kat_first)) -ge "$kat_count" ] || kat_known=1
+      [ -z "$kat_known" ] || break
+    done </proc/self/uid_map
+    [ -z "$kat_known" ] || kat_uid=0
+    ;;
+  (*) kat_uid=0 ;;
+  esac
+  printf '%s\n' "$kat_uid"
+)
+kat_root=$(kat_find_root)
+
 # Says why others could exchange one of the paths $2…, each of which leads to the
 # next; of a directory for all, as /tmp, only if it is the last and $1 is "end".
 kat_judge() {
@@ -33,17 +66,17 @@ kat_judge() {
     while read -r kat_mode _ kat_uid _; do
       kat_left=$((kat_left - 1))
       case $kat_uid in
-      0 | "$kat_me") ;;
-      *) echo "it, or what leads to it, belongs to user $kat_uid"; exit 1 ;;
+      (0 | "$kat_me" | "$kat_root") ;;
+      (*) echo "it, or what leads to it, belongs to user $kat_uid"; exit 1 ;;
       esac
       case $kat_left$kat_end$kat_mode in
-      0end*d????????[tT]*) ;;
-      *d????????[tT]*) [ "$kat_uid" = 0 ] && continue ;;
+      (0end*d????????[tT]*) ;;
+      (*d????????[tT]*) case $kat_uid in (0 | "$kat_root") continue ;; esac ;;
       esac
       case $kat_mode in
-      l* | d????-??-*) ;;
-      d*) echo "others may write to it, or to what leads to it"; exit 1 ;;
-      *) echo "it, or what leads to it, is no directory"; exit 1 ;;
+      (l* | d????-??-*) ;;
+      (d*) echo "others may write to it, or to what leads to it"; exit 1 ;;
+      (*) echo "it, or what leads to it, is no directory"; exit 1 ;;
       esac
     done
     [ "$kat_left" = 0 ] || { echo "what leads to it changes"; exit 1; }
@@ -70,8 +103,8 @@ kat_own() (
       kat_name=${kat_rest%%/*}
       kat_rest=${kat_rest#*/}
       case $kat_name in
-      '' | .) continue ;;
-      ..)
+      ('' | .) continue ;;
+      (..)
         # No link leads here: those before it are replaced already.
         kat_todo=${kat_at%/*}/$kat_rest
         continue 2
@@ -91,7 +124,7 @@ kat_own() (
     kat_judge "$kat_end" "$@" || exit 1
     if [ -n "$kat_link" ]; then
       kat_name=$(readlink "$kat_link") || { echo "its links change"; exit 1; }
-      case $kat_name in /*) ;; *) kat_name=${kat_link%/*}/$kat_name ;; esac
+      case $kat_name in (/*) ;; (*) kat_name=${kat_link%/*}/$kat_name ;; esac
       kat_todo=$kat_name/$kat_rest
     elif [ -n "$kat_missing" ]; then
       [ "$kat_make" = make ] || { echo "it is missing"; exit 1; }
@@ -111,11 +144,11 @@ kat_unpacked() (
   kat_list=$(LC_ALL=C ls -lnd .deno $kat_files 2>&1) || { echo "files are missing"; exit 1; }
   kat_found=$(printf '%s\n' "$kat_list" |
     while read -r kat_mode _ kat_uid _ kat_size kat_rest; do
-      case $kat_uid in 0 | "$kat_me") ;; *) echo "not ours" ;; esac
+      case $kat_uid in (0 | "$kat_me" | "$kat_root") ;; (*) echo "not ours" ;; esac
       case $kat_mode in
-      -????-??-*) printf '%s %s\n' "$kat_size" "${kat_rest##* }" ;;
-      d????-??-*) [ "${kat_rest##* }" = .deno ] || echo "no file" ;;
-      *) echo "no file" ;;
+      (-????-??-*) printf '%s %s\n' "$kat_size" "${kat_rest##* }" ;;
+      (d????-??-*) [ "${kat_rest##* }" = .deno ] || echo "no file" ;;
+      (*) echo "no file" ;;
       esac
     done)
   [ "$kat_found" = "$kat_sizes" ] || { echo "files are damaged"; exit 1; }
@@ -167,7 +200,7 @@ kat_unpack() (
 )
 
 kat_self=$0
-case $kat_self in /*) ;; *) kat_self=$PWD/$kat_self ;; esac
+case $kat_self in (/*) ;; (*) kat_self=$PWD/$kat_self ;; esac
 
 # Where caches are, in turn. The system's is filled by root and serves everybody;
 # the service has another one, for root believes nothing that it wrote.
@@ -189,7 +222,7 @@ IFS='
 '
 for kat_base in $kat_bases; do
   IFS=$kat_ifs
-  case $kat_base in /*) ;; *) continue ;; esac
+  case $kat_base in (/*) ;; (*) continue ;; esac
   kat_target=$kat_base/$kat_name
   if [ -d "$kat_target" ]; then
     kat_dir=$(kat_unpacked "$kat_target") && break
