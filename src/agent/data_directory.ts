@@ -46,6 +46,14 @@ const HARMLESS: ReadonlySet<string> = new Set([
   "volumes",
 ]);
 
+/** Names that only a node of kat-agent writes; with one of them, node.json is what is missing. */
+const OWN_NAMES: ReadonlySet<string> = new Set([
+  "etcd.log",
+  "etcd.log.1",
+  "etcd.pid",
+  "identity.json",
+]);
+
 /** The paths in the data directory at `root`. */
 export function dataPaths(root: string): DataPaths {
   return {
@@ -106,7 +114,7 @@ export async function inspectDataDirectory(
   const foreign = names
     .filter((name) => !HARMLESS.has(name) && !isTemporary(name)).sort();
   if (foreign.length === 0) return undefined;
-  if (foreign.includes("identity.json")) {
+  if (foreign.some((name) => OWN_NAMES.has(name))) {
     throw new KatError(
       `Cannot use the data directory "${root}": node.json is missing from it`,
       {
@@ -257,6 +265,8 @@ function notUsable(path: string, cause: unknown): KatError {
     : String(cause);
   return new KatError(`Cannot use "${path}": ${why}`, {
     cause,
-    hint: "Give a directory of yours with --data-dir",
+    hint: cause instanceof Deno.errors.PermissionDenied
+      ? "Give it to the user that runs kat-agent, with chown, or give a directory of yours with --data-dir"
+      : "Give a directory of yours with --data-dir",
   });
 }

@@ -47,10 +47,11 @@ async function init(
   flags: InferValue<typeof options>,
   context: ServingContext,
 ): Promise<void> {
-  const { config, wanted, dataDir } = await describeNode(flags, {
+  const described = await describeNode(flags, {
     ...context,
     usualDataDir: usualDataDir(context),
   });
+  const { config, wanted, dataDir } = described;
   // Another program than the file's needs no trust in the file.
   if (!valueOf(flags.etcdBinary, "KAT_ETCD_BINARY", context)) {
     const { refuseForeignProgram } = await import(
@@ -62,6 +63,8 @@ async function init(
   const { sockets, report, signal } = context;
   await initNode(wanted, {
     dataDir,
+    isAddressGiven: described.advertiseAddress !== undefined ||
+      described.initialCluster !== undefined,
     isLeaseGiven: config.isLeaseGiven ?? false,
     ...etcdFinder(flags, { ...context, dataDir }),
     sockets,
