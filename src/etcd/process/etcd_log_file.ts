@@ -70,7 +70,7 @@ export class EtcdLogFile {
         `Cannot write etcd's log ${JSON.stringify(path)}: ${messageOf(error)}`,
         {
           cause: error,
-          hint: error instanceof Deno.errors.PermissionDenied
+          hint: /permission denied/i.test(messageOf(error))
             ? "Give that file to the user that runs kat-agent, with chown, or delete it"
             : "Check the directory, its owner and the space on the disk",
         },
