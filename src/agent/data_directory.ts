@@ -52,6 +52,14 @@ const HARMLESS: ReadonlySet<string> = new Set([
   "volumes",
 ]);
 
+/** Names that only a node of kat-agent writes; with one of them, node.json is what is missing. */
+const OWN_NAMES: ReadonlySet<string> = new Set([
+  "etcd.log",
+  "etcd.log.1",
+  "etcd.pid",
+  "identity.json",
+]);
+
 /** The paths in the data directory at `root`. */
 export function dataPaths(root: string): DataPaths {
   return {
@@ -112,7 +120,7 @@ export async function inspectDataDirectory(
   const foreign = names
     .filter((name) => !HARMLESS.has(name) && !isTemporary(name)).sort();
   if (foreign.length === 0) return undefined;
-  if (foreign.includes("identity.json")) {
+  if (foreign.some((name) => OWN_NAMES.has(name))) {
     throw new KatError(
       `Cannot use the data directory "${root}": node.json is missing from it`,
       {
@@ -332,6 +340,9 @@ function notUsable(path: string, cause: unknown): KatError {
     : fileTrouble(cause);
   return new KatError(`Cannot use "${path}": ${reason}`, {
     cause,
-    hint: hint ?? "Give a directory of yours with --data-dir",
+    hint: hint ??
+      (cause instanceof Deno.errors.PermissionDenied
+        ? "Give it to the user that runs kat-agent, with chown, or give a directory of yours with --data-dir"
+        : "Give a directory of yours with --data-dir"),
   });
 }

@@ -61,10 +61,8 @@ async function init(
   const { refuseForeignProgram } = await import(
     "../config/refuse_foreign_program.ts"
   );
-  const { file, foreign, config, wanted, dataDir } = await describe(
-    flags,
-    context,
-  );
+  const described = await describe(flags, context);
+  const { file, foreign, config, wanted, dataDir } = described;
   // Another program than the file's needs no trust in the file.
   if (!valueOf(flags.etcdBinary, "KAT_ETCD_BINARY", context)) {
     refuseForeignProgram(resolve(file), { spec: config.spec, foreign });
@@ -74,6 +72,8 @@ async function init(
   await initNode(wanted, {
     dataDir,
     stateDir: stateDir(flags.stateDir, context),
+    isAddressGiven: described.advertiseAddress !== undefined ||
+      described.initialCluster !== undefined,
     isLeaseGiven: config.isLeaseGiven ?? false,
     ...etcdFinder(flags, { ...context, dataDir }),
     sockets,

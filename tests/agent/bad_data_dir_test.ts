@@ -122,6 +122,17 @@ const FOUND: readonly BadInput[] = EITHER.flatMap((row) => {
 });
 
 const NODES: readonly BadInput[] = [
+  ...["node.json", "identity.json", "etcd.log", "etcd/member/snap/db"].map((
+    name,
+  ): BadInput => ({
+    name: `a node whose ${name} this user may not open`,
+    given: spoiled(({ data }) => Deno.chmod(`${data}/${name}`, 0)),
+    prefix: asNobodySpecial,
+    untouched: ({ file }) => file.path,
+    args: run,
+    code: 1,
+    says: new RegExp(`${name.replaceAll(".", "\\.")}"[^]*permission[^]*chown`),
+  })),
   {
     name: "a node whose database is gone",
     given: spoiled(({ data }) => Deno.remove(`${data}/etcd/member/snap/db`)),

@@ -11,6 +11,7 @@ import {
   IdentityKeeper,
   type KeepIdentityOptions,
 } from "../../src/agent/identity/keep_identity.ts";
+import { keepPeerUrl } from "../../src/agent/identity/keep_peer_url.ts";
 import { refuseOtherData } from "../../src/agent/identity/refuse_identity.ts";
 import { KatError } from "../../src/base/errors.ts";
 import {
@@ -290,7 +291,7 @@ Deno.test("the data of two members that were swapped are refused before etcd sta
       match(error.message, /it holds member [0-9a-f]+ of etcd cluster/);
       match(
         error.hint ?? "",
-        /etcdutl snapshot restore FILE --data-dir \S+\/etcd --name n1 --initial-cluster n1=\S+ --initial-cluster-token kat-NAME --initial-advertise-peer-urls http:\S+;/,
+        /etcdutl snapshot restore FILE --data-dir \S+\/etcd --name n1 --initial-cluster n1=\S+ --initial-cluster-token kat-NAME --initial-advertise-peer-urls http:\S+ .*--bump-revision/,
       );
       return true;
     });
@@ -343,4 +344,18 @@ Deno.test("an etcd that may not take over the data is refused before it starts",
       return true;
     },
   );
+});
+
+Deno.test("keepPeerUrl() tells etcd the new address of a member that is alone, and of no other", async () => {
+  await using member = await testMember();
+  await using _etcd = await serve(member);
+  const endpoint = member.clientUrl;
+  const list = () => etcdctl(endpoint, "member", "list");
+  const before = await list();
+  const moved = { name: "n1", peerUrl: "http://127.0.0.9:2380" };
+
+  await keepPeerUrl([moved, { ...moved, name: "n2" }], { endpoint });
+  strictEqual(await list(), before);
+  await keepPeerUrl([moved], { endpoint });
+  match(await list(), /http:\/\/127\.0\.0\.9:2380/);
 });

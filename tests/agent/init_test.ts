@@ -344,3 +344,30 @@ Deno.test("stopping ends an etcd that a wrapper script executed", async () => {
     deepStrictEqual(await processesNaming(`${data}/etcd`), [])
   );
 });
+
+Deno.test("a lone node goes on with its data at another address, which it then keeps", async () => {
+  await using dir = await tempDir();
+  const hostnames = ["127.0.0.1", "127.0.0.4", "127.0.0.5"];
+  const file = await writeClusterFile(dir.path, { hostnames });
+  const args = initArgs(file, `${dir.path}/data`);
+  const at = (host: string) => [...args, `--advertise-address=${host}`];
+  {
+    await using first = startAgent(at("127.0.0.4"));
+    await first.logged("Became leader");
+    const url = `http://127.0.0.4:${file.clientPort}`;
+    await etcdctl(url, "put", "/app/a", "kept");
+  }
+  {
+    await using moved = startAgent(at("127.0.0.5"));
+    await moved.logged("Told etcd the new address");
+    await moved.logged("Became leader");
+  }
+  // Neither names an address.
+  for (const command of [args, ["run", `--data-dir=${dir.path}/data`]]) {
+    await using again = startAgent(command);
+    await again.logged("Became leader");
+    const url = `http://127.0.0.5:${file.clientPort}`;
+    match(await etcdctl(url, "get", "/app/a"), /kept/);
+    match(await etcdctl(url, "member", "list"), /http:\/\/127\.0\.0\.5:/);
+  }
+});

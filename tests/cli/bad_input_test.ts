@@ -307,6 +307,16 @@ const BAD_INPUTS: readonly BadInput[] = [
     code: 1,
     says: /etcd's data is gone/,
   },
+  ...["etcd.log", "etcd.pid", "identity.json"].map((name): BadInput => ({
+    name: `a node without node.json, known by ${name}`,
+    async given({ data }) {
+      await Deno.mkdir(`${data}/etcd`, { recursive: true });
+      await Deno.writeTextFile(`${data}/${name}`, "{}");
+    },
+    args: init,
+    code: 1,
+    says: /node\.json is missing from it[^]*restore node\.json/,
+  })),
   {
     name: "run without a node",
     args: ({ data }) => ["run", `--data-dir=${data}`],

@@ -130,7 +130,7 @@ function restoreHint(
     clusterName ?? "NAME"
   } --initial-advertise-peer-urls ${
     own?.peerUrl ?? "URL"
-  }; then delete identity.json in ${paths.root}`;
+  } (with etcdutl 3.6 also --bump-revision 1000000000 --mark-compacted, or fences repeat); then delete identity.json in ${paths.root}`;
 }
 
 /** What is wrong with where a store is. */

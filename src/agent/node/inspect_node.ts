@@ -13,7 +13,7 @@ import { compareSpecs } from "../../config/compare_specs.ts";
 import { sharedSpec } from "../../config/shared_spec.ts";
 import { inspectEtcdDataDir } from "../../etcd/data/etcd_data_dir.ts";
 import { replaceMember } from "../../etcd/process/replace_member.ts";
-import { urlOf } from "../../base/url.ts";
+import { portOf, urlOf } from "../../base/url.ts";
 import { clientEndpoints } from "./plan_node.ts";
 import { checkWritable } from "../../etcd/data/writable_dir.ts";
 import {
@@ -39,6 +39,28 @@ export interface InspectedNode {
   readonly isFresh: boolean;
 }
 
+/** Options of {@linkcode inspectNode}. */
+export interface InspectOptions {
+  /** Whether `--advertise-address` was given; else a node that is alone keeps what it has. @default {true} */
+  readonly isAddressGiven?: boolean | undefined;
+}
+
+/** A node that is alone keeps its address unless another is given. */
+function withAddressOf(wanted: WantedNode, known: NodeRecord): WantedNode {
+  const { advertiseAddress } = known;
+  if (!isAlone(known) || !isAlone(wanted)) return wanted;
+  const peerUrl = urlOf(advertiseAddress, wanted.spec.etcdPeerPort);
+  return {
+    ...wanted,
+    advertiseAddress,
+    initialCluster: wanted.initialCluster.map((one) => ({ ...one, peerUrl })),
+  };
+}
+
+function isAlone({ initialCluster }: WantedNode): boolean {
+  return initialCluster.length === 1;
+}
+
 /**
  * Finds the node in a data directory, or the place for the one that is wanted;
  * without a wanted one, the node must be there.
@@ -47,10 +69,14 @@ export interface InspectedNode {
  */
 export async function inspectNode(
   path: string,
-  wanted?: WantedNode,
+  given?: WantedNode,
+  { isAddressGiven = true }: InspectOptions = {},
 ): Promise<InspectedNode> {
   const dataDir = await ownDataDirectory(path);
   const known = await inspectDataDirectory(dataDir);
+  const wanted = given && known && !isAddressGiven
+    ? withAddressOf(given, known)
+    : given;
   if (known && wanted) await refuseAnotherNode(known, wanted, dataDir);
   const record = wanted ? asWanted(known, wanted) : known;
   if (record === undefined) {
@@ -99,13 +125,23 @@ async function refuseAnotherNode(
     const { kind } = await inspectEtcdDataDir(dataPaths(dataDir).etcd);
     if (kind === "absent" || kind === "empty") return;
   }
+  // etcd is told of a new address once it serves; with peers it would have to
+  // reach them first, and they it.
+  const mayMove = isAlone(known) && isAlone(wanted);
   const membersOf = ({ initialCluster }: WantedNode) =>
-    initialCluster.map(({ name, peerUrl }) => `${name}=${peerUrl}`).sort()
-      .join(",");
+    initialCluster.map(({ name, peerUrl }) =>
+      mayMove ? `${name}=:${portOf(peerUrl)}` : `${name}=${peerUrl}`
+    ).sort().join(",");
   const settings = [
     ["metadata.name", known.clusterName, wanted.clusterName],
     ["--node-name", known.nodeName, wanted.nodeName],
-    ["--advertise-address", known.advertiseAddress, wanted.advertiseAddress],
+    ...mayMove ? [] : [
+      [
+        "--advertise-address",
+        known.advertiseAddress,
+        wanted.advertiseAddress,
+      ] as const,
+    ],
     ["--initial-cluster", membersOf(known), membersOf(wanted)],
   ] as const;
   for (const [setting, before, now] of settings) {
@@ -114,8 +150,9 @@ async function refuseAnotherNode(
     throw new Refusal(
       `Cannot use the data directory "${dataDir}": it was made with ${setting} "${before}", not "${now}"`,
       {
-        hint:
-          "Give the same value again, or an empty directory with --data-dir; nothing was touched",
+        hint: setting === "--advertise-address"
+          ? "Give the same value again, and the machine the same address: this version of kat-agent cannot change the address of one of several nodes; nothing was touched"
+          : "Give the same value again, or an empty directory with --data-dir; nothing was touched",
       },
     );
   }

@@ -52,7 +52,7 @@ export function planNode(
     paths,
     members,
     endpoints: clientEndpoints(record),
-    ports: wantedPorts(record),
+    ports: wantedPorts(record, paths.etcd),
     // A member that is alone waits for no other, and so not for its disk either.
     needsProbe: members.length > 1 && record.timing === undefined,
     entry: entryOf(record, wantedSpec),
@@ -101,22 +101,28 @@ export function clientEndpoints(
 }
 
 function wantedPorts(
-  { spec, advertiseAddress, state }: NodeRecord,
+  { spec, advertiseAddress, initialCluster, state }: NodeRecord,
+  dataDir: string,
 ): WantedPort[] {
   const isFixed = state === "ready";
+  const isAlone = initialCluster.length === 1;
+  const addressHint = !isFixed
+    ? undefined
+    : isAlone
+    ? "Give it the address again, or give the node another one: kat-agent init with --advertise-address and the settings that it was made with. A node that is alone goes on with its data"
+    : `Give this machine the address again, as: ip address add ${advertiseAddress}/24 dev INTERFACE. This version of kat-agent cannot change the address of one of several nodes; it can be replaced by a new one at another address`;
+  const shared = { address: advertiseAddress, isFixed, dataDir, addressHint };
   const client: WantedPort = {
+    ...shared,
     purpose: "client",
-    address: advertiseAddress,
     port: spec.etcdClientPort,
     setting: "spec.etcdClientPort",
-    isFixed,
   };
   const peer: WantedPort = {
+    ...shared,
     purpose: "peer",
-    address: advertiseAddress,
     port: spec.etcdPeerPort,
     setting: "spec.etcdPeerPort",
-    isFixed,
   };
   return isLoopback(advertiseAddress)
     ? [client, peer]

@@ -24,7 +24,11 @@ import {
 import type { NodeRecord } from "../node_record.ts";
 import { claimNode, type ClaimOptions } from "./claim_node.ts";
 import { EarlyWorkers, type EarlyWorkersOptions } from "./early_workers.ts";
-import { type InspectedNode, inspectNode } from "./inspect_node.ts";
+import {
+  type InspectedNode,
+  inspectNode,
+  type InspectOptions,
+} from "./inspect_node.ts";
 import { joinStore, type JoinStoreOptions } from "./join_store.ts";
 import { planNode } from "./plan_node.ts";
 import { startMember, type StartMemberOptions } from "./start_member.ts";
@@ -52,10 +56,11 @@ export interface AgentOptions
  */
 export async function initNode(
   wanted: WantedNode,
-  options: AgentOptions,
+  options: AgentOptions & InspectOptions,
 ): Promise<void> {
   await refuseVanished(options);
-  const node = await inspectNode(options.dataDir, wanted);
+  const { dataDir, isAddressGiven } = options;
+  const node = await inspectNode(dataDir, wanted, { isAddressGiven });
   await serveNode(node, { ...options, wantedSpec: wanted.spec });
 }
 

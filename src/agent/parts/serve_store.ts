@@ -39,6 +39,7 @@ import {
 import { agreeOnTiming } from "../../cluster/agree_on_timing.ts";
 import { missingPeers } from "../health/missing_peers.ts";
 import { checkPosition, IdentityKeeper } from "../identity/keep_identity.ts";
+import { keepPeerUrl } from "../identity/keep_peer_url.ts";
 import type { TermState } from "../node_state.ts";
 import { participate } from "./participate.ts";
 import type {
@@ -152,6 +153,7 @@ class StoreThread implements WorkerMethods<StoreMethods, StoreHost> {
         : new EtcdStore({ endpoints }),
     );
     this.#prepared = undefined;
+    if (own) await keepPeerUrl(members, { endpoint, own: this.#own, signal });
     const cluster = await findCluster(store, input, context);
     await host.keepCluster(cluster);
     const timing = own &&

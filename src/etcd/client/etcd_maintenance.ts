@@ -114,6 +114,24 @@ export class EtcdMaintenance implements Disposable {
   }
 
   /**
+   * Tells the cluster at which URL a member is reached by the others.
+   *
+   * @throws {EtcdCallError} if no member confirmed it.
+   */
+  async updatePeerUrl(
+    { memberId, peerUrl }: {
+      readonly memberId: string;
+      readonly peerUrl: string;
+    },
+    options: MaintenanceOptions = {},
+  ): Promise<void> {
+    await this.#client.repeatable("Cluster", "memberUpdate", {
+      ID: BigInt(`0x${memberId}`).toString(),
+      peerURLs: [peerUrl],
+    }, { timeoutMs: ANSWER_MS, ...options });
+  }
+
+  /**
    * Returns the alarms of all members; every member knows all of them.
    *
    * @throws {EtcdCallError} if no member answers.

@@ -49,7 +49,10 @@ export async function assertUnlocked(path: string): Promise<void> {
     : `process ${holder.pid} (${programName(holder)})`;
   throw new KatError(
     `Cannot use the data directory ${JSON.stringify(path)}: ${user} uses it`,
-    { hint: "End that process, or choose another directory with --data-dir" },
+    {
+      hint:
+        "Wait some seconds, if an agent is still stopping it; else end that process, or choose another directory with --data-dir",
+    },
   );
 }
 

@@ -73,7 +73,9 @@ export class EtcdLogFile {
         {
           cause: error,
           hint: hint ??
-            "Check the directory, its owner and the space on the disk",
+            (/permission denied/i.test(messageOf(error))
+              ? "Give that file to the user that runs kat-agent, with chown, or delete it"
+              : "Check the directory, its owner and the space on the disk"),
         },
       );
     }

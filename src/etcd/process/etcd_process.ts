@@ -13,7 +13,11 @@ import { addExitHook } from "../../base/exit_hooks.ts";
 import { removeOwnSync } from "../../base/files/write_own.ts";
 import { logger } from "../../base/log.ts";
 import { holdsPort } from "../data/data_dir_lock.ts";
-import { explainExit, explainSilence } from "./explain_exit.ts";
+import {
+  explainExit,
+  type ExplainExitOptions,
+  explainSilence,
+} from "./explain_exit.ts";
 import { etcdFlags, type EtcdMember } from "./etcd_flags.ts";
 import { type LogPeer, peersInLog } from "./log_peers.ts";
 import type { EtcdHealth } from "../client/etcd_health.ts";
@@ -248,9 +252,14 @@ export class EtcdProcess implements AsyncDisposable {
   /**
    * Waits until etcd has ended and says why, from its log.
    */
-  async explainExit(): Promise<EtcdProcessError> {
+  async explainExit(
+    { before }: Pick<ExplainExitOptions, "before"> = {},
+  ): Promise<EtcdProcessError> {
     const { member } = this.#options;
-    return await explainExit(await this.exited, this.#logFile, { member });
+    return await explainExit(await this.exited, this.#logFile, {
+      before,
+      member,
+    });
   }
 
   /**

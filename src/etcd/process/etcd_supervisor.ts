@@ -16,7 +16,7 @@ import {
   type EtcdProcessOptions,
   startEtcd,
 } from "./etcd_process.ts";
-import type { EtcdExit } from "./etcd_process_error.ts";
+import type { EtcdExit, EtcdFailure } from "./etcd_process_error.ts";
 
 const log = logger("etcd");
 
@@ -74,6 +74,8 @@ export class EtcdSupervisor implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #loop: Promise<void>;
   #current: EtcdProcess;
+  /** What the last one ended by, since it last ran well. */
+  #failure: EtcdFailure | undefined;
 
   /** Takes charge of a process that serves, or is about to. */
   constructor(
@@ -106,7 +108,10 @@ export class EtcdSupervisor implements AsyncDisposable {
     while (!signal.aborted) {
       if (await this.#untilExit() === undefined) return;
       this.#onState?.(this.#current);
-      const { why } = await this.#current.explainExit();
+      const { failure, why } = await this.#current.explainExit({
+        before: this.#failure,
+      });
+      this.#failure = failure;
       await this.#pause("etcd is started again", why);
       await this.#restart();
     }
@@ -133,6 +138,7 @@ export class EtcdSupervisor implements AsyncDisposable {
       log.info("etcd runs well again", { pid: this.#current.pid });
       this.#onKeepsEnding?.(undefined);
     }
+    this.#failure = undefined;
     this.#pauses.reset();
   }
 

@@ -18,7 +18,11 @@ import {
 } from "./diagnose_log.ts";
 import type { EtcdMember } from "./etcd_flags.ts";
 import { withReplacement } from "./replace_member.ts";
-import { type EtcdExit, EtcdProcessError } from "./etcd_process_error.ts";
+import {
+  type EtcdExit,
+  type EtcdFailure,
+  EtcdProcessError,
+} from "./etcd_process_error.ts";
 
 /** The log that tells why etcd ended. */
 export interface EtcdLogSource {
@@ -30,6 +34,8 @@ export interface EtcdLogSource {
 
 /** Options of {@linkcode explainExit}. */
 export interface ExplainExitOptions {
+  /** What the etcd before it, which was started for the same member, ended by. */
+  readonly before?: EtcdFailure | undefined;
   /** The member that it was, to say how it is replaced. */
   readonly member?: EtcdMember | undefined;
   /** Reads the space on the disk of a directory; for tests. @default {diskSpace} */
@@ -40,12 +46,17 @@ export interface ExplainExitOptions {
 const LAST_LINES = 10;
 /** With less space, a disk is full: etcd cannot even write its log. */
 const FULL_DISK_BYTES = 1_000_000;
+/**
+ * With less space, a disk that was full a moment ago still is: etcd reserves a
+ * file of this size for its next log, and ends if it cannot.
+ */
+const NEXT_LOG_BYTES = 64_000_000;
 
 /** Explains why an etcd has ended by itself. */
 export async function explainExit(
   exit: EtcdExit,
   log: EtcdLogSource,
-  { member, spaceOf = diskSpace }: ExplainExitOptions = {},
+  { before, member, spaceOf = diskSpace }: ExplainExitOptions = {},
 ): Promise<EtcdProcessError> {
   const lines = await log.lines();
   const found = exit.signal === null
@@ -54,7 +65,7 @@ export async function explainExit(
   // The log lies on the same disk: when that is full, the reason is not in it.
   const isUnexplained = found.hint === undefined && exit.signal === null;
   const explained = isUnexplained
-    ? diagnoseDisk(await spaceOf(dirname(log.path))) ?? found
+    ? diagnoseDisk(await spaceOf(dirname(log.path)), before) ?? found
     : found;
   const { failure, why, hint } = member
     ? withReplacement(explained, { member, lines })
@@ -125,8 +136,12 @@ function diagnoseSignal(signal: string): Diagnosis {
   };
 }
 
-function diagnoseDisk(space: DiskSpace | undefined): Diagnosis | undefined {
-  return space === undefined || space.freeBytes >= FULL_DISK_BYTES
+function diagnoseDisk(
+  space: DiskSpace | undefined,
+  before: EtcdFailure | undefined,
+): Diagnosis | undefined {
+  const needed = before === "no-space" ? NEXT_LOG_BYTES : FULL_DISK_BYTES;
+  return space === undefined || space.freeBytes >= needed
     ? undefined
     : FULL_DISK;
 }

@@ -128,6 +128,20 @@ Deno.test("explainExit() keeps to the exit code when nothing was said", async ()
   strictEqual(error.hint, "Read its log: /var/lib/kat/etcd.log");
 });
 
+Deno.test("explainExit() keeps to the full disk of the end before while etcd has no room for its next log", async () => {
+  const explain = (before: EtcdFailure, freeBytes: number) =>
+    explainExit({ code: 1, signal: null }, log(zap("info", "starting")), {
+      before,
+      spaceOf: () => Promise.resolve({ freeBytes, totalBytes: 10 ** 9 }),
+    });
+
+  const again = await explain("no-space", 5_000_000);
+  strictEqual(again.why, "the disk is full");
+  strictEqual(again.failure, "no-space");
+  strictEqual((await explain("no-space", 10 ** 8)).failure, "unknown");
+  strictEqual((await explain("unknown", 5_000_000)).failure, "unknown");
+});
+
 Deno.test("explainExit() finds a full disk when etcd could not write the reason to its log", async () => {
   const started = zap("info", "opening backend db");
   const explain = (freeBytes: number, ...lines: string[]) =>

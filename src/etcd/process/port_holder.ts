@@ -7,6 +7,7 @@
  */
 
 import ipaddr from "ipaddr.js";
+import { abortable, Deadline } from "../../base/abortable.ts";
 import { KatError, messageOf } from "../../base/errors.ts";
 import {
   listTcpSockets,
@@ -28,30 +29,62 @@ export interface WantedPort {
   readonly setting: string;
   /** Whether the cluster exists, so that the setting can no longer change. @default {false} */
   readonly isFixed?: boolean | undefined;
+  /** The node's own etcd directory: an etcd on it that has the port is its own. */
+  readonly dataDir?: string | undefined;
+  /** What to do where this machine does not have the address. @default {to give another} */
+  readonly addressHint?: string | undefined;
 }
 
 /**
- * Listens on each port for a moment. Another program may still take one before
- * etcd does; etcd then exits, and its log says so.
+ * Listens on each port for a moment, and connects to it: where the interface for
+ * that is down, etcd would run and no client reach it. Another program may still
+ * take a port before etcd does; etcd then exits, and its log says so.
  *
  * @throws {KatError} for the first port that etcd cannot listen on: because a
- * program uses it, the address belongs to another machine, or the port needs
- * a permission.
+ * program uses it, the address belongs to another machine, cannot be reached from
+ * this one, or the port needs a permission.
  */
 export async function assertPortsFree(
   ports: readonly WantedPort[],
 ): Promise<void> {
   for (const wanted of ports) {
+    const { address: hostname, port } = wanted;
     try {
-      Deno.listen({ hostname: wanted.address, port: wanted.port }).close();
+      using _listener = Deno.listen({ hostname, port });
+      await assertReachable(wanted);
     } catch (error) {
+      if (error instanceof KatError) throw error;
       throw await explain(wanted, error);
     }
   }
 }
 
+/** How long the kernel may take to connect a socket to another on this machine. */
+const REACH_MS = 3_000;
+
+/** Connects to a port that this process listens on. */
+async function assertReachable({ address, port }: WantedPort): Promise<void> {
+  using deadline = new Deadline(REACH_MS, () => new Error("no answer"));
+  try {
+    const connection = await abortable(
+      Deno.connect({ hostname: address, port, signal: deadline.signal }),
+      deadline.signal,
+    );
+    connection.close();
+  } catch (cause) {
+    throw new KatError(
+      `Cannot reach ${address} from this machine itself: ${messageOf(cause)}`,
+      {
+        cause,
+        hint:
+          "Is the network interface lo up? Try: ip link set lo up. If it is, look for a firewall that blocks what this machine sends to itself",
+      },
+    );
+  }
+}
+
 async function explain(wanted: WantedPort, cause: unknown): Promise<KatError> {
-  const { purpose, port, address, setting } = wanted;
+  const { purpose, port, address, setting, isFixed = false } = wanted;
   const what = `Cannot listen on ${
     address.includes(":") ? `[${address}]` : address
   }:${port} for etcd's ${purpose}s`;
@@ -68,7 +101,7 @@ async function explain(wanted: WantedPort, cause: unknown): Promise<KatError> {
   if (cause instanceof Deno.errors.AddrNotAvailable) {
     return new KatError(`${what}: this machine does not have that address`, {
       cause,
-      hint:
+      hint: wanted.addressHint ??
         "Give --advertise-address an address that `ip address` or `ifconfig` shows",
     });
   }
@@ -77,22 +110,29 @@ async function explain(wanted: WantedPort, cause: unknown): Promise<KatError> {
       `${what}: ports below 1024 need a special permission`,
       {
         cause,
-        hint: `Set ${setting} to a port from 1024 on, or run kat-agent as root`,
+        hint: isFixed
+          ? `Run kat-agent as root, or let its user have the port: sysctl net.ipv4.ip_unprivileged_port_start=${port}. ${setting} cannot change, because the cluster was made with it`
+          : `Set ${setting} to a port from 1024 on, or run kat-agent as root`,
       },
     );
   }
   return new KatError(`${what}: ${messageOf(cause)}`, {
     cause,
-    hint: `Check --advertise-address and ${setting}`,
+    hint: isFixed
+      ? `Check the network of ${address}`
+      : `Check --advertise-address and ${setting}`,
   });
 }
 
 /** What the user can do about a taken port. */
 function hintFor(
-  { setting, isFixed = false }: WantedPort,
+  { setting, isFixed = false, dataDir: own }: WantedPort,
   holder: ProcessInfo | undefined,
 ): string {
   const dataDir = holder && markedDataDir(holder);
+  if (dataDir !== undefined && dataDir === own) {
+    return "It is this node's own etcd, which another agent has started or is still stopping: wait some seconds and start again";
+  }
   const end = dataDir === undefined
     ? "End that program"
     : `It is the etcd of the kat-agent that uses "${dataDir}": stop that agent, or wait until it has stopped`;

@@ -128,6 +128,40 @@ Deno.test(
   },
 );
 
+Deno.test(
+  "assertPortsFree() tells the node's own etcd, which may still be stopping",
+  { ignore: !HAS_PROC },
+  async () => {
+    const dataDir = "/srv/kat/etcd";
+    await using marked = await startMarked(dataDir);
+
+    for (const isFixed of [false, true]) {
+      const error = await refusal({ ...wanted(marked.port), dataDir, isFixed });
+
+      match(
+        error.hint ?? "",
+        /^It is this node's own etcd, .*wait some seconds/,
+      );
+    }
+  },
+);
+
+Deno.test("assertPortsFree() says so when a port cannot be reached from this machine", async () => {
+  const connect = Deno.connect;
+  try {
+    // As the kernel answers while the interface lo is down.
+    Object.assign(Deno, {
+      connect: () => Promise.reject(new Error("Network is unreachable")),
+    });
+    const error = await refusal(wanted(freePort("127.0.0.1")));
+
+    match(error.message, /^Cannot reach 127\.0\.0\.1 from this machine itself/);
+    match(error.hint ?? "", /interface lo up\?/);
+  } finally {
+    Object.assign(Deno, { connect });
+  }
+});
+
 Deno.test("assertPortsFree() points at the address when this machine does not have it", async () => {
   const error = await refusal(wanted(2379, "192.0.2.1"));
 
@@ -148,6 +182,8 @@ Deno.test("assertPortsFree() explains a port that needs a right", async () => {
 
     match(error.message, /ports below 1024 need a special permission/);
     strictEqual(error.hint?.includes("spec.etcdClientPort"), true);
+    const fixed = await refusal({ ...wanted(1), isFixed: true });
+    match(fixed.hint ?? "", /^Run kat-agent as root.* cannot change/);
   } finally {
     Object.assign(Deno, { listen });
   }
