@@ -237,7 +237,15 @@ Deno.test("the permission set of the product names the variables that it reads, 
     net: true,
     read: ["/"],
     run: true,
-    sys: ["gid", "hostname", "osUptime", "statfs", "uid", "umask"],
+    sys: [
+      "gid",
+      "hostname",
+      "networkInterfaces",
+      "osUptime",
+      "statfs",
+      "uid",
+      "umask",
+    ],
     write: ["/"],
   });
 });
