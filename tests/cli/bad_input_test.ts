@@ -59,7 +59,8 @@ const BAD_INPUTS: readonly BadInput[] = [
   },
   {
     name: "config new on a directory",
-    args: ({ dir }) => ["config", "new", dir],
+    given: ({ dir }) => Deno.mkdir(`${dir}/new.kat`),
+    args: ({ dir }) => ["config", "new", `${dir}/new.kat`],
     code: 1,
     says: /it exists already/,
   },

@@ -237,7 +237,14 @@ Deno.test("the permission set of the product names the variables that it reads, 
     net: true,
     read: ["/"],
     run: true,
-    sys: ["hostname", "osUptime", "statfs", "uid", "umask"],
+    sys: [
+      "hostname",
+      "networkInterfaces",
+      "osUptime",
+      "statfs",
+      "uid",
+      "umask",
+    ],
     write: ["/"],
   });
 });

@@ -84,7 +84,7 @@ export async function inspectNode(
       `Cannot run: the data directory "${dataDir}" holds no node`,
       {
         hint:
-          "Name its directory with --data-dir, make a cluster with kat-agent init, or use an existing etcd with --endpoints",
+          "Name its directory with --data-dir, make a cluster with kat-agent init --config FILE, or use an existing etcd with --endpoints",
       },
     );
   }
