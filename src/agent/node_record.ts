@@ -10,6 +10,7 @@
 
 import * as v from "valibot";
 import { KatError, messageOf } from "../base/errors.ts";
+import { parseJson } from "../base/parse_json.ts";
 import type { ClusterSpec } from "../config/cluster_config.ts";
 import { parseIpAddress } from "../config/ip_address.ts";
 import { type ClusterTiming, TimingSchema } from "../cluster/cluster_timing.ts";
@@ -105,9 +106,9 @@ export function encodeNodeRecord({ spec, ...rest }: NodeRecord): string {
 export function decodeNodeRecord(text: string, path: string): NodeRecord {
   let raw: unknown;
   try {
-    raw = JSON.parse(text);
+    raw = parseJson(text);
   } catch (error) {
-    throw damaged(path, "it is no JSON", error);
+    throw damaged(path, messageOf(error), error);
   }
   const parsed = v.safeParse(RecordSchema, raw);
   if (!parsed.success) {
@@ -147,6 +148,6 @@ function damaged(path: string, why: string, cause?: unknown): KatError {
   return new KatError(`Cannot read ${path}: ${why}`, {
     cause,
     hint:
-      "The data directory is damaged: restore it from a backup, or give an empty one with --data-dir",
+      "It was damaged from outside, or with its disk. Put it back from a backup of this node; etcd's data beside it was not touched",
   });
 }

@@ -121,6 +121,39 @@ const FOUND: readonly BadInput[] = EITHER.flatMap((row) => {
   ];
 });
 
+/** What a power cut, or a full disk, leaves of a file. */
+const LEFT: readonly (readonly [
+  left: string,
+  of: (text: string) => string,
+  says: string,
+])[] = [
+  ["empty", () => "", "but empty, as after a power cut"],
+  ["zeros", (text) => "\0".repeat(text.length), "holds only zeros"],
+  ["half zeros", (text) => text.slice(0, 60) + "\0".repeat(60), "holds zeros"],
+  ["half", (text) => text.slice(0, 60), "its end is missing"],
+];
+const HINTS = {
+  "node.json": "Put it back from a backup of this node",
+  "identity.json": "restore the data directory from a backup; or,",
+};
+
+const POWER_CUTS: readonly BadInput[] = Object.entries(HINTS).flatMap((
+  [name, hint],
+) =>
+  LEFT.map(([left, of, says]) => ({
+    name: `a node whose ${name} is ${left}`,
+    given: spoiled(async ({ data }) => {
+      const path = `${data}/${name}`;
+      await Deno.writeTextFile(path, of(await Deno.readTextFile(path)));
+    }),
+    args: run,
+    code: 1,
+    says: new RegExp(`${name}: it is no JSON,.* ${says}.*\\n.*${hint}`),
+    // The agent's own lock is written.
+    untouched: ({ data }: Place) => `${data}/etcd`,
+  }))
+);
+
 const NODES: readonly BadInput[] = [
   ...["node.json", "identity.json", "etcd.log", "etcd/member/snap/db"].map((
     name,
@@ -240,6 +273,7 @@ const NODES: readonly BadInput[] = [
     code: 1,
     says: /node\.json": it has 2000000 bytes/,
   },
+  ...POWER_CUTS,
   {
     name: "a node whose node.json is of a newer kat-agent",
     given: remembering((record) => record.formatVersion = 2),
@@ -459,3 +493,55 @@ for (const { name, spoil } of DAMAGES) {
     strictEqual((await processesNaming(dir.path)).length, 0);
   });
 }
+
+async function placeIn(dir: string): Promise<Place> {
+  return { dir, data: `${dir}/data`, file: await writeClusterFile(dir) };
+}
+
+for (
+  const [left, text] of [
+    ["is empty", ""],
+    ["holds zeros", "\0".repeat(6)],
+    ["holds a page of zeros", "\0".repeat(4096)],
+    ["is cut off", "12"],
+    ["begins with zeros", "\0\x001234\n"],
+  ] as const
+) {
+  Deno.test(`a node starts whose agent.lock ${left} after a power cut`, async () => {
+    await using dir = await tempDir();
+    const place = await placeIn(dir.path);
+    await makeNode(place);
+    await Deno.writeTextFile(`${place.data}/agent.lock`, text);
+    const etcdPid = `${place.data}/etcd.pid`;
+    await Deno.writeTextFile(etcdPid, text);
+    const id = crypto.randomUUID();
+    const temporary = [`node.json.${id}.tmp`, `probe.${id}.tmp`];
+    for (const name of temporary) {
+      await Deno.writeTextFile(`${place.data}/${name}`, text);
+    }
+
+    await using agent = startAgent(run(place));
+    await agent.logged("Became leader");
+
+    const names = await namesIn(place.data);
+    deepStrictEqual(names.filter((name) => temporary.includes(name)), []);
+    strictEqual((await agent.stop()).code, 0);
+  });
+}
+
+Deno.test("a lock that no agent has written is left as it is, and its owner not sent to an empty directory", async () => {
+  await using dir = await tempDir();
+  const place = await placeIn(dir.path);
+  await makeNode(place);
+  await Deno.writeTextFile(`${place.data}/agent.lock`, "a letter");
+
+  const { code, stderr } = await runAgent(run(place));
+
+  match(
+    stderr,
+    /agent\.lock": it is not a file of kat-agent\n.*Move that file/,
+  );
+  strictEqual(/--data-dir/.test(stderr), false);
+  strictEqual(await Deno.readTextFile(`${place.data}/agent.lock`), "a letter");
+  strictEqual(code, 1);
+});

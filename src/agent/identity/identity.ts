@@ -10,9 +10,10 @@
 
 import { dirname } from "node:path";
 import * as v from "valibot";
-import { KatError } from "../../base/errors.ts";
+import { KatError, messageOf } from "../../base/errors.ts";
 import { fileTrouble } from "../../base/files/file_trouble.ts";
 import { writeOwn } from "../../base/files/write_own.ts";
+import { parseJson } from "../../base/parse_json.ts";
 import { readDataFile } from "../data_directory.ts";
 
 /** What a node knows of its etcd. */
@@ -102,9 +103,9 @@ export async function writeIdentity(
 export function decodeIdentity(text: string, path: string): Identity {
   let raw: unknown;
   try {
-    raw = JSON.parse(text);
+    raw = parseJson(text);
   } catch (error) {
-    throw damaged(path, "it is no JSON", error);
+    throw damaged(path, messageOf(error), error);
   }
   const format = v.safeParse(v.object({ formatVersion: v.number() }), raw);
   if (format.success && format.output.formatVersion > FORMAT_VERSION) {
