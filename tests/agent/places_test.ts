@@ -286,7 +286,7 @@ Deno.test("the portable form says that it needs /proc where there is none", {
 
   match(
     stderr,
-    /^kat-agent: Cannot start: \/proc is not mounted.*\n  Mount it/,
+    /^kat-agent: Cannot start: \/proc is not mounted.*\n {2}Mount it/,
   );
   strictEqual(code, 1);
 });

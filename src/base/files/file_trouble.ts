@@ -20,7 +20,7 @@ const FREE = "Free space on that disk";
 /** By the system's own words, which are the same in Deno's errors and Node's. */
 const TROUBLES: readonly (readonly [words: RegExp, FileTrouble])[] = [
   [/no space left/i, {
-    reason: "its disk is full",
+    reason: "its disk is full, or takes no more files",
     hint: `${FREE}: df shows how much is left, df -i how many more files fit`,
   }],
   [/quota exceeded/i, {
