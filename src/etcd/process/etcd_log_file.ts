@@ -12,7 +12,7 @@
  */
 
 import { dirname } from "node:path";
-import { KatError } from "../../base/errors.ts";
+import { KatError, messageOf } from "../../base/errors.ts";
 import { fileTrouble } from "../../base/files/file_trouble.ts";
 import {
   createOwn,
