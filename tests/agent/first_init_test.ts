@@ -211,7 +211,12 @@ for (const [name, options, code, says] of REFUSED) {
         ["init", `--data-dir=${AT}/data`, ...args],
         {
           prefix,
-          env: { HOME: home, KAT_ETCD_BINARY: etcdBinaries.etcd },
+          env: {
+            HOME: home,
+            // Where the one file unpacks to, whatever HOME is.
+            KAT_CACHE_DIR: `${AT}/cache`,
+            KAT_ETCD_BINARY: etcdBinaries.etcd,
+          },
         },
       );
 

@@ -34,7 +34,7 @@ export async function ownMachine(
   { host = "nas", routes = [], isOrdinary, readOnly, cwd = AT }:
     OwnMachineOptions = {},
 ): Promise<string[]> {
-  for (const name of ["etc", "var", "var/lib", "home"]) {
+  for (const name of ["etc", "var", "var/lib", "home", "cache"]) {
     await Deno.mkdir(`${dir}/${name}`, { recursive: true, mode: 0o755 });
   }
   const script = [
