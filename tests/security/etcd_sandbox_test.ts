@@ -45,6 +45,8 @@ Deno.test("startEtcd() needs to run etcd and to write its directory, nothing els
       `--allow-run=${options.binary}`,
       `--allow-net=${new URL(clientUrl).host}`,
       "--allow-env=NODE_V8_COVERAGE",
+      // Files are believed that belong to this user.
+      "--allow-sys=uid",
     ],
   });
 

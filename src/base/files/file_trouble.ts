@@ -17,6 +17,8 @@ export interface FileTrouble {
 
 const FREE = "Free space on that disk";
 
+const NO_PERMISSION: FileTrouble = { reason: "permission denied" };
+
 /** By the system's own words, which are the same in Deno's errors and Node's. */
 const TROUBLES: readonly (readonly [words: RegExp, FileTrouble])[] = [
   [/no space left/i, {
@@ -39,7 +41,7 @@ const TROUBLES: readonly (readonly [words: RegExp, FileTrouble])[] = [
     hint:
       "See whether it is marked as immutable (lsattr), and whether a security module forbids it",
   }],
-  [/permission denied/i, { reason: "permission denied" }],
+  [/permission denied/i, NO_PERMISSION],
   [/stale file handle/i, {
     reason: "its network file system has lost it (stale file handle)",
     hint: "Mount that file system again",
@@ -52,6 +54,7 @@ const TROUBLES: readonly (readonly [words: RegExp, FileTrouble])[] = [
 
 /** Explains an error of the file system; another error is its own message. */
 export function fileTrouble(error: unknown): FileTrouble {
+  if (error instanceof Deno.errors.PermissionDenied) return NO_PERMISSION;
   const text = messageOf(error);
   return TROUBLES.find(([words]) => words.test(text))?.[1] ?? { reason: text };
 }

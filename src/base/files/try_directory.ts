@@ -40,6 +40,10 @@ export async function tryDirectory(directory: string): Promise<void> {
     }
   }
   const made = join(directory, `probe.${crypto.randomUUID()}.tmp`);
-  await Deno.mkdir(made, { mode: 0o700 });
+  await Deno.mkdir(made, { mode: 0o700 }).catch((error) => {
+    // The directory itself was found: `/proc` and its like answer so.
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new Error("its file system takes no new files", { cause: error });
+  });
   await Deno.remove(made);
 }
