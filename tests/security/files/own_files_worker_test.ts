@@ -10,7 +10,8 @@ Deno.test("a thread with the right to its directory alone works with own files i
   await Deno.writeTextFile(`${dir.path}/secret`, "secret");
   using worker = SandboxedWorker.start<OwnFilesMethods>({
     module: new URL("../../programs/own_files_worker.ts", import.meta.url),
-    permissions: { read: [data], write: [data] },
+    // As the thread that has files: those are believed that are this user's.
+    permissions: { read: [data], write: [data], sys: ["uid"] },
   });
 
   deepStrictEqual(await worker.remote.work(data), ["log", "one two three"]);
