@@ -28,7 +28,7 @@ const WORDS = [
 ];
 
 const SCRIPT = `
-cd "$1/work" || exit 1
+cd "$1/files" || exit 1
 PATH="$1/bin:$PATH"
 source <(kat-agent completion bash) || exit 2
 shift
@@ -45,11 +45,11 @@ printf '%s\\n' "\${COMPREPLY[@]}"
 async function complete(...words: readonly string[]): Promise<boolean> {
   await using dir = await tempDir();
   await Deno.mkdir(`${dir.path}/bin`);
-  await Deno.mkdir(`${dir.path}/work`);
+  await Deno.mkdir(`${dir.path}/files`);
   for (const name of WORDS) {
     // Not every word can be the name of a file.
     await Deno.writeTextFile(
-      `${dir.path}/work/${name.replaceAll("/", "_")}`,
+      `${dir.path}/files/${name.replaceAll("/", "_")}`,
       "",
     );
   }
@@ -65,7 +65,7 @@ async function complete(...words: readonly string[]): Promise<boolean> {
     stdin: "null",
   }).output();
   ok(code === 0, new TextDecoder().decode(stderr));
-  const names = await Array.fromAsync(Deno.readDir(`${dir.path}/work`));
+  const names = await Array.fromAsync(Deno.readDir(`${dir.path}/files`));
   return names.some(({ name }) => name === "mark");
 }
 
