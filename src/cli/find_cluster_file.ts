@@ -111,11 +111,10 @@ export async function writeNewFile(path: string, text: string): Promise<void> {
     await makeOwn(resolve(directory, nameOf(path)), text, { mode: 0o644 });
   } catch (error) {
     if (error instanceof Deno.errors.AlreadyExists) throw error;
-    const why = error instanceof Deno.errors.PermissionDenied
-      ? "permission denied"
-      : error instanceof Deno.errors.NotADirectory
+    const { fileTrouble } = await import("../base/files/file_trouble.ts");
+    const why = error instanceof Deno.errors.NotADirectory
       ? "a part of the path is not a directory"
-      : messageOf(error);
+      : fileTrouble(error).reason;
     throw new KatError(`Cannot write ${JSON.stringify(path)}: ${why}`, {
       cause: error,
       hint: error instanceof KatError && error.hint

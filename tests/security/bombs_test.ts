@@ -1,5 +1,5 @@
 /**
- * M2: no answer of a server takes more memory than what was asked for can need,
+ * No answer of a server takes more memory than what was asked for can need,
  * whatever it announces and however it is packed.
  *
  * @module

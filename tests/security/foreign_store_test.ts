@@ -1,5 +1,5 @@
 /**
- * H4: an agent that meets another etcd than its own, or another's cluster, takes
+ * An agent that meets another etcd than its own, or another's cluster, takes
  * no term there, writes nothing there, and its fence never goes back.
  *
  * @module

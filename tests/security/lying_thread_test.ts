@@ -1,5 +1,5 @@
 /**
- * C1 and L5: a thread that was taken over and lies to the main thread costs
+ * A thread that was taken over and lies to the main thread costs
  * itself, not the node: what it says is checked by who hears it.
  *
  * @module

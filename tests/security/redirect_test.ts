@@ -1,5 +1,5 @@
 /**
- * L6: a server on the network cannot have a download ask what only this machine
+ * A server on the network cannot have a download ask what only this machine
  * reaches; what was checked is what is connected to.
  *
  * @module

@@ -1,5 +1,5 @@
 /**
- * C1: what stands in the store is data. It decides nothing about the machine,
+ * What stands in the store is data. It decides nothing about the machine,
  * and is checked as cluster.kat is, whoever wrote it.
  *
  * @module

@@ -1,5 +1,5 @@
 /**
- * M1 and L3: nothing that comes from a server, a store or a thread reaches a
+ * Nothing that comes from a server, a store or a thread reaches a
  * terminal or a log but as text, and one line stays one line.
  *
  * @module

@@ -3,8 +3,9 @@
  * it, in a small file for each directory. A directory whose disk was not
  * mounted, or that was removed, is then not taken for a new one.
  *
- * The file is written before etcd first starts, and removed by nobody but the
- * user: to delete it is how a new, empty cluster is asked for in such a place.
+ * The file is written before etcd first starts. A first start that came to
+ * nothing takes it back; else only the user deletes it, which is how a new, empty
+ * cluster is asked for in such a place.
  *
  * @module
  */

@@ -10,5 +10,5 @@ import type { MemberHost, MemberMethods } from "./member_part.ts";
 serveMethods<MemberMethods, MemberHost>(async () => {
   const { memberMethods } = await import("./serve_member.ts");
   const { THREAD_ERRORS } = await import("./thread_errors.ts");
-  return { methods: memberMethods, errors: THREAD_ERRORS };
+  return { methods: memberMethods(), errors: THREAD_ERRORS };
 });

@@ -36,77 +36,88 @@ const FOREVER_MS = 2 ** 31 - 1;
  */
 const ALONE_MS = 300_000;
 
-/** The directory of the member that this thread serves. */
-let guard: DataDirGuard | undefined;
-
 /** What the thread does when asked. */
-export const memberMethods: WorkerMethods<MemberMethods, MemberHost> = {
-  serve: serveMember,
-  async keepRecord({ dataDir, record }) {
-    await guard?.assertThere();
+export function memberMethods(): WorkerMethods<MemberMethods, MemberHost> {
+  return new MemberThread();
+}
+
+class MemberThread implements WorkerMethods<MemberMethods, MemberHost> {
+  /** The directory of the member, once it is served. */
+  #guard: DataDirGuard | undefined;
+  /** The etcd that was started or adopted last. */
+  #current: () => EtcdProcess | undefined = () => undefined;
+  readonly probeDisk = (dataDir: string) => probeDisk(dataDir);
+  readonly diskSpace = (dataDir: string) => diskSpace(dataDir);
+
+  async keepRecord(
+    { dataDir, record }: Parameters<MemberMethods["keepRecord"]>[0],
+  ): Promise<void> {
+    await this.#guard?.assertThere();
     await writeRecord(dataPaths(dataDir), record);
-  },
-  async keepIdentity({ dataDir, identity }) {
-    await guard?.assertThere();
+  }
+
+  async keepIdentity(
+    { dataDir, identity }: Parameters<MemberMethods["keepIdentity"]>[0],
+  ): Promise<void> {
+    await this.#guard?.assertThere();
     await writeIdentity(dataPaths(dataDir).identity, identity);
-  },
-  probeDisk: (dataDir) => probeDisk(dataDir),
-  diskSpace: (dataDir) => diskSpace(dataDir),
-  async portHolder() {
-    const etcd = current();
+  }
+
+  async portHolder(): Promise<number | undefined> {
+    const etcd = this.#current();
     return await etcd?.holdsPorts() ? etcd?.serial : undefined;
-  },
-};
+  }
 
-/** The etcd that was started or adopted last. */
-let current: () => EtcdProcess | undefined = () => undefined;
-
-async function serveMember(
-  input: MemberInput,
-  context: WorkerContext<MemberHost>,
-): Promise<void> {
-  const { signal, host } = context;
-  const { adoptPid: pid } = input;
-  guard = await DataDirGuard.take(
-    dataPaths(dirname(input.etcd.member.dataDir)),
-  );
-  const guarding = new AbortController();
-  // The host ends the term while etcd still answers, and then this.
-  guard.untilLost({ signal: AbortSignal.any([signal, guarding.signal]) })
-    .then((why) => host.reportLost(why))
-    .catch(() => {});
-  const options = {
-    ...input.etcd,
-    health: { untilServing: host.untilServing },
-  };
-  const onState = ({ pid, state }: EtcdProcess) =>
-    void host.reportEtcd({ pid, state });
-  await using cleaning = new AsyncDisposableStack();
-  await using etcd = pid === undefined
-    ? await startEtcd(options, { signal })
-    : await adoptEtcd(options, {
-      pid,
-      control: { isRunning: host.isOrphanRunning, signal: host.signalOrphan },
+  async serve(
+    input: MemberInput,
+    context: WorkerContext<MemberHost>,
+  ): Promise<void> {
+    const { signal, host } = context;
+    const { adoptPid: pid } = input;
+    const guard = this.#guard = await DataDirGuard.take(
+      dataPaths(dirname(input.etcd.member.dataDir)),
+    );
+    const guarding = new AbortController();
+    // The host ends the term while etcd still answers, and then this.
+    guard.untilLost({ signal: AbortSignal.any([signal, guarding.signal]) })
+      .then((why) => host.reportLost(why))
+      .catch(() => {});
+    const options = {
+      ...input.etcd,
+      health: { untilServing: host.untilServing },
+    };
+    const onState = ({ pid, state }: EtcdProcess) =>
+      void host.reportEtcd({ pid, state });
+    await using cleaning = new AsyncDisposableStack();
+    await using etcd = pid === undefined
+      ? await startEtcd(options, { signal })
+      : await adoptEtcd(options, {
+        pid,
+        control: {
+          isRunning: host.isOrphanRunning,
+          signal: host.signalOrphan,
+        },
+      });
+    this.#current = () => etcd;
+    onState(etcd);
+    await waitForMember(etcd, input, context).catch((error) => {
+      if (error instanceof EtcdProcessError && error.failure === "data-lost") {
+        guarding.abort(new Error("The new start leaves nothing"));
+        cleaning.defer(() => removeNewNode(dirname(input.etcd.logFile)));
+        cleaning.defer(() => unregisterNode(input.note));
+      }
+      throw error;
     });
-  current = () => etcd;
-  onState(etcd);
-  await waitForMember(etcd, input, context).catch((error) => {
-    if (error instanceof EtcdProcessError && error.failure === "data-lost") {
-      guarding.abort(new Error("The new start leaves nothing"));
-      cleaning.defer(() => removeNewNode(dirname(input.etcd.logFile)));
-      cleaning.defer(() => unregisterNode(input.note));
-    }
-    throw error;
-  });
-  await using supervisor = new EtcdSupervisor(options, etcd, {
-    onState,
-    onKeepsEnding: (keepsEnding) => void host.report({ keepsEnding }),
-  });
-  current = () => supervisor.current;
-  onState(etcd);
-  void host.report({ waitsFor: undefined, isUp: true });
-  await host.reportServing();
-  await aborted(signal);
+    await using supervisor = new EtcdSupervisor(options, etcd, {
+      onState,
+      onKeepsEnding: (keepsEnding) => void host.report({ keepsEnding }),
+    });
+    this.#current = () => supervisor.current;
+    onState(etcd);
+    void host.report({ waitsFor: undefined, isUp: true });
+    await host.reportServing();
+    await aborted(signal);
+  }
 }
 
 /** Waits until the member serves; with peers, as long as it takes, saying for which. */

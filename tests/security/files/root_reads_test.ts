@@ -52,6 +52,20 @@ Deno.test(
 );
 
 /** What a cluster.kat says that decides which program runs. */
+/** Another user's program, which leaves a mark and runs etcd. */
+async function writeEvil(
+  { path, theirs }: { readonly path: string; readonly theirs: string },
+): Promise<{ readonly evil: string; readonly marker: string }> {
+  const marker = `${path}/ran`;
+  const evil = `${theirs}/evil`;
+  await Deno.writeTextFile(
+    evil,
+    `#!/bin/sh\n: >'${marker}'\nexec '${etcdBinaries.etcd}' "$@"\n`,
+    { mode: 0o755 },
+  );
+  return { evil, marker };
+}
+
 const NAMED = [
   ["binary", (evil: string) => `{binary: ${evil}}`],
   [
@@ -66,13 +80,7 @@ for (const [field, etcdOf] of NAMED) {
     { ignore },
     async () => {
       await using at = await scene();
-      const marker = `${at.path}/ran`;
-      const evil = `${at.theirs}/evil`;
-      await Deno.writeTextFile(
-        evil,
-        `#!/bin/sh\n: >'${marker}'\nexec '${etcdBinaries.etcd}' "$@"\n`,
-        { mode: 0o755 },
-      );
+      const { evil, marker } = await writeEvil(at);
       const file = await writeClusterFile(at.theirs, {
         spec: { etcd: etcdOf(evil) },
       });
@@ -103,13 +111,7 @@ Deno.test(
   { ignore },
   async () => {
     await using at = await scene();
-    const marker = `${at.path}/ran`;
-    const evil = `${at.theirs}/evil`;
-    await Deno.writeTextFile(
-      evil,
-      `#!/bin/sh\n: >'${marker}'\nexec '${etcdBinaries.etcd}' "$@"\n`,
-      { mode: 0o755 },
-    );
+    const { evil, marker } = await writeEvil(at);
     const { path: foreign } = await writeClusterFile(at.theirs, {
       spec: { etcd: `{binary: ${evil}}` },
     });
