@@ -80,3 +80,44 @@ Deno.test("kat-agent config validate loads what reads cluster.kat, and nothing t
   ok(loaded.packages.has("yaml"), "packages are not seen");
   expectWithout(loaded, { names: HEAVY, rooms: ["election", "etcd", "store"] });
 });
+
+interface Module {
+  readonly specifier: string;
+  readonly dependencies?: readonly {
+    readonly code?: { readonly specifier?: string };
+  }[];
+}
+
+/** What a module loads, at once or later; what is imported for its types is not loaded. */
+async function reachedFrom(module: string): Promise<Loaded> {
+  const file = new URL(`../../${module}`, import.meta.url);
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", file.pathname],
+    stderr: "null",
+  }).output();
+  const { modules } = JSON.parse(new TextDecoder().decode(stdout)) as {
+    readonly modules: readonly Module[];
+  };
+  const known = new Map(modules.map((one) => [one.specifier, one]));
+  const reached = new Set([file.href]);
+  // A set goes on with what is added to it meanwhile.
+  for (const specifier of reached) {
+    for (const { code } of known.get(specifier)?.dependencies ?? []) {
+      if (code?.specifier !== undefined) reached.add(code.specifier);
+    }
+  }
+  const found = (pattern: RegExp) =>
+    new Set([...reached].flatMap((one) => pattern.exec(one)?.[1] ?? []));
+  return {
+    modules: found(/\/(src\/.*)$/),
+    packages: found(/^npm:\/?((?:@[^/]+\/)?[^@/]+)/),
+  };
+}
+
+Deno.test("the thread that runs etcd loads nothing that speaks with it", async () => {
+  const store = await reachedFrom("src/agent/parts/store_worker.ts");
+  ok(store.packages.has("@grpc/grpc-js"), "packages are not seen");
+  const member = await reachedFrom("src/agent/parts/member_worker.ts");
+  ok(member.modules.has("src/agent/parts/serve_member.ts"));
+  expectWithout(member, { names: HEAVY, rooms: ["election"] });
+});

@@ -14,11 +14,8 @@ import {
   type StateStore,
   StoreError,
 } from "../../store/state_store.ts";
-import {
-  addedMembers,
-  type AddedMembersOptions,
-  missingPeers,
-} from "./missing_peers.ts";
+import { addedMembers, type AddedMembersOptions } from "./added_members.ts";
+import { missingPeers } from "./missing_peers.ts";
 
 /** Options of {@linkcode watchStore}. */
 export interface ReachabilityOptions {
