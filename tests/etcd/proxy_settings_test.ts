@@ -8,6 +8,7 @@
 import { deepStrictEqual } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { proxyFor } from "../../src/etcd/release/proxy_settings.ts";
+import { tempDir } from "../machine/temp_dir.ts";
 import { startRawHttpServer } from "../fakes/raw_http_server.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -66,11 +67,13 @@ for (const environment of ENVIRONMENTS) {
       ]),
     );
 
+    // Deno keeps a cache in its home.
+    await using home = await tempDir();
     await new Deno.Command(Deno.execPath(), {
       args: ["eval", "--quiet", PROGRAM, JSON.stringify(URLS)],
       cwd: ROOT,
       clearEnv: true,
-      env: { DENO_NO_UPDATE_CHECK: "1", HOME: "/nonexistent", ...env },
+      env: { DENO_NO_UPDATE_CHECK: "1", HOME: home.path, ...env },
       stdin: "null",
     }).output();
 
